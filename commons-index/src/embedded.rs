@@ -1,0 +1,200 @@
+//! The embedded index: one collection, open at one revision.
+//!
+//! **Invariant:** what it answers changes only through its own `ingest`, which takes it by exclusive reference; shared
+//! readers stay at their revision.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use common_ground::port::{
+    BoxFuture,
+    index::{CorpusHead, Hit, Index, IndexError, Passage, PassageId, Search},
+};
+use receipts::Digest;
+
+use crate::{
+    corpus::CorpusRow,
+    error::{IngestError, StoreError, from_io, to_port},
+    ingest::{self, Caller, Ingested, Limits, Place, blocking},
+    reading::Missing,
+    records::{Records, Revision},
+    words::Words,
+};
+
+/// The most hits of one search.
+const MOST_HITS: u32 = 100;
+
+/// A collection of a folder's documents, open at one revision.
+pub struct EmbeddedIndex {
+    home: PathBuf,
+    folder: Option<PathBuf>,
+    collection: String,
+    store: PathBuf,
+    node: String,
+    limits: Limits,
+    records: Records,
+    at: Option<(Revision, Words)>,
+}
+
+/// The name of a folder's collection: 16 hex of a digest of its canonical path, so that the name tells no path.
+pub fn collection_of(folder: &Path) -> Result<String, StoreError> {
+    let canonical = canonical(folder)?;
+    Ok(Digest::of(canonical.as_os_str().as_encoded_bytes()).to_string()[..16].to_owned())
+}
+
+fn canonical(folder: &Path) -> Result<PathBuf, StoreError> {
+    match fs::canonicalize(folder) {
+        Ok(path) if path.is_dir() => Ok(path),
+        Ok(_file) => Err(StoreError::NotAFolder { path: folder.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::NoSuchFolder { path: folder.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(StoreError::NotAFolder { path: folder.to_owned() }),
+        Err(error) => Err(from_io(folder, &error)),
+    }
+}
+
+impl EmbeddedIndex {
+    /// Opens the collection of `folder` at its latest revision, creating an empty one. `node` is the log key's name, which
+    /// heads the corpus origin. Reads no document.
+    pub async fn open(home: &Path, folder: &Path, node: &str, limits: Limits) -> Result<Self, StoreError> {
+        let canonical = canonical(folder)?;
+        let collection = collection_of(&canonical)?;
+        let store = home.join("commons").join(&collection);
+        fs::create_dir_all(&store).map_err(|error| from_io(&store, &error))?;
+        Self::at(home, Some(canonical), collection, node, limits).await
+    }
+
+    /// Opens a collection by its name, for a run whose folder may be gone. It can be searched and read, not ingested.
+    pub async fn open_collection(home: &Path, collection: &str, node: &str) -> Result<Self, StoreError> {
+        let known = collection.len() == 16 && collection.bytes().all(|b| b.is_ascii_hexdigit());
+        if !known || !home.join("commons").join(collection).join("records.sqlite").is_file() {
+            return Err(StoreError::NoSuchCollection { home: home.to_owned(), collection: collection.to_owned() });
+        }
+        Self::at(home, None, collection.to_owned(), node, Limits::default()).await
+    }
+
+    async fn at(
+        home: &Path,
+        folder: Option<PathBuf>,
+        collection: String,
+        node: &str,
+        limits: Limits,
+    ) -> Result<Self, StoreError> {
+        let home = fs::canonicalize(home).map_err(|error| from_io(home, &error))?;
+        let store = home.join("commons").join(&collection);
+        let records = Records::open(&store).await?;
+        let at = open_latest(&records, &store).await?;
+        Ok(Self { home, folder, collection, store, node: node.to_owned(), limits, records, at })
+    }
+
+    /// Brings the collection up to the folder as it is now, and this index to the new revision.
+    pub async fn ingest(&mut self, mut caller: Caller<'_>) -> Result<Ingested, IngestError> {
+        let Some(folder) = &self.folder else {
+            return Err(IngestError::WithoutFolder { collection: self.collection.clone() });
+        };
+        let folder = canonical(folder)?;
+        let origin = self.origin();
+        let place = Place {
+            folder: &folder,
+            home: &self.home,
+            collection: &self.store,
+            origin: &origin,
+            limits: self.limits,
+        };
+        let (_revision, ingested) = ingest::run(&self.records, &place, &mut caller).await?;
+        self.at = open_latest(&self.records, &self.store).await?;
+        Ok(ingested)
+    }
+
+    /// The collection's name.
+    pub fn collection(&self) -> &str {
+        &self.collection
+    }
+
+    /// `<node>/corpus/<collection>`.
+    pub fn origin(&self) -> String {
+        format!("{}/corpus/{}", self.node, self.collection)
+    }
+
+    /// Documents and passages at this revision.
+    pub fn counts(&self) -> (u64, u64) {
+        self.at.as_ref().map_or((0, 0), |(revision, _words)| (revision.documents, revision.passages))
+    }
+
+    /// The signed head as the caller's signer gave it at this revision's ingest.
+    pub fn checkpoint(&self) -> Option<&[u8]> {
+        self.at.as_ref().map(|(revision, _words)| revision.checkpoint.as_slice())
+    }
+
+    /// Entries of the corpus at this revision, in order.
+    pub async fn corpus(&self) -> Result<Vec<CorpusRow>, StoreError> {
+        match &self.at {
+            Some((revision, _words)) => self.records.corpus(revision.size).await,
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The latest revision with its word index, drawn again where that is missing, damaged or of another corpus.
+async fn open_latest(records: &Records, store: &Path) -> Result<Option<(Revision, Words)>, StoreError> {
+    let Some(revision) = records.latest().await? else {
+        return Ok(None);
+    };
+    if let Ok(words) = open_words(store, &revision).await {
+        return Ok(Some((revision, words)));
+    }
+    // Under the write lock the latest revision stands still: another program may have just ingested or repaired.
+    let mut lock = records.write().await?;
+    let revision = records.latest_in(&mut lock).await?.unwrap_or(revision);
+    let words = match open_words(store, &revision).await {
+        Ok(words) => words,
+        Err(_damaged) => {
+            ingest::draw_words(records, &mut lock, store, &revision).await?;
+            open_words(store, &revision).await?
+        }
+    };
+    Ok(Some((revision, words)))
+}
+
+async fn open_words(store: &Path, revision: &Revision) -> Result<Words, StoreError> {
+    let (at, number, mark) = (store.to_owned(), revision.number, revision.root.to_string());
+    blocking(store, move || Words::open(&at, number, &mark)).await?
+}
+
+impl Index for EmbeddedIndex {
+    fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Vec<Hit>, IndexError>> {
+        Box::pin(async move {
+            let Some((_revision, words)) = &self.at else {
+                return Ok(Vec::new());
+            };
+            let (words, query, limit) = (words.clone(), search.query.clone(), search.limit.min(MOST_HITS) as usize);
+            let found = blocking(&self.store, move || words.search(&query, limit)).await;
+            let found = found.and_then(|found| found).map_err(|error| to_port(&error))?;
+            let rows: Vec<u64> = found.iter().map(|(_score, row)| *row).collect();
+            let passages = self.records.passages(&rows).await.map_err(|error| to_port(&error))?;
+            let hit = |(passage, (score_milli, _row))| Hit { passage, score_milli };
+            Ok(passages.into_iter().zip(found).map(hit).collect())
+        })
+    }
+
+    fn read<'a>(&'a self, id: &'a PassageId) -> BoxFuture<'a, Result<Passage, IndexError>> {
+        Box::pin(async move {
+            let revision = self.at.as_ref().map_or(0, |(revision, _words)| revision.number);
+            self.records.read(id, revision).await.map_err(|missing| match missing {
+                Missing::Text => IndexError::UnknownText { text: id.text },
+                Missing::Span => IndexError::BadSpan { text: id.text, span: id.span },
+                Missing::Store(error) => to_port(&error),
+            })
+        })
+    }
+
+    fn heads(&self) -> Vec<CorpusHead> {
+        let head = |(revision, _words): &(Revision, Words)| CorpusHead {
+            origin: self.origin(),
+            size: revision.size,
+            root: revision.root,
+        };
+        self.at.iter().map(head).collect()
+    }
+}

@@ -1,0 +1,153 @@
+//! What can go wrong with a collection, one enum per operation, and the one place where SQLite's and tantivy's codes
+//! are told apart.
+
+use std::{io, path::PathBuf};
+
+use common_ground::port::index::IndexError;
+
+use crate::scan::Skipped;
+
+/// Why a collection's store could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder to index is not there.
+    #[error("no folder {}", path.display())]
+    NoSuchFolder {
+        /// The folder asked for.
+        path: PathBuf,
+    },
+    /// The path names something else than a folder.
+    #[error("{} is not a folder", path.display())]
+    NotAFolder {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// No collection of that name under this home.
+    #[error("no collection {collection} in {}", home.display())]
+    NoSuchCollection {
+        /// The home looked in.
+        home: PathBuf,
+        /// The collection asked for.
+        collection: String,
+    },
+    /// The store cannot be written or read at all.
+    #[error("cannot use {}: {cause}", path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        cause: String,
+    },
+    /// The disk (or quota) is full.
+    #[error("no space left for {}", path.display())]
+    Full {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// What is on disk is not what was written.
+    #[error("{} is damaged: {cause}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        cause: String,
+    },
+    /// The store was written by a later version of this program.
+    #[error("{} has schema {found}, this program knows up to {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The latest this program knows.
+        known: i64,
+    },
+    /// Another program is writing to the collection.
+    #[error("{} is being written by another program", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Why an ingest changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The index was opened by its collection's name, without a folder.
+    #[error("collection {collection} was opened without its folder")]
+    WithoutFolder {
+        /// The collection.
+        collection: String,
+    },
+    /// Not one document in the folder can be read; what was known before stays.
+    #[error("nothing readable in {} ({} skipped)", folder.display(), skipped.len())]
+    NothingReadable {
+        /// The folder.
+        folder: PathBuf,
+        /// Every file and folder passed over, with the reason.
+        skipped: Vec<Skipped>,
+    },
+    /// The caller's randomness failed.
+    #[error("no randomness for path salts")]
+    Entropy(#[source] io::Error),
+    /// The caller's signer refused the corpus head.
+    #[error("the corpus head was not signed")]
+    Unsigned(#[source] io::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Tells a full disk and a damaged file from everything else, by the code SQLite gives.
+pub(crate) fn from_sqlx(path: &std::path::Path, error: &sqlx::Error) -> StoreError {
+    let path = path.to_owned();
+    let cause = error.to_string();
+    let code = match error {
+        sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<i64>().ok()),
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => return StoreError::Damaged { path, cause },
+        sqlx::Error::PoolTimedOut => return StoreError::Busy { path },
+        _other => None,
+    };
+    // Primary result codes are the low byte of extended ones: https://www.sqlite.org/rescode.html
+    match code.map(|code| code & 0xff) {
+        Some(5 | 6) => StoreError::Busy { path },
+        Some(11 | 26) => StoreError::Damaged { path, cause },
+        Some(13) => StoreError::Full { path },
+        Some(_) | None => StoreError::Unwritable { path, cause },
+    }
+}
+
+/// The same for plain files.
+pub(crate) fn from_io(path: &std::path::Path, error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path: path.to_owned() },
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            StoreError::Damaged { path: path.to_owned(), cause: error.to_string() }
+        }
+        _other => StoreError::Unwritable { path: path.to_owned(), cause: error.to_string() },
+    }
+}
+
+/// The same for tantivy, whose directories wrap `io::Error` in several ways.
+pub(crate) fn from_tantivy(path: &std::path::Path, error: &tantivy::TantivyError) -> StoreError {
+    match error {
+        tantivy::TantivyError::IoError(cause) => from_io(path, cause),
+        tantivy::TantivyError::DataCorruption(_) | tantivy::TantivyError::IncompatibleIndex(_) => {
+            StoreError::Damaged { path: path.to_owned(), cause: error.to_string() }
+        }
+        _other => StoreError::Unwritable { path: path.to_owned(), cause: error.to_string() },
+    }
+}
+
+/// The port's words for a failed store.
+pub(crate) fn to_port(error: &StoreError) -> IndexError {
+    match error {
+        StoreError::Damaged { .. } | StoreError::Newer { .. } => IndexError::Damaged { what: error.to_string() },
+        StoreError::NoSuchFolder { .. }
+        | StoreError::NotAFolder { .. }
+        | StoreError::NoSuchCollection { .. }
+        | StoreError::Unwritable { .. }
+        | StoreError::Full { .. }
+        | StoreError::Busy { .. } => IndexError::Unavailable { what: error.to_string() },
+    }
+}

@@ -1,0 +1,200 @@
+//! HTML to its readable text. The text is made here once, kept by its digest, and cited; the file is never rendered again.
+//!
+//! **Invariant:** what a browser would not show as reading matter (scripts, styles, templates, navigation) is not in it.
+//! **Invariant:** depth of nesting is no danger: the tree is walked, never recursed into.
+
+use scraper::{Html, Node};
+
+use crate::blocks::{Block, Kind};
+
+/// What is dropped with all that is in it.
+const DROPPED: &[&str] = &[
+    "script", "style", "nav", "template", "noscript", "head", "svg", "math", "iframe", "object", "canvas", "button", "select",
+    "textarea", "input", "form", "dialog",
+];
+/// Elements whose text runs on in the line; everything else starts a new block.
+const INLINE: &[&str] = &[
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "ins",
+    "kbd", "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time",
+    "tt", "u", "var", "wbr", "td", "th", "tbody", "thead", "tfoot",
+];
+
+/// The readable text of a page, with its structure.
+pub(crate) struct Readable {
+    /// `<title>`, else the first heading, when either has words.
+    pub(crate) title: Option<String>,
+    /// The citable text.
+    pub(crate) text: String,
+    /// Its blocks.
+    pub(crate) blocks: Vec<Block>,
+}
+
+struct Writer {
+    text: String,
+    blocks: Vec<Block>,
+    start: usize,
+    kinds: Vec<Kind>,
+    space: bool,
+}
+
+impl Writer {
+    fn kind(&self) -> Kind {
+        self.kinds.last().copied().unwrap_or(Kind::Prose)
+    }
+
+    fn words(&mut self, words: &str) {
+        if self.kind() == Kind::Code {
+            self.text.push_str(&words.replace('\r', ""));
+            return;
+        }
+        for c in words.chars() {
+            if c.is_whitespace() {
+                self.space = true;
+                continue;
+            }
+            if std::mem::take(&mut self.space) && self.text.len() > self.start {
+                self.text.push(' ');
+            }
+            self.text.push(c);
+        }
+    }
+
+    /// Ends the block in progress, if it has any words.
+    fn end(&mut self) {
+        self.space = false;
+        let length = self.text.trim_end().len().max(self.start);
+        self.text.truncate(length);
+        if self.text[self.start..].trim().is_empty() {
+            self.text.truncate(self.start);
+            return;
+        }
+        self.blocks.push(Block { kind: self.kind(), range: self.start..self.text.len() });
+        self.text.push_str("\n\n");
+        self.start = self.text.len();
+    }
+}
+
+fn kind_of(name: &str) -> Option<Kind> {
+    match name {
+        "h1" => Some(Kind::Heading(1)),
+        "h2" => Some(Kind::Heading(2)),
+        "h3" => Some(Kind::Heading(3)),
+        "h4" => Some(Kind::Heading(4)),
+        "h5" => Some(Kind::Heading(5)),
+        "h6" => Some(Kind::Heading(6)),
+        "li" | "dt" | "dd" => Some(Kind::Item),
+        "tr" => Some(Kind::Row),
+        "pre" => Some(Kind::Code),
+        _other => None,
+    }
+}
+
+/// Reads a page. Any text is some page by browser rules, so this cannot fail; it may come out empty.
+pub(crate) fn readable(page: &str) -> Readable {
+    let html = Html::parse_document(page);
+    let mut writer = Writer { text: String::new(), blocks: Vec::new(), start: 0, kinds: Vec::new(), space: false };
+    let mut title = String::new();
+    let mut dropped: usize = 0;
+    let mut in_title = false;
+    let mut visit = |node: &Node, open: bool| match node {
+        Node::Text(words) if open && in_title => title.push_str(&words.text),
+        Node::Text(words) if open && dropped == 0 => writer.words(&words.text),
+        Node::Element(element) => {
+            let name = element.name();
+            // An SVG has titles of its own; the page's comes first.
+            if name == "title" && (title.is_empty() || in_title) {
+                in_title = open;
+            }
+            if DROPPED.contains(&name) || element.attr("hidden").is_some() {
+                dropped = if open { dropped + 1 } else { dropped - 1 };
+            } else if dropped == 0 {
+                self::element(&mut writer, name, open);
+            }
+        }
+        Node::Document
+        | Node::Fragment
+        | Node::Doctype(_)
+        | Node::Comment(_)
+        | Node::Text(_)
+        | Node::ProcessingInstruction(_) => {}
+    };
+    let mut node = html.tree.root();
+    'walk: loop {
+        visit(node.value(), true);
+        if let Some(child) = node.first_child() {
+            node = child;
+            continue;
+        }
+        loop {
+            visit(node.value(), false);
+            match (node.next_sibling(), node.parent()) {
+                (Some(sibling), _) => {
+                    node = sibling;
+                    break;
+                }
+                (None, Some(parent)) => node = parent,
+                (None, None) => break 'walk,
+            }
+        }
+    }
+    writer.end();
+    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let title = Some(title).filter(|words| !words.is_empty());
+    Readable { title: title.or_else(|| crate::passages::first_heading(&writer.text, &writer.blocks)), text: writer.text, blocks: writer.blocks }
+}
+
+fn element(writer: &mut Writer, name: &str, open: bool) {
+    match name {
+        "br" if open && writer.kind() == Kind::Code => writer.text.push('\n'),
+        "br" | "img" | "wbr" => writer.space |= name == "br",
+        "td" | "th" if !open => {
+            writer.space = false;
+            writer.text.push_str(" | ");
+        }
+        _other if INLINE.contains(&name) => {}
+        _other => {
+            writer.end();
+            if let Some(kind) = kind_of(name) {
+                if open {
+                    writer.kinds.push(kind);
+                } else {
+                    writer.kinds.pop();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+    use crate::blocks::Kind;
+
+    #[test]
+    fn reading_matter_stays_and_the_rest_goes() {
+        let page = "<html><head><title>The  Page</title><style>p{}</style></head><body><nav>menu</nav><h1>Head &amp; shoulders</h1>\
+            <p>One <b>bold</b>\n word&nbsp;here.<br>next</p><script>alert(1)</script><template>t</template>\
+            <ul><li>first<li>second</ul><table><tr><td>a<td>b</table><pre>x = 1\n  y</pre><p hidden>no</p></body>";
+        let found = readable(page);
+        assert_eq!(found.title.as_deref(), Some("The Page"));
+        let blocks: Vec<(Kind, &str)> =
+            found.blocks.iter().map(|block| (block.kind, &found.text[block.range.clone()])).collect();
+        assert_eq!(
+            blocks,
+            [
+                (Kind::Heading(1), "Head & shoulders"),
+                (Kind::Prose, "One bold word here. next"),
+                (Kind::Item, "first"),
+                (Kind::Item, "second"),
+                (Kind::Row, "a | b |"),
+                (Kind::Code, "x = 1\n  y"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_hundred_thousand_nested_elements_are_read() {
+        let page = format!("{}deep{}", "<div>".repeat(100_000), "</div>".repeat(100_000));
+        assert_eq!(readable(&page).text.trim(), "deep");
+    }
+}

@@ -1,0 +1,31 @@
+//! Memory: a folder of documents becomes passages that can be searched, read and cited, and a corpus Anchor-Set.
+//!
+//! One collection per folder, under `<home>/commons/<collection>/`: `records.sqlite` is the truth (documents, texts,
+//! passages, the append-only corpus), `words-<revision>/` is a BM25 index drawn from it that may be lost at any time.
+//!
+//! **Invariant:** a text once recorded stays readable by its digest, whatever happens to the folder.
+//! **Invariant:** a reader answers from the revision it opened at, also while a later one is being written.
+//! **Invariant:** nothing here draws randomness or holds a key: salts and signatures are functions the caller passes in.
+//! **Invariant:** no network, and no file outside the folder is ever read: symbolic links are named, not followed.
+
+mod blocks;
+mod corpus;
+mod document;
+mod embedded;
+mod error;
+mod html;
+mod ingest;
+mod markdown;
+mod passages;
+mod query;
+mod reading;
+mod records;
+mod scan;
+mod sentences;
+mod words;
+
+pub use corpus::{CorpusOp, CorpusRow};
+pub use embedded::{EmbeddedIndex, collection_of};
+pub use error::{IngestError, StoreError};
+pub use ingest::{Caller, Ingested, Limits, Progress};
+pub use scan::{LinkKind, SkipReason, Skipped};

@@ -1,0 +1,81 @@
+//! `commons_read`: passages by id, whole, with their sentences' spans, so that each sentence can be cited.
+
+use std::sync::Arc;
+
+use common_ground::port::{
+    BoxFuture,
+    index::{Index, Passage, PassageId},
+    tool::{StepKey, Tool, ToolError, ToolSpec},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::arguments;
+
+const NAME: &str = "commons_read";
+const MOST: usize = 20;
+/// The longest span read: some ten passages.
+const LONGEST: u64 = 12_000;
+
+/// JSON Schema of [`Arguments`], canonical.
+const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"passages":{"description":"Passages to read, as commons_search named them.","items":{"additionalProperties":false,"properties":{"span":{"additionalProperties":false,"properties":{"end":{"minimum":0,"type":"integer"},"start":{"minimum":0,"type":"integer"}},"required":["end","start"],"type":"object"},"text":{"pattern":"^[0-9a-f]{64}$","type":"string"}},"required":["span","text"],"type":"object"},"maxItems":20,"minItems":1,"type":"array"}},"required":["passages"],"type":"object"}"#;
+
+/// What the model sends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    passages: Vec<PassageId>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    passages: Vec<Passage>,
+    left_out: usize,
+}
+
+/// Reads from one index.
+pub struct CommonsRead {
+    index: Arc<dyn Index>,
+    spec: ToolSpec,
+}
+
+impl CommonsRead {
+    /// The tool over an index.
+    pub fn new(index: Arc<dyn Index>) -> Self {
+        let spec = ToolSpec {
+            name: NAME.to_owned(),
+            description: "Read passages by id, verbatim, with the byte span of each sentence and the document's digest. \
+                Use it to quote exactly, or to read around a hit by a wider span of the same text."
+                .to_owned(),
+            arguments: SCHEMA.to_owned(),
+            idempotent: true,
+        };
+        Self { index, spec }
+    }
+}
+
+impl Tool for CommonsRead {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn call<'a>(&'a self, _key: StepKey, arguments: &'a str) -> BoxFuture<'a, Result<String, ToolError>> {
+        Box::pin(async move {
+            let fields = ["passages", "text", "span", "start", "end"];
+            let Arguments { passages } = arguments::parse(NAME, &fields, arguments)?;
+            if !(1..=MOST).contains(&passages.len()) {
+                return Err(arguments::refuse(NAME, format!("{} `passages`, not 1 to {MOST}", passages.len())));
+            }
+            let mut read = Vec::with_capacity(passages.len());
+            for id in &passages {
+                if id.span.is_empty() || id.span.len() > LONGEST {
+                    let (start, end) = (id.span.start, id.span.end);
+                    return Err(arguments::refuse(NAME, format!("`span` {start}..{end} is not 1 to {LONGEST} bytes")));
+                }
+                let passage = self.index.read(id).await;
+                read.push(passage.map_err(|error| arguments::failed(NAME, &error))?);
+            }
+            let (passages, left_out) = arguments::fitting(NAME, read)?;
+            arguments::answer(NAME, &Answer { passages, left_out })
+        })
+    }
+}

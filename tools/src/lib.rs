@@ -1,0 +1,23 @@
+//! Hands: one tool, one file, one line in [`all`].
+//!
+//! **Invariant:** a tool gives the same text for the same arguments on the same data.
+//! **Invariant:** arguments are checked here, whatever the model's own grammar promised; a refusal says what to mend.
+
+use std::sync::Arc;
+
+use common_ground::port::{index::Index, tool::Tool};
+
+mod arguments;
+mod commons_read;
+mod commons_search;
+
+pub use commons_read::CommonsRead;
+pub use commons_search::CommonsSearch;
+
+/// Every tool there is.
+pub fn all(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {
+    vec![
+        Arc::new(CommonsSearch::new(Arc::clone(&index))),
+        Arc::new(CommonsRead::new(index)),
+    ]
+}
