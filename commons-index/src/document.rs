@@ -54,6 +54,9 @@ pub(crate) fn read(candidate: &Candidate, known: Option<Digest>, limit: u64) -> 
         // Other encodings are mostly text too, so say where UTF-8 ends instead of calling the file binary.
         SkipReason::NotUtf8 { valid: error.utf8_error().valid_up_to() as u64 }
     })?;
+    if candidate.media == Media::Html && crate::html::too_deep(&source) {
+        return Err(SkipReason::TooDeep);
+    }
     let document = draw(candidate, digest, length, source);
     if document.cuts.is_empty() { Err(SkipReason::Blank) } else { Ok(Reading::Document(Box::new(document))) }
 }

@@ -32,6 +32,7 @@ impl Reader {
 
     fn alone(&mut self, kind: Kind, range: Range<usize>) {
         self.close();
+        self.in_list = false;
         self.blocks.push(Block { kind, range });
     }
 
@@ -92,7 +93,6 @@ impl Reader {
         }
         if let Some(level) = heading_level(line) {
             self.alone(Kind::Heading(level), range.clone());
-            self.in_list = false;
             return true;
         }
         if words.starts_with('|') {

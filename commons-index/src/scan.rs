@@ -63,6 +63,9 @@ pub enum SkipReason {
         /// How many bytes are valid.
         valid: u64,
     },
+    /// HTML nested thousands deep: no page, and a danger to parse.
+    #[error("elements nested too deep")]
+    TooDeep,
     /// Nothing to read in it.
     #[error("no text")]
     Blank,

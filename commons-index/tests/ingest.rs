@@ -1,0 +1,177 @@
+//! Ingests of real folders: what changes, what the corpus records, what survives a kill.
+
+mod common;
+
+use std::{fs, io};
+
+use common::{Commons, ingest, paths, remove, search};
+use common_ground::{
+    citation::Span,
+    port::index::{Index, PassageId},
+};
+use commons_index::{Caller, CorpusOp, EmbeddedIndex, IngestError, StoreError};
+use receipts::Digest;
+
+fn counts(done: &commons_index::Ingested) -> [u64; 5] {
+    [done.added, done.replaced, done.removed, done.unchanged, done.documents]
+}
+
+#[tokio::test]
+async fn each_ingest_does_what_changed_and_the_corpus_says_so() {
+    let commons = Commons::new(&[("a.md", "alpha"), ("b/c.md", "gamma"), ("b-d.md", "delta")]);
+    let mut index = commons.open().await;
+    assert!(index.heads().is_empty() && search(&index, "alpha").await.is_empty(), "nothing before the first ingest");
+    assert_eq!(counts(&ingest(&mut index).await.expect("first")), [3, 0, 0, 0, 3]);
+    let first = index.heads();
+    assert_eq!(counts(&ingest(&mut index).await.expect("same")), [0, 0, 0, 3, 3]);
+    assert_eq!(index.heads(), first, "nothing changed, no new head");
+
+    // Same size and time: only the bytes tell.
+    let time = fs::metadata(commons.folder.join("a.md")).and_then(|data| data.modified()).expect("time");
+    commons.write("a.md", b"omega");
+    let file = fs::File::options().write(true).open(commons.folder.join("a.md")).expect("file");
+    file.set_modified(time).expect("set");
+    remove(&commons.folder.join("b-d.md"));
+    fs::rename(commons.folder.join("b/c.md"), commons.folder.join("b/new.md")).expect("renamed");
+    assert_eq!(counts(&ingest(&mut index).await.expect("changes")), [1, 1, 2, 0, 2]);
+    let rows = index.corpus().await.expect("corpus");
+    let told: Vec<(CorpusOp, &str, Digest)> = rows.iter().map(|row| (row.op, row.path.as_str(), row.document)).collect();
+    let of = |text: &str| Digest::of(text.as_bytes());
+    assert_eq!(
+        told,
+        [
+            (CorpusOp::Add, "a.md", of("alpha")),
+            (CorpusOp::Add, "b-d.md", of("delta")),
+            (CorpusOp::Add, "b/c.md", of("gamma")),
+            (CorpusOp::Replace, "a.md", of("omega")),
+            (CorpusOp::Remove, "b-d.md", of("delta")),
+            (CorpusOp::Remove, "b/c.md", of("gamma")),
+            (CorpusOp::Add, "b/new.md", of("gamma")),
+        ]
+    );
+    assert_eq!(index.heads()[0].size, 7);
+    assert_eq!(paths(&index, "gamma alpha omega delta").await, ["a.md", "b/new.md"]);
+    let body = String::from_utf8(index.checkpoint().expect("signed").to_vec()).expect("text");
+    assert!(body.starts_with(&format!("ii-0123456789abcdef/corpus/{}\n7\n", index.collection())), "{body}");
+    assert!(!index.collection().contains("folder") && index.collection().len() == 16);
+}
+
+#[tokio::test]
+async fn a_text_that_left_the_folder_is_still_read_and_the_folder_itself_may_go() {
+    let commons = Commons::new(&[("a.md", "alpha beta."), ("b.md", "stays")]);
+    let mut index = commons.index().await;
+    remove(&commons.folder.join("a.md"));
+    ingest(&mut index).await.expect("ingests");
+    let id = PassageId { text: Digest::of(b"alpha beta."), span: Span { start: 0, end: 5 } };
+    assert_eq!(index.read(&id).await.expect("kept").content, "alpha");
+    let collection = index.collection().to_owned();
+    fs::remove_dir_all(&commons.folder).expect("gone");
+    let index = EmbeddedIndex::open_collection(&commons.home, &collection, "ii-0").await.expect("opens");
+    assert_eq!(index.read(&id).await.expect("kept").path, "a.md");
+    assert_eq!(paths(&index, "stays").await, ["b.md"]);
+    let none = EmbeddedIndex::open_collection(&commons.home, "../../../../etc", "ii-0").await;
+    assert!(matches!(none, Err(StoreError::NoSuchCollection { .. })));
+}
+
+#[tokio::test]
+async fn a_reader_stays_at_its_revision() {
+    let commons = Commons::new(&[("a.md", "old words")]);
+    let reader = commons.index().await;
+    let before = search(&reader, "words").await;
+    commons.write("a.md", b"new words");
+    commons.write("b.md", b"words again");
+    let writer = commons.index().await;
+    assert_eq!(search(&reader, "words").await, before);
+    assert_eq!(reader.heads()[0].size, 1);
+    let unknown = PassageId { text: Digest::of(b"new words"), span: Span { start: 0, end: 3 } };
+    assert!(reader.read(&unknown).await.is_err(), "a later text is not of this revision");
+    assert_eq!(search(&writer, "words").await.len(), 2);
+}
+
+#[tokio::test]
+async fn two_fresh_ingests_give_equal_hits_and_roots_and_history_does_not_matter() {
+    let files: Vec<(String, String)> =
+        (0..60).map(|n| (format!("{}/n{n}.md", n % 7), format!("# N {n}\n\nword{} shared words {}.", n % 5, "x ".repeat(n)))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let (one, two, detour) = (Commons::new(&files), Commons::new(&files), Commons::new(&files[10..]));
+    let (one, two) = (one.index().await, two.index().await);
+    detour.write("0/other.md", b"shared words that go again");
+    let mut other = detour.index().await;
+    remove(&detour.folder.join("0/other.md"));
+    for (path, text) in &files[..10] {
+        detour.write(path, text.as_bytes());
+    }
+    ingest(&mut other).await.expect("ingests");
+    assert_eq!(one.heads()[0].root, two.heads()[0].root);
+    for query in ["shared words", "word3", "N 7 x"] {
+        let hits = search(&one, query).await;
+        assert!(!hits.is_empty());
+        assert_eq!(hits, search(&two, query).await);
+        assert_eq!(hits, search(&other, query).await, "after a detour");
+    }
+}
+
+/// A signer that fails stands for a kill between the corpus and the mark: all that was written must not count.
+#[tokio::test]
+async fn an_ingest_that_dies_before_its_mark_leaves_the_revision_before() {
+    let commons = Commons::new(&[("a.md", "first words")]);
+    let mut index = commons.index().await;
+    let (heads, before) = (index.heads(), search(&index, "words").await);
+    commons.write("b.md", b"second words");
+    let mut entropy = |_salt: &mut [u8]| Ok(());
+    let mut sign = |_body: &[u8]| Err(io::Error::other("killed here"));
+    let failed = index.ingest(Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_progress| {} }).await;
+    assert!(matches!(failed, Err(IngestError::Unsigned(_))));
+    // What a killed process leaves beside the records: half a word index of the next revision.
+    let half = commons.store(&index).join("words-2");
+    fs::create_dir_all(&half).expect("half");
+    fs::write(half.join("meta.json"), b"{").expect("half");
+    for index in [&index, &commons.open().await] {
+        assert_eq!((index.heads(), search(index, "words").await), (heads.clone(), before.clone()));
+    }
+    assert_eq!(counts(&ingest(&mut index).await.expect("again")), [1, 0, 0, 1, 2]);
+    assert_eq!(search(&index, "words").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_word_index_that_is_missing_or_damaged_is_drawn_again() {
+    let commons = Commons::new(&[("a.md", "some words"), ("b.md", "other words")]);
+    let index = commons.index().await;
+    let (before, words) = (search(&index, "words").await, commons.store(&index).join("words-1"));
+    drop(index);
+    fs::remove_dir_all(&words).expect("removed");
+    assert_eq!(search(&commons.open().await, "words").await, before);
+    for entry in fs::read_dir(&words).expect("drawn again") {
+        let path = entry.expect("entry").path();
+        let mut bytes = fs::read(&path).expect("file");
+        if let Some(byte) = bytes.get_mut(0) {
+            *byte ^= 0xff;
+        }
+        fs::remove_file(&path).expect("removed");
+        fs::write(&path, bytes).expect("damaged");
+    }
+    assert_eq!(search(&commons.open().await, "words").await, before);
+}
+
+#[tokio::test]
+async fn damaged_and_newer_records_are_named() {
+    let commons = Commons::new(&[("a.md", "some words")]);
+    let index = commons.index().await;
+    let records = commons.store(&index).join("records.sqlite");
+    drop(index);
+    let open = || EmbeddedIndex::open(&commons.home, &commons.folder, "ii-0", commons_index::Limits::default());
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&records);
+    let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
+    sqlx::raw_sql("PRAGMA user_version = 999").execute(&pool).await.expect("set");
+    pool.close().await;
+    assert!(matches!(open().await, Err(StoreError::Newer { found: 999, .. })));
+    fs::write(&records, "this is no database, and long enough to be read as one's header".repeat(100)).expect("damaged");
+    for side in ["records.sqlite-wal", "records.sqlite-shm"] {
+        let side = records.with_file_name(side);
+        if side.exists() {
+            remove(&side);
+        }
+    }
+    let damaged = open().await.err();
+    assert!(matches!(damaged, Some(StoreError::Damaged { .. })), "{damaged:?}");
+}
