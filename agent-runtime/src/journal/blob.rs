@@ -3,6 +3,7 @@
 //! **Invariant:** a content is stored under the digest of its own bytes and hashed again when read; anything else is an error.
 //! **Invariant:** a large content's file and its folder are synced before the transaction that refers to it begins.
 
+use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -55,30 +56,36 @@ pub(crate) struct Packed {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Packs contents, reusing one compressor: making one costs more than packing a small content.
-pub(crate) fn pack_all(blobs: Vec<Blob>) -> Result<Vec<Packed>, JournalError> {
-    if blobs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let broken = |source| JournalError::Io { path: PathBuf::from("zstd"), source };
-    let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(broken)?;
-    blobs.into_iter().map(|blob| pack(&mut compressor, blob)).collect()
+thread_local! {
+    /// Setting a compressor up costs several times what packing a small content does.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
 }
 
-fn pack(compressor: &mut zstd::bulk::Compressor<'_>, blob: Blob) -> Result<Packed, JournalError> {
+/// Packs contents and checks that each has its digest.
+pub(crate) fn pack_all(blobs: Vec<Blob>) -> Result<Vec<Packed>, JournalError> {
+    blobs.into_iter().map(pack).collect()
+}
+
+fn pack(blob: Blob) -> Result<Packed, JournalError> {
     let Blob { digest, bytes } = blob;
     if Digest::of(&bytes) != digest {
         return Err(JournalError::WrongDigest(digest));
     }
     let length = bytes.len();
-    let small =
-        compressor.compress(&bytes).map_err(|source| JournalError::Io { path: PathBuf::from("zstd"), source })?;
+    let small = compress(&bytes).map_err(|source| JournalError::Io { path: PathBuf::from("zstd"), source })?;
     let (form, bytes) = match (small.len() > LARGEST_ROW, small.len() < length) {
         (true, _) => (Form::File, small),
         (false, true) => (Form::Zstd, small),
         (false, false) => (Form::Plain, bytes),
     };
     Ok(Packed { digest, form, length, bytes })
+}
+
+fn compress(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|slot| match slot {
+        Some(compressor) => compressor.compress(bytes),
+        None => slot.insert(zstd::bulk::Compressor::new(LEVEL)?).compress(bytes),
+    })
 }
 
 /// Unpacks and checks a content.
