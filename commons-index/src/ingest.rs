@@ -11,8 +11,8 @@ use receipts::Digest;
 use crate::{
     corpus::{CorpusOp, CorpusRow},
     document::{self, Document, Reading},
-    error::{IngestError, StoreError},
-    records::{Live, Records, Revision, signed},
+    error::{IngestError, StoreError, from_io},
+    records::{Live, Records, Revision, compressor, signed},
     scan::{self, Candidate, SkipReason, Skipped},
     words,
 };
@@ -109,6 +109,7 @@ pub(crate) async fn run(
     let mut done =
         Ingested { added: 0, replaced: 0, removed: 0, unchanged: 0, skipped: found.skipped, documents: 0, passages: 0 };
     let mut rows: Vec<CorpusRow> = Vec::new();
+    let mut zstd = compressor().map_err(|error| from_io(place.collection, &error))?;
     let mut progress = Progress { done: 0, total: found.candidates.len() as u64, bytes: 0 };
     for batch in batches(found.candidates) {
         progress.done += batch.len() as u64;
@@ -135,7 +136,7 @@ pub(crate) async fn run(
                             CorpusOp::Add
                         }
                     };
-                    records.add(&mut transaction, &document, next).await?;
+                    records.add(&mut transaction, &mut zstd, &document, next).await?;
                     rows.push(row(op, &document));
                 }
             }

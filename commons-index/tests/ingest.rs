@@ -175,3 +175,23 @@ async fn damaged_and_newer_records_are_named() {
     let damaged = open().await.err();
     assert!(matches!(damaged, Some(StoreError::Damaged { .. })), "{damaged:?}");
 }
+
+#[tokio::test]
+async fn a_text_of_many_pieces_is_read_across_them_and_rot_is_noticed() {
+    let text: String = (0..9_000).map(|n| format!("Sentence {n} of é many.\n\n")).collect();
+    assert!(text.len() > 3 * 65_536);
+    let commons = Commons::new(&[("long.md", &text)]);
+    let index = commons.index().await;
+    let whole = PassageId { text: Digest::of(text.as_bytes()), span: Span { start: 0, end: text.len() as u64 } };
+    assert_eq!(index.read(&whole).await.expect("reads").content, text);
+    for number in (0..9_000).step_by(53) {
+        for hit in search(&index, &number.to_string()).await {
+            let span = hit.passage.id.span;
+            assert_eq!(hit.passage.content, text[span.start as usize..span.end as usize]);
+        }
+    }
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(commons.store(&index).join("records.sqlite"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
+    sqlx::raw_sql("UPDATE chunks SET zstd = substr(zstd, 1, length(zstd) - 1) || x'00'").execute(&pool).await.expect("rots");
+    assert!(matches!(index.read(&whole).await, Err(common_ground::port::index::IndexError::Damaged { .. })));
+}
