@@ -340,6 +340,45 @@ async fn reading_creates_nothing() {
 }
 
 #[tokio::test]
+async fn the_journals_files_are_private_in_a_public_home() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_dir, home) = temporary();
+    std::fs::create_dir(home.root()).expect("made by the person");
+    std::fs::set_permissions(home.root(), std::fs::Permissions::from_mode(0o755)).expect("opened to others");
+    let journal = open(&home, 1).await;
+    journal.acquire(run(1), 0, TTL).await.expect("acquired");
+    let files: Vec<_> = listing(home.root()).into_iter().filter(|path| path.is_file()).collect();
+    assert_eq!(files.len(), 3, "database, log and index: {files:?}");
+    for path in files {
+        assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn many_handles_open_a_new_home_at_once() {
+    let (_dir, home) = temporary();
+    let opened = futures_util::future::join_all((1..=8).map(|n| Journal::open(home.clone(), holder(n)))).await;
+    for (n, journal) in (1..).zip(opened) {
+        journal.expect("opened").acquire(run(n), 0, TTL).await.expect("acquired");
+    }
+    assert_eq!(Reader::at(home).runs().await.expect("runs").len(), 8);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_undo_its_append() {
+    let (_dir, home) = temporary();
+    let journal = open(&home, 1).await;
+    journal.acquire(run(1), 0, TTL).await.expect("acquired");
+    tokio::select! {
+        biased;
+        done = journal.append(facts(run(1), 1, 1, &["a"])) => panic!("{done:?} without a wait"),
+        () = std::future::ready(()) => {}
+    }
+    let next = journal.append(facts(run(1), 1, 2, &["b"])).await;
+    assert_eq!(next.expect("follows the abandoned one"), 2);
+}
+
+#[tokio::test]
 async fn deleting_shreds_keys_and_collects_contents_but_keeps_receipts() {
     let (_dir, home) = temporary();
     let (own, shared, large) = (blob(b"o".repeat(3_000)), blob(b"s".repeat(3_000)), blob(noise(4, 150_000)));

@@ -156,7 +156,9 @@ impl Journal {
     /// and their outbox rows stay.
     ///
     /// # Errors
-    /// [`JournalError::Held`] while another living holder has it, [`JournalError::NoRun`].
+    /// [`JournalError::Held`] while another living holder has it, [`JournalError::NoRun`]. [`JournalError::Busy`] also when
+    /// the run is gone but a long reader kept the write-ahead log from being emptied: the keys leave it with the next
+    /// deletion or the last close.
     pub async fn delete(&self, run: RunId, now_ms: u64) -> Result<(), JournalError> {
         self.request(|answer| Request::Delete { run, now_ms, answer }).await
     }

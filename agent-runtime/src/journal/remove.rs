@@ -31,8 +31,18 @@ pub(crate) async fn delete(
     erase(connection, no).await.map_err(lift)?;
     sqlx::query("COMMIT").execute(&mut *connection).await.map_err(lift)?;
     sweep(connection, home, lift).await?;
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map_err(lift)?;
-    Ok(())
+    truncate_log(connection, lift).await
+}
+
+/// Empties the write-ahead log, where the keys still lie. A reader of another process that stays on an old snapshot for
+/// longer than the busy limit prevents it.
+async fn truncate_log(
+    connection: &mut SqliteConnection,
+    lift: &impl Fn(sqlx::Error) -> JournalError,
+) -> Result<(), JournalError> {
+    let prevented: i64 =
+        sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await.map_err(lift)?;
+    if prevented == 0 { Ok(()) } else { Err(JournalError::Busy) }
 }
 
 async fn erase(connection: &mut SqliteConnection, no: i64) -> Result<(), sqlx::Error> {

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a fact's body is bytes here. Nothing in this module reads it, so a fact the program adds tomorrow is
 //! stored as well as today's.
+//! **Invariant:** no debug form shows an attempt's key.
 
 use common_ground::{ModuleId, RunId};
 use receipts::Digest;
@@ -39,8 +40,8 @@ pub struct Blob {
     pub bytes: Vec<u8>,
 }
 
-/// The secret of one attempt, from which its salts are derived.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The secret of one attempt, from which its salts are derived. Its debug form leaves the secret out.
+#[derive(Clone, PartialEq, Eq)]
 pub struct AttemptKey {
     /// The module.
     pub module: ModuleId,
@@ -48,6 +49,12 @@ pub struct AttemptKey {
     pub attempt: u32,
     /// 32 secret bytes, wiped from memory on drop.
     pub key: Zeroizing<[u8; 32]>,
+}
+
+impl std::fmt::Debug for AttemptKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AttemptKey").field("module", &self.module).field("attempt", &self.attempt).finish_non_exhaustive()
+    }
 }
 
 /// A sealed receipt with the envelope that proves it.
@@ -157,4 +164,20 @@ pub struct OutboxCounts {
     pub queued: u64,
     /// In any later state.
     pub other: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttemptKey, Batch};
+    use common_ground::{ModuleId, RunId};
+    use uuid::Uuid;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn a_printed_batch_shows_no_key() {
+        let mut batch = Batch::new(RunId(Uuid::from_u128(1)), 1, 1);
+        let module = ModuleId(Uuid::from_u128(2));
+        batch.attempt_keys.push(AttemptKey { module, attempt: 1, key: Zeroizing::new([211; 32]) });
+        assert!(!format!("{batch:?}").contains("211"));
+    }
 }

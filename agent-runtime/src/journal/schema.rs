@@ -1,8 +1,11 @@
 //! The database's schema and how it is opened: every version's statements are in the program.
 //!
 //! **Invariant:** a journal of a later schema is refused before anything in it is read, and the refusal names both versions.
+//! **Invariant:** the database and its side files are readable by their owner alone, also in a home that others may list.
 //! **Invariant:** a migration is one transaction; two programs opening a new home at once make it once.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,7 +42,6 @@ pub(crate) fn plain(path: &Path) -> SqliteConnectOptions {
 /// Options of the one connection that writes.
 pub(crate) fn writing(path: &Path) -> SqliteConnectOptions {
     options(path)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
@@ -68,9 +70,15 @@ pub(crate) async fn refuse_newer(path: &Path, connection: &mut SqliteConnection)
 /// Opens the writing connection and brings the schema up to date.
 pub(crate) async fn open(path: &Path) -> Result<SqliteConnection, JournalError> {
     let lift = |error| JournalError::sqlite(path, error);
+    // Made here and not by SQLite, which would let others read it; its side files take over the mode.
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| JournalError::io(path, error))?;
     // Looked at without the WAL pragma first: a later program's file is left exactly as it is.
-    let plain = options(path).create_if_missing(true);
-    let mut connection = plain.connect().await.map_err(lift)?;
+    let mut connection = plain(path).connect().await.map_err(lift)?;
     refuse_newer(path, &mut connection).await?;
     drop(connection);
     let mut connection = writing(path).connect().await.map_err(lift)?;
