@@ -81,12 +81,27 @@ pub(crate) async fn open(path: &Path) -> Result<SqliteConnection, JournalError> 
     let mut connection = plain(path).connect().await.map_err(lift)?;
     refuse_newer(path, &mut connection).await?;
     drop(connection);
-    let mut connection = writing(path).connect().await.map_err(lift)?;
+    let mut connection = connect_writing(path).await?;
     if refuse_newer(path, &mut connection).await? < known() {
         migrate(&mut connection).await.map_err(lift)?;
         refuse_newer(path, &mut connection).await?;
     }
     Ok(connection)
+}
+
+/// Connects for writing. Turning a new file's log on is the one thing SQLite does not wait for by itself.
+async fn connect_writing(path: &Path) -> Result<SqliteConnection, JournalError> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut waited = Duration::ZERO;
+    loop {
+        match writing(path).connect().await.map_err(|error| JournalError::sqlite(path, error)) {
+            Err(JournalError::Busy) if waited < BUSY_LIMIT => {
+                tokio::time::sleep(PAUSE).await;
+                waited += PAUSE;
+            }
+            connected => return connected,
+        }
+    }
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
