@@ -129,7 +129,11 @@ mod tests {
         let mut last = 0;
         for cut in &document.cuts {
             prop_assert!(cut.range.start >= last, "passages overlap");
-            prop_assert!(text[last..cut.range.start].trim().is_empty(), "text lost: {:?}", &text[last..cut.range.start]);
+            prop_assert!(
+                text[last..cut.range.start].trim().is_empty(),
+                "text lost: {:?}",
+                &text[last..cut.range.start]
+            );
             prop_assert!(!text[cut.range.clone()].trim().is_empty());
             prop_assert!(cut.range.len() <= LONGEST, "passage of {} bytes", cut.range.len());
             let mut at = cut.range.start;
@@ -171,7 +175,10 @@ mod tests {
 
     #[test]
     fn title_and_headings_say_where_a_passage_stands() {
-        let found = document(Media::Markdown, "# Title\n\nIntro.\n\n## One\n\nText one.\n\n### Deep\n\nMore.\n\n## Two\n\nEnd.");
+        let found = document(
+            Media::Markdown,
+            "# Title\n\nIntro.\n\n## One\n\nText one.\n\n### Deep\n\nMore.\n\n## Two\n\nEnd.",
+        );
         assert_eq!(found.title, "Title");
         let headings: Vec<String> = found.cuts.iter().map(|cut| cut.headings.join("/")).collect();
         assert_eq!(headings, ["", "One", "One/Deep", "Two"]);

@@ -48,8 +48,12 @@ fn canonical(folder: &Path) -> Result<PathBuf, StoreError> {
     match fs::canonicalize(folder) {
         Ok(path) if path.is_dir() => Ok(path),
         Ok(_file) => Err(StoreError::NotAFolder { path: folder.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::NoSuchFolder { path: folder.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(StoreError::NotAFolder { path: folder.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(StoreError::NoSuchFolder { path: folder.to_owned() })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(StoreError::NotAFolder { path: folder.to_owned() })
+        }
         Err(error) => Err(from_io(folder, &error)),
     }
 }
@@ -95,13 +99,8 @@ impl EmbeddedIndex {
         };
         let folder = canonical(folder)?;
         let origin = self.origin();
-        let place = Place {
-            folder: &folder,
-            home: &self.home,
-            collection: &self.store,
-            origin: &origin,
-            limits: self.limits,
-        };
+        let place =
+            Place { folder: &folder, home: &self.home, collection: &self.store, origin: &origin, limits: self.limits };
         let (_revision, ingested) = ingest::run(&self.records, &place, &mut caller).await?;
         self.at = open_latest(&self.records, &self.store).await?;
         Ok(ingested)

@@ -10,14 +10,14 @@ use crate::blocks::{Block, Kind};
 
 /// What is dropped with all that is in it.
 const DROPPED: &[&str] = &[
-    "script", "style", "nav", "template", "noscript", "head", "svg", "math", "iframe", "object", "canvas", "button", "select",
-    "textarea", "input", "form", "dialog",
+    "script", "style", "nav", "template", "noscript", "head", "svg", "math", "iframe", "object", "canvas", "button",
+    "select", "textarea", "input", "form", "dialog",
 ];
 /// Elements whose text runs on in the line; everything else starts a new block.
 const INLINE: &[&str] = &[
-    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "ins",
-    "kbd", "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time",
-    "tt", "u", "var", "wbr", "td", "th", "tbody", "thead", "tfoot",
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img",
+    "ins", "kbd", "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub",
+    "sup", "time", "tt", "u", "var", "wbr", "td", "th", "tbody", "thead", "tfoot",
 ];
 
 /// The readable text of a page, with its structure.
@@ -94,8 +94,8 @@ fn kind_of(name: &str) -> Option<Kind> {
 const DEEPEST: usize = 4_000;
 /// Elements that never hold others, or that end by themselves.
 const SHALLOW: &[&str] = &[
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li", "dt", "dd",
-    "option", "optgroup", "tr", "td", "th", "tbody", "thead", "tfoot", "rp", "rt", "!doctype",
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li",
+    "dt", "dd", "option", "optgroup", "tr", "td", "th", "tbody", "thead", "tfoot", "rp", "rt", "!doctype",
 ];
 
 /// Whether a page nests deeper than any reader's would, by a count of tags that may err, so far off the usual, only upwards.
@@ -168,7 +168,11 @@ pub(crate) fn readable(page: &str) -> Readable {
     writer.end();
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
     let title = Some(title).filter(|words| !words.is_empty());
-    Readable { title: title.or_else(|| crate::passages::first_heading(&writer.text, &writer.blocks)), text: writer.text, blocks: writer.blocks }
+    Readable {
+        title: title.or_else(|| crate::passages::first_heading(&writer.text, &writer.blocks)),
+        text: writer.text,
+        blocks: writer.blocks,
+    }
 }
 
 fn element(writer: &mut Writer, name: &str, open: bool) {

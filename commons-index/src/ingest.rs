@@ -159,31 +159,56 @@ pub(crate) async fn run(
         done.passages = latest.passages;
         return Ok((latest, done));
     }
-    rows.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
-    for row in &mut rows {
-        (caller.entropy)(&mut row.salt).map_err(IngestError::Entropy)?;
-    }
-    let (size, root) = records.append(&mut transaction, &rows).await?;
-    let checkpoint = (caller.sign)(&crate::corpus::checkpoint_body(place.origin, size, &root)).map_err(IngestError::Unsigned)?;
-    let mut revision = Revision { number: next, size, root, checkpoint, documents: done.documents, passages: 0 };
-    revision.passages = draw_words(records, &mut transaction, place.collection, &revision).await?;
+    let number = next;
+    let revision =
+        seal(records, &mut transaction, place, caller, Sealing { number, documents: done.documents, rows }).await?;
     done.passages = revision.passages;
-    records.mark(&mut transaction, &revision).await?;
     records.commit(transaction).await?;
     words::remove_others(place.collection, next)?;
     Ok((revision, done))
 }
 
-fn row(op: CorpusOp, document: &Document) -> CorpusRow {
-    let media = document.media.name().to_owned();
-    CorpusRow { op, document: document.digest, bytes: document.bytes, media, path: document.path.clone(), salt: [0; 16] }
+/// What a new revision is made of.
+struct Sealing {
+    number: i64,
+    documents: u64,
+    rows: Vec<CorpusRow>,
 }
 
-fn read_all(
-    batch: Vec<Candidate>,
-    known: &[Option<Digest>],
-    limit: u64,
-) -> Vec<(String, Result<Reading, SkipReason>)> {
+/// Appends to the corpus, has its head signed, draws the word index, and only then names the revision.
+async fn seal(
+    records: &Records,
+    on: &mut sqlx::SqliteConnection,
+    place: &Place<'_>,
+    caller: &mut Caller<'_>,
+    Sealing { number, documents, mut rows }: Sealing,
+) -> Result<Revision, IngestError> {
+    rows.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
+    for row in &mut rows {
+        (caller.entropy)(&mut row.salt).map_err(IngestError::Entropy)?;
+    }
+    let (size, root) = records.append(on, &rows).await?;
+    let body = crate::corpus::checkpoint_body(place.origin, size, &root);
+    let checkpoint = (caller.sign)(&body).map_err(IngestError::Unsigned)?;
+    let mut revision = Revision { number, size, root, checkpoint, documents, passages: 0 };
+    revision.passages = draw_words(records, on, place.collection, &revision).await?;
+    records.mark(on, &revision).await?;
+    Ok(revision)
+}
+
+fn row(op: CorpusOp, document: &Document) -> CorpusRow {
+    let media = document.media.name().to_owned();
+    CorpusRow {
+        op,
+        document: document.digest,
+        bytes: document.bytes,
+        media,
+        path: document.path.clone(),
+        salt: [0; 16],
+    }
+}
+
+fn read_all(batch: Vec<Candidate>, known: &[Option<Digest>], limit: u64) -> Vec<(String, Result<Reading, SkipReason>)> {
     let read = |(candidate, known): (Candidate, &Option<Digest>)| {
         let reading = document::read(&candidate, *known, limit);
         (candidate.relative, reading)

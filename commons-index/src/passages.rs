@@ -99,7 +99,7 @@ fn shortened(words: &str) -> String {
     while !words.is_char_boundary(end) {
         end -= 1;
     }
-    words[..end].trim_end().split_whitespace().collect::<Vec<_>>().join(" ")
+    words[..end].split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A block in pieces of at most [`PIECE`] bytes: whole, else runs of sentences, else cut at spaces.
@@ -127,7 +127,8 @@ fn units(text: &str, block: &Block) -> Vec<Unit> {
             Some(_) | None => {
                 for part in pieces(text, whole) {
                     let inside = sentence.clone().map(|s| s.start.max(part.start)..s.end.min(part.end));
-                    let inside = inside.filter(|s| s.start < s.end).map(|s| sentences::trim(text, s)).filter(|s| !s.is_empty());
+                    let inside =
+                        inside.filter(|s| s.start < s.end).map(|s| sentences::trim(text, s)).filter(|s| !s.is_empty());
                     found.push(Unit { kind: block.kind, range: part, sentences: Vec::from_iter(inside) });
                 }
             }

@@ -8,8 +8,8 @@ use tantivy::tokenizer::{
 
 /// Lucene's English stop words (Apache-2.0), as in tantivy's own list, which needs a feature that brings ten more lists.
 const STOP: &[&str] = &[
-    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of", "on",
-    "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with",
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of",
+    "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with",
 ];
 /// A longer run without a space is data, not a word.
 const LONGEST_WORD: usize = 64;

@@ -36,15 +36,22 @@ impl From<StoreError> for Missing {
 
 /// A row of passages with its document's columns and the piece of text it starts in (65,536 is [`CHUNK`]): one turn to the
 /// database instead of two for nearly every passage.
-const PASSAGE: &str = "SELECT d.path, d.document, d.text, d.title, p.id, p.start, p.stop, p.headings, p.sentences, c.zstd
+const PASSAGE: &str =
+    "SELECT d.path, d.document, d.text, d.title, p.id, p.start, p.stop, p.headings, p.sentences, c.zstd
     FROM passages p JOIN documents d ON d.id = p.document
     JOIN chunks c ON c.text = d.text AND c.start = p.start - p.start % 65536 ";
 
 impl Records {
     /// The bytes of a span, or none when the text ends before it.
-    async fn bytes(&self, on: &mut SqliteConnection, text: &[u8], range: Range<u64>) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn bytes(
+        &self,
+        on: &mut SqliteConnection,
+        text: &[u8],
+        range: Range<u64>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let first = range.start - range.start % CHUNK as u64;
-        let query = sqlx::query("SELECT start, zstd FROM chunks WHERE text = ? AND start >= ? AND start < ? ORDER BY start");
+        let query =
+            sqlx::query("SELECT start, zstd FROM chunks WHERE text = ? AND start >= ? AND start < ? ORDER BY start");
         let query = query.bind(text).bind(signed(first)).bind(signed(range.end.max(range.start + 1)));
         let rows = query.fetch_all(on).await.map_err(self.failed())?;
         let mut bytes = Vec::new();
@@ -186,11 +193,19 @@ impl Records {
     }
 
     /// Appends entries to the corpus and gives its new size and root.
-    pub(crate) async fn append(&self, on: &mut SqliteConnection, rows: &[CorpusRow]) -> Result<(u64, Digest), StoreError> {
+    pub(crate) async fn append(
+        &self,
+        on: &mut SqliteConnection,
+        rows: &[CorpusRow],
+    ) -> Result<(u64, Digest), StoreError> {
         for row in rows {
-            let query = sqlx::query("INSERT INTO corpus (op, document, bytes, media, path, salt, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)");
-            let query = query.bind(row.op.word()).bind(row.document.0.to_vec()).bind(signed(row.bytes)).bind(&row.media);
-            let query = query.bind(&row.path).bind(row.salt.to_vec()).bind(corpus::leaf(&corpus::entry(row)).0.to_vec());
+            let query = sqlx::query(
+                "INSERT INTO corpus (op, document, bytes, media, path, salt, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            );
+            let query =
+                query.bind(row.op.word()).bind(row.document.0.to_vec()).bind(signed(row.bytes)).bind(&row.media);
+            let query =
+                query.bind(&row.path).bind(row.salt.to_vec()).bind(corpus::leaf(&corpus::entry(row)).0.to_vec());
             query.execute(&mut *on).await.map_err(self.failed())?;
         }
         let rows = sqlx::query("SELECT leaf FROM corpus ORDER BY seq").fetch_all(on).await.map_err(self.failed())?;

@@ -173,7 +173,8 @@ impl Records {
 
     /// Documents of the latest revision, in byte order of paths.
     pub(crate) async fn live(&self, on: &mut SqliteConnection) -> Result<Vec<Live>, StoreError> {
-        let rows = sqlx::query("SELECT id, path, document, bytes, media FROM documents WHERE until IS NULL ORDER BY path");
+        let rows =
+            sqlx::query("SELECT id, path, document, bytes, media FROM documents WHERE until IS NULL ORDER BY path");
         let rows = rows.fetch_all(on).await.map_err(self.failed())?;
         rows.iter()
             .map(|row| {

@@ -156,7 +156,8 @@ pub(crate) fn scan(folder: &Path, own: &Path, limit: u64) -> Found {
 
 fn is_passed(entry: &DirEntry) -> bool {
     let name = entry.file_name();
-    name.as_encoded_bytes().starts_with(b".") || (entry.file_type().is_dir() && PASSED.iter().any(|passed| name == *passed))
+    name.as_encoded_bytes().starts_with(b".")
+        || (entry.file_type().is_dir() && PASSED.iter().any(|passed| name == *passed))
 }
 
 fn relative(folder: &Path, path: &Path) -> String {

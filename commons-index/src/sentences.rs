@@ -10,23 +10,25 @@ use crate::blocks::{Block, Kind, item_marker, lines};
 
 /// After these a sentence goes on, whatever follows.
 const ALWAYS: &[&str] = &[
-    "dr", "mr", "mrs", "ms", "prof", "st", "gen", "rep", "sen", "gov", "capt", "lt", "col", "sgt", "rev", "hon", "vs", "e.g",
-    "i.e", "cf", "ca", "approx", "eds", "mt", "ft", "messrs", "pres", "supt", "cmdr", "adm",
+    "dr", "mr", "mrs", "ms", "prof", "st", "gen", "rep", "sen", "gov", "capt", "lt", "col", "sgt", "rev", "hon", "vs",
+    "e.g", "i.e", "cf", "ca", "approx", "eds", "mt", "ft", "messrs", "pres", "supt", "cmdr", "adm",
 ];
 /// After these it goes on before a number.
-const BEFORE_NUMBER: &[&str] =
-    &["no", "nos", "fig", "figs", "eq", "eqs", "vol", "p", "pp", "sec", "ch", "art", "nr", "ed", "op", "ref", "refs", "tab"];
+const BEFORE_NUMBER: &[&str] = &[
+    "no", "nos", "fig", "figs", "eq", "eqs", "vol", "p", "pp", "sec", "ch", "art", "nr", "ed", "op", "ref", "refs",
+    "tab",
+];
 /// After these it goes on unless the next word is one that starts sentences.
 const MAYBE: &[&str] = &[
-    "jr", "sr", "inc", "ltd", "co", "corp", "etc", "al", "bros", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept",
-    "oct", "nov", "dec", "dept", "univ", "assn", "ave", "blvd", "rd", "est",
+    "jr", "sr", "inc", "ltd", "co", "corp", "etc", "al", "bros", "jan", "feb", "mar", "apr", "jun", "jul", "aug",
+    "sep", "sept", "oct", "nov", "dec", "dept", "univ", "assn", "ave", "blvd", "rd", "est",
 ];
 /// Words that start a sentence far more often than they follow an abbreviation as part of a name.
 const STARTERS: &[&str] = &[
-    "the", "a", "an", "it", "its", "he", "she", "they", "we", "i", "you", "his", "her", "their", "our", "this", "that", "these",
-    "those", "there", "in", "on", "at", "by", "for", "from", "with", "as", "after", "before", "during", "since", "while", "when",
-    "if", "but", "and", "or", "so", "however", "although", "though", "because", "what", "who", "how", "why", "where", "which",
-    "to", "one", "some", "many", "most", "all", "both", "each", "no", "not",
+    "the", "a", "an", "it", "its", "he", "she", "they", "we", "i", "you", "his", "her", "their", "our", "this", "that",
+    "these", "those", "there", "in", "on", "at", "by", "for", "from", "with", "as", "after", "before", "during",
+    "since", "while", "when", "if", "but", "and", "or", "so", "however", "although", "though", "because", "what",
+    "who", "how", "why", "where", "which", "to", "one", "some", "many", "most", "all", "both", "each", "no", "not",
 ];
 
 /// Sentence ranges of one block, absolute in `text`.
@@ -92,8 +94,12 @@ fn goes_on(before: &str, next: &str) -> bool {
     };
     let word = stem.rsplit(|c: char| c.is_whitespace() || "([{\"'“‘—–/".contains(c)).next().unwrap_or_default();
     let lower = word.to_lowercase();
-    let next_word: String =
-        next.trim_start().trim_start_matches(['"', '\'', '“', '‘', '(', '[']).chars().take_while(|c| c.is_alphanumeric()).collect();
+    let next_word: String = next
+        .trim_start()
+        .trim_start_matches(['"', '\'', '“', '‘', '(', '['])
+        .chars()
+        .take_while(|c| c.is_alphanumeric())
+        .collect();
     if ALWAYS.contains(&lower.as_str()) {
         return true;
     }
@@ -101,7 +107,8 @@ fn goes_on(before: &str, next: &str) -> bool {
         return next_word.chars().next().is_some_and(char::is_numeric);
     }
     let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
-    let acronym = word.contains('.') && word.split('.').all(|part| part.chars().count() == 1 && part.chars().all(char::is_alphabetic));
+    let acronym = word.contains('.')
+        && word.split('.').all(|part| part.chars().count() == 1 && part.chars().all(char::is_alphabetic));
     let maybe = initial || acronym || MAYBE.contains(&lower.as_str());
     // The pronoun I is no initial at the end of a question's answer, but "I." before a name is; starters decide.
     maybe && !next_word.is_empty() && !STARTERS.contains(&next_word.to_lowercase().as_str())
@@ -124,7 +131,11 @@ mod tests {
         check(Kind::Prose, "J. R. R. Tolkien wrote it. Yes!", &["J. R. R. Tolkien wrote it.", "Yes!"]);
         check(Kind::Prose, "The U.S. Senate sat. It rose.", &["The U.S. Senate sat.", "It rose."]);
         check(Kind::Prose, "He lived in the U.S. The end.", &["He lived in the U.S.", "The end."]);
-        check(Kind::Prose, "Pi is 3.14 or so. See No. 5 there. Is it? No. Go.", &["Pi is 3.14 or so.", "See No. 5 there.", "Is it?", "No.", "Go."]);
+        check(
+            Kind::Prose,
+            "Pi is 3.14 or so. See No. 5 there. Is it? No. Go.",
+            &["Pi is 3.14 or so.", "See No. 5 there.", "Is it?", "No.", "Go."],
+        );
         check(Kind::Prose, "Tools, e.g. Git, help. End", &["Tools, e.g. Git, help.", "End"]);
     }
 

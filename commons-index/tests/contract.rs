@@ -12,7 +12,10 @@ use receipts::Digest;
 
 /// What the index under test holds.
 const DOCUMENTS: &[(&str, &str)] = &[
-    ("b/harbour.md", "# Harbour\n\nIntro to the harbour.\n\n## Ships\n\nThe red ship sails at dawn. It returns at dusk.\n\n## Cranes\n\nCranes lift crates.\n"),
+    (
+        "b/harbour.md",
+        "# Harbour\n\nIntro to the harbour.\n\n## Ships\n\nThe red ship sails at dawn. It returns at dusk.\n\n## Cranes\n\nCranes lift crates.\n",
+    ),
     ("a/field.txt", "A field of wheat. Dr. Öst ploughs it.\n"),
     ("same-1.md", "Twin words here.\n"),
     ("same-2.md", "Twin words here.\n"),
@@ -62,7 +65,11 @@ async fn spans(index: &dyn Index) {
     let id = |start, end| PassageId { text: field, span: Span { start, end } };
     let passage = index.read(&id(8, 22)).await.expect("any span reads");
     assert_eq!((passage.content.as_str(), passage.headings.len()), ("of wheat. Dr. ", 0));
-    assert_eq!(passage.sentences, [Span { start: 8, end: 17 }, Span { start: 18, end: 22 }], "sentences cut to the span");
+    assert_eq!(
+        passage.sentences,
+        [Span { start: 8, end: 17 }, Span { start: 18, end: 22 }],
+        "sentences cut to the span"
+    );
     let o = DOCUMENTS[1].1.find('Ö').expect("there") as u64;
     for (start, end) in [(0, o + 1), (o + 1, o + 3), (5, 4), (0, 10_000), (10_000, 10_001), (0, u64::MAX)] {
         let refused = index.read(&id(start, end)).await;

@@ -43,7 +43,8 @@ async fn every_kind_of_bad_input_is_named_and_the_rest_is_indexed() {
 
     let mut index = commons.open().await;
     let done = ingest(&mut index).await.expect("ingests");
-    let told: Vec<(&str, SkipReason)> = done.skipped.iter().map(|skip| (skip.path.as_str(), skip.reason.clone())).collect();
+    let told: Vec<(&str, SkipReason)> =
+        done.skipped.iter().map(|skip| (skip.path.as_str(), skip.reason.clone())).collect();
     let other = |extension: &str| SkipReason::OtherKind { extension: extension.to_owned() };
     assert_eq!(
         told,

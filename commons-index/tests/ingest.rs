@@ -35,7 +35,8 @@ async fn each_ingest_does_what_changed_and_the_corpus_says_so() {
     fs::rename(commons.folder.join("b/c.md"), commons.folder.join("b/new.md")).expect("renamed");
     assert_eq!(counts(&ingest(&mut index).await.expect("changes")), [1, 1, 2, 0, 2]);
     let rows = index.corpus().await.expect("corpus");
-    let told: Vec<(CorpusOp, &str, Digest)> = rows.iter().map(|row| (row.op, row.path.as_str(), row.document)).collect();
+    let told: Vec<(CorpusOp, &str, Digest)> =
+        rows.iter().map(|row| (row.op, row.path.as_str(), row.document)).collect();
     let of = |text: &str| Digest::of(text.as_bytes());
     assert_eq!(
         told,
@@ -90,8 +91,9 @@ async fn a_reader_stays_at_its_revision() {
 
 #[tokio::test]
 async fn two_fresh_ingests_give_equal_hits_and_roots_and_history_does_not_matter() {
-    let files: Vec<(String, String)> =
-        (0..60).map(|n| (format!("{}/n{n}.md", n % 7), format!("# N {n}\n\nword{} shared words {}.", n % 5, "x ".repeat(n)))).collect();
+    let files: Vec<(String, String)> = (0..60)
+        .map(|n| (format!("{}/n{n}.md", n % 7), format!("# N {n}\n\nword{} shared words {}.", n % 5, "x ".repeat(n))))
+        .collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let (one, two, detour) = (Commons::new(&files), Commons::new(&files), Commons::new(&files[10..]));
     let (one, two) = (one.index().await, two.index().await);
@@ -165,7 +167,8 @@ async fn damaged_and_newer_records_are_named() {
     sqlx::raw_sql("PRAGMA user_version = 999").execute(&pool).await.expect("set");
     pool.close().await;
     assert!(matches!(open().await, Err(StoreError::Newer { found: 999, .. })));
-    fs::write(&records, "this is no database, and long enough to be read as one's header".repeat(100)).expect("damaged");
+    fs::write(&records, "this is no database, and long enough to be read as one's header".repeat(100))
+        .expect("damaged");
     for side in ["records.sqlite-wal", "records.sqlite-shm"] {
         let side = records.with_file_name(side);
         if side.exists() {
@@ -192,6 +195,9 @@ async fn a_text_of_many_pieces_is_read_across_them_and_rot_is_noticed() {
     }
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(commons.store(&index).join("records.sqlite"));
     let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
-    sqlx::raw_sql("UPDATE chunks SET zstd = substr(zstd, 1, length(zstd) - 1) || x'00'").execute(&pool).await.expect("rots");
+    sqlx::raw_sql("UPDATE chunks SET zstd = CAST(substr(zstd, 1, length(zstd) - 1) || x'00' AS BLOB)")
+        .execute(&pool)
+        .await
+        .expect("rots");
     assert!(matches!(index.read(&whole).await, Err(common_ground::port::index::IndexError::Damaged { .. })));
 }

@@ -39,7 +39,10 @@ async fn bm25_finds_nine_in_ten_supporting_passages() {
     let done = ingest(&mut index).await.expect("ingests");
     println!("{} documents, {} passages in {:?}", done.documents, done.passages, start.elapsed());
     let start = Instant::now();
-    let index = { drop(index); commons.open().await };
+    let index = {
+        drop(index);
+        commons.open().await
+    };
     println!("opened in {:?}", start.elapsed());
     let (mut found, mut wanted, mut times) = (0, 0, Vec::new());
     for row in rows(data.join("queries.jsonl")) {

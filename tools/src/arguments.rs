@@ -55,8 +55,7 @@ pub(crate) fn fitting<T: Serialize>(tool: &str, items: Vec<T>) -> Result<(Vec<T>
 
 /// An answer as JSON text.
 pub(crate) fn answer<T: Serialize>(tool: &str, value: &T) -> Result<String, ToolError> {
-    serde_json::to_string(value)
-        .map_err(|error| ToolError::Failed { tool: tool.to_owned(), reason: error.to_string() })
+    serde_json::to_string(value).map_err(|error| ToolError::Failed { tool: tool.to_owned(), reason: error.to_string() })
 }
 
 fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {

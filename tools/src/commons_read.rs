@@ -43,9 +43,10 @@ impl CommonsRead {
     pub fn new(index: Arc<dyn Index>) -> Self {
         let spec = ToolSpec {
             name: NAME.to_owned(),
-            description: "Read passages by id, verbatim, with the byte span of each sentence and the document's digest. \
+            description:
+                "Read passages by id, verbatim, with the byte span of each sentence and the document's digest. \
                 Use it to quote exactly, or to read around a hit by a wider span of the same text."
-                .to_owned(),
+                    .to_owned(),
             arguments: SCHEMA.to_owned(),
             idempotent: true,
         };

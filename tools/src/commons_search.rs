@@ -54,9 +54,10 @@ impl CommonsSearch {
     pub fn new(index: Arc<dyn Index>) -> Self {
         let spec = ToolSpec {
             name: NAME.to_owned(),
-            description: "Find passages in the person's own documents by words. Returns the best passages with their text \
+            description:
+                "Find passages in the person's own documents by words. Returns the best passages with their text \
                 and the id (text digest and byte span) by which commons_read opens them and a citation names them."
-                .to_owned(),
+                    .to_owned(),
             arguments: SCHEMA.to_owned(),
             idempotent: true,
         };

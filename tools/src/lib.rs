@@ -16,8 +16,5 @@ pub use commons_search::CommonsSearch;
 
 /// Every tool there is.
 pub fn all(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {
-    vec![
-        Arc::new(CommonsSearch::new(Arc::clone(&index))),
-        Arc::new(CommonsRead::new(index)),
-    ]
+    vec![Arc::new(CommonsSearch::new(Arc::clone(&index))), Arc::new(CommonsRead::new(index))]
 }
