@@ -3,6 +3,7 @@
 //! The bytes are those of the receipts crate; paths stand in entries as salted commitments, so that a published corpus
 //! tells no file names.
 
+use base64::Engine as _;
 use receipts::Digest;
 
 /// What happened to a document.
@@ -84,5 +85,6 @@ pub(crate) fn root(leaves: &[Digest]) -> Digest {
 
 /// The unsigned body of a corpus head.
 pub(crate) fn checkpoint_body(origin: &str, size: u64, root: &Digest) -> Vec<u8> {
+    let root = base64::engine::general_purpose::STANDARD.encode(root.0);
     format!("{origin}\n{size}\n{root}\n").into_bytes()
 }

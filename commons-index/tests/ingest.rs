@@ -54,6 +54,7 @@ async fn each_ingest_does_what_changed_and_the_corpus_says_so() {
     assert_eq!(paths(&index, "gamma alpha omega delta").await, ["a.md", "b/new.md"]);
     let body = String::from_utf8(index.checkpoint().expect("signed").to_vec()).expect("text");
     assert!(body.starts_with(&format!("ii-0123456789abcdef/corpus/{}\n7\n", index.collection())), "{body}");
+    assert!(body.ends_with("=\n") && body.lines().count() == 3, "root in base64: {body}");
     assert!(!index.collection().contains("folder") && index.collection().len() == 16);
 }
 
