@@ -59,8 +59,7 @@ CREATE TABLE run (
   ttl_ms INTEGER NOT NULL
 );
 CREATE TABLE run_blob (
-  run_no INTEGER NOT NULL,
   digest BLOB NOT NULL,
-  PRIMARY KEY (run_no, digest)
+  run_no INTEGER NOT NULL,
+  PRIMARY KEY (digest, run_no)
 ) WITHOUT ROWID;
-CREATE INDEX run_blob_digest ON run_blob (digest);
