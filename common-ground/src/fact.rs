@@ -1,0 +1,130 @@
+//! What happened. Facts are never changed or taken back; their JSON form is the journal's and the event stream's.
+
+use receipts::{Digest, PublicKey};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    budget::Amount,
+    criterion::Verdict,
+    id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex},
+    module::{CallKind, CallOutcome, EndReason, ModuleSpec, Owner, Usage},
+    refusal::Refusal,
+    role::Roster,
+    run::{Outcome, PauseReason, PlanReason, Task},
+};
+
+/// One thing that happened in a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", deny_unknown_fields)]
+#[allow(missing_docs, reason = "field names are the words of PRODUCT.md; each variant says what happened")]
+pub enum Fact {
+    /// The Partner opened a run.
+    #[serde(rename = "run.opened")]
+    RunOpened { run: RunId, task: Task, roster: Roster },
+    /// The Principal made a plan, and why it is so.
+    #[serde(rename = "plan.recorded")]
+    PlanRecorded { plan: PlanReason, modules: u32 },
+    /// A module of the plan.
+    #[serde(rename = "module.proposed")]
+    ModuleProposed { module: ModuleId, spec: ModuleSpec },
+    /// An Associate holds the module.
+    #[serde(rename = "attempt.leased")]
+    AttemptLeased { module: ModuleId, attempt: AttemptNumber, epoch: Epoch, associate: PublicKey, until: Millis },
+    /// The lease goes on.
+    #[serde(rename = "lease.renewed")]
+    LeaseRenewed { module: ModuleId, epoch: Epoch, until: Millis },
+    /// The lease ended without a submission; the attempt goes on under the next epoch.
+    #[serde(rename = "lease.lost")]
+    LeaseLost { module: ModuleId, attempt: AttemptNumber, epoch: Epoch },
+    /// A call is about to be made.
+    #[serde(rename = "step.started")]
+    StepStarted { owner: Owner, step: StepIndex, call: CallKind, request: Digest, reserved: Amount },
+    /// A call that was in doubt is about to be made again with the same key.
+    #[serde(rename = "step.retried")]
+    StepRetried { owner: Owner, step: StepIndex },
+    /// A call has its result on record.
+    #[serde(rename = "step.finished")]
+    StepFinished { owner: Owner, step: StepIndex, outcome: CallOutcome, response: Digest, usage: Usage },
+    /// A deliverable was submitted.
+    #[serde(rename = "module.submitted")]
+    ModuleSubmitted { module: ModuleId, attempt: AttemptNumber, deliverable: Digest },
+    /// The Verifier found on every criterion.
+    #[serde(rename = "module.judged")]
+    ModuleJudged {
+        module: ModuleId,
+        attempt: AttemptNumber,
+        deliverable: Digest,
+        by: PublicKey,
+        verdicts: Vec<Verdict>,
+    },
+    /// The module is accepted and its receipt sealed. Ends the attempt.
+    #[serde(rename = "module.accepted")]
+    ModuleAccepted { module: ModuleId, attempt: AttemptNumber, deliverable: Digest, receipt: Digest },
+    /// The attempt ended without acceptance.
+    #[serde(rename = "attempt.ended")]
+    AttemptEnded { module: ModuleId, attempt: AttemptNumber, end: EndReason },
+    /// All attempts used up: a dead letter.
+    #[serde(rename = "module.failed")]
+    ModuleFailed { module: ModuleId, end: EndReason },
+    /// Given up, by order or because an input will never come.
+    #[serde(rename = "module.cancelled")]
+    ModuleCancelled { module: ModuleId },
+    /// Waits for the person.
+    #[serde(rename = "module.blocked")]
+    ModuleBlocked { module: ModuleId, attempt: AttemptNumber, epoch: Epoch, approval: ApprovalId, ask: String },
+    /// The person answered.
+    #[serde(rename = "approval.answered")]
+    ApprovalAnswered { approval: ApprovalId, allowed: bool, by: PublicKey },
+    /// Held.
+    #[serde(rename = "module.paused")]
+    ModulePaused { module: ModuleId, reason: PauseReason },
+    /// Let go on.
+    #[serde(rename = "module.resumed")]
+    ModuleResumed { module: ModuleId },
+    /// The run stands still; every lease is given up.
+    #[serde(rename = "run.paused")]
+    RunPaused { run: RunId, reason: PauseReason },
+    /// The run goes on.
+    #[serde(rename = "run.resumed")]
+    RunResumed { run: RunId },
+    /// A command was refused for want of authority.
+    #[serde(rename = "command.refused")]
+    CommandRefused { by: PublicKey, command: String, refusal: Refusal },
+    /// The run is over.
+    #[serde(rename = "run.closed")]
+    RunClosed { run: RunId, outcome: Outcome, report: Option<Digest> },
+}
+
+impl Fact {
+    /// The attempt whose stream the fact belongs to, when it is not the run's own.
+    pub fn attempt(&self) -> Option<(ModuleId, AttemptNumber, Epoch)> {
+        match self {
+            Self::StepStarted { owner: Owner::Attempt { module, attempt, epoch }, .. }
+            | Self::StepRetried { owner: Owner::Attempt { module, attempt, epoch }, .. }
+            | Self::StepFinished { owner: Owner::Attempt { module, attempt, epoch }, .. }
+            | Self::AttemptLeased { module, attempt, epoch, .. } => Some((*module, *attempt, *epoch)),
+            Self::StepStarted { .. }
+            | Self::StepRetried { .. }
+            | Self::StepFinished { .. }
+            | Self::RunOpened { .. }
+            | Self::PlanRecorded { .. }
+            | Self::ModuleProposed { .. }
+            | Self::LeaseRenewed { .. }
+            | Self::LeaseLost { .. }
+            | Self::ModuleSubmitted { .. }
+            | Self::ModuleJudged { .. }
+            | Self::ModuleAccepted { .. }
+            | Self::AttemptEnded { .. }
+            | Self::ModuleFailed { .. }
+            | Self::ModuleCancelled { .. }
+            | Self::ModuleBlocked { .. }
+            | Self::ApprovalAnswered { .. }
+            | Self::ModulePaused { .. }
+            | Self::ModuleResumed { .. }
+            | Self::RunPaused { .. }
+            | Self::RunResumed { .. }
+            | Self::CommandRefused { .. }
+            | Self::RunClosed { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The words and the rules of a run: ids, commands, facts, actions, state machines, authority, budgets and ports.
+//!
+//! Facts come in through [`apply()`]; [`decide()`] says which facts a command makes; [`wants()`] says what is outstanding.
+//! Replay calls only [`apply()`].
+//!
+//! **Invariant:** pure. No clock, file, network, thread, randomness or async runtime; time, ids and keys arrive inside
+//! commands. Replaying the same facts gives the same state.
+
+mod apply;
+mod decide;
+mod wants;
+
+pub mod action;
+pub mod budget;
+pub mod citation;
+pub mod command;
+pub mod criterion;
+pub mod deliverable;
+pub mod fact;
+pub mod id;
+pub mod module;
+pub mod port;
+pub mod refusal;
+pub mod report;
+pub mod role;
+pub mod run;
+
+pub use action::Action;
+pub use apply::{Impossible, apply};
+pub use command::{Command, Ctx};
+pub use decide::decide;
+pub use fact::Fact;
+pub use id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex};
+pub use refusal::Refusal;
+pub use run::{Run, State};
+pub use wants::wants;

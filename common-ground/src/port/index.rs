@@ -1,0 +1,114 @@
+//! The commons as the tools see it: search passages, read them, fetch a span to compare.
+
+use receipts::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::BoxFuture;
+use crate::citation::Span;
+
+/// A search over one index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// Words to look for, in the person's own language; no query syntax.
+    pub query: String,
+    /// The most hits wanted, 1 to 100.
+    pub limit: u32,
+}
+
+/// Names a passage: a span of a citable text at a digest. Two equal ids always name the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassageId {
+    /// SHA-256 of the citable text.
+    pub text: Digest,
+    /// Where the passage stands in it.
+    pub span: Span,
+}
+
+/// A citable span of a document, with what a reader needs to open it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passage {
+    /// Which passage.
+    pub id: PassageId,
+    /// SHA-256 of the document's own bytes.
+    pub document: Digest,
+    /// Path relative to the collection's folder.
+    pub path: String,
+    /// The document's title: its first heading or `<title>`, else its file stem.
+    pub title: String,
+    /// Headings above the passage, outermost first, without the title.
+    pub headings: Vec<String>,
+    /// The passage, verbatim.
+    pub content: String,
+    /// Start of each sentence's span within the citable text (absolute byte offsets), in order.
+    pub sentences: Vec<Span>,
+}
+
+/// One hit of a search, best first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hit {
+    /// The passage found.
+    pub passage: Passage,
+    /// BM25 score in thousandths, so that facts and reports carry no floating point.
+    pub score_milli: u64,
+}
+
+/// The signed head of a corpus Anchor-Set, as receipts list it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusHead {
+    /// `<node>/corpus/<collection>`.
+    pub origin: String,
+    /// Entries in the tree.
+    pub size: u64,
+    /// RFC 6962 root.
+    pub root: Digest,
+}
+
+/// Why an index could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// No text with this digest is in the index.
+    #[error("no document text {text} in the index")]
+    UnknownText {
+        /// The digest asked for.
+        text: Digest,
+    },
+    /// The span does not fit the text, or cuts a character.
+    #[error("span {}..{} is not in text {text}", span.start, span.end)]
+    BadSpan {
+        /// The text.
+        text: Digest,
+        /// The span asked for.
+        span: Span,
+    },
+    /// What the index has on disk is not what it wrote.
+    #[error("index damaged: {what}")]
+    Damaged {
+        /// What does not fit.
+        what: String,
+    },
+    /// The index could not be read or written.
+    #[error("index unavailable: {what}")]
+    Unavailable {
+        /// What failed, with the cause.
+        what: String,
+    },
+}
+
+/// An index of passages at one revision.
+///
+/// Hits come in a fixed order for the same index and query (ties by path, then by span).
+pub trait Index: Send + Sync {
+    /// The best passages for a query.
+    fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Vec<Hit>, IndexError>>;
+
+    /// A passage, or any span of a text, with its document's details.
+    fn read<'a>(&'a self, id: &'a PassageId) -> BoxFuture<'a, Result<Passage, IndexError>>;
+
+    /// The corpus heads that stand for what this index answers from.
+    fn heads(&self) -> Vec<CorpusHead>;
+}

@@ -1,0 +1,193 @@
+//! A run: the task, its roster, its modules and its phase.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use receipts::{Digest, PublicKey};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    budget::{Account, Amount},
+    criterion::Criterion,
+    id::{ApprovalId, Epoch, Millis, ModuleId, RunId},
+    module::{Module, Step},
+    port::index::CorpusHead,
+    role::{Role, Roster},
+};
+
+/// What the person asked, with everything a later process needs to go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// The question.
+    pub question: String,
+    /// Name of the commons collection that answers come from.
+    pub collection: String,
+    /// Its heads when the run was opened.
+    pub corpora: Vec<CorpusHead>,
+    /// Which model plays the roles.
+    pub model: String,
+    /// What must hold of every module.
+    pub criteria: Vec<Criterion>,
+    /// The most the whole tree may use.
+    pub limit: Amount,
+    /// Wall time in milliseconds after which the run pauses; 0 for none.
+    pub wall_ms: u64,
+    /// Modules worked on at once.
+    pub parallel: u32,
+    /// Attempts a module has.
+    pub attempts: u32,
+    /// Length of a lease in milliseconds.
+    pub lease_ms: u64,
+    /// Most passages cited in the report.
+    pub max_passages: u32,
+    /// Most words of answer in the report.
+    pub max_words: u32,
+    /// SHA-256 of the canonical policy in force.
+    pub policy: Digest,
+}
+
+/// Why a run stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    /// The person interrupted it.
+    Interrupt,
+    /// Tokens, money, calls or time are used up.
+    Budget,
+    /// It waits for the person's answer.
+    Approval,
+    /// A guardian's order.
+    Guardian,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every module accepted.
+    Completed,
+    /// A module's deliverables never passed.
+    NotAccepted,
+    /// A module's worker could not go on.
+    Failed,
+    /// Refused by policy.
+    Refused,
+    /// Cancelled by the person.
+    Cancelled,
+}
+
+/// Where a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// At work.
+    Open,
+    /// Standing still.
+    Paused {
+        /// Why.
+        reason: PauseReason,
+    },
+    /// Over.
+    Closed {
+        /// How it ended.
+        outcome: Outcome,
+        /// SHA-256 of the report, when one was made.
+        report: Option<Digest>,
+    },
+}
+
+/// A question put to the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The module that waits.
+    pub module: ModuleId,
+    /// What exactly would happen.
+    pub ask: String,
+    /// The answer, once given.
+    pub answer: Option<bool>,
+}
+
+/// Everything known of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// What was asked.
+    pub task: Task,
+    /// Who plays which role.
+    pub roster: Roster,
+    /// When it was opened.
+    pub opened: Millis,
+    /// Where it is.
+    pub phase: Phase,
+    /// The budget of the whole tree.
+    pub account: Account,
+    /// Why the plan is as it is; empty before the plan.
+    pub plan: Vec<PlanReason>,
+    /// All modules.
+    pub modules: BTreeMap<ModuleId, Module>,
+    /// Modules in the order they were proposed.
+    pub order: Vec<ModuleId>,
+    /// Calls of roles at the level of the run.
+    pub role_steps: BTreeMap<Role, Vec<Step>>,
+    /// Questions put to the person.
+    pub approvals: BTreeMap<ApprovalId, Approval>,
+    pub(crate) dependents: BTreeMap<ModuleId, Vec<ModuleId>>,
+    pub(crate) ready: BTreeSet<ModuleId>,
+    pub(crate) leased: BTreeMap<ModuleId, Epoch>,
+    pub(crate) submitted: BTreeSet<ModuleId>,
+    pub(crate) judged: BTreeSet<ModuleId>,
+    pub(crate) free: BTreeSet<PublicKey>,
+    pub(crate) live: usize,
+}
+
+impl Run {
+    /// Modules that are not over.
+    pub fn live(&self) -> usize {
+        self.live
+    }
+
+    /// Modules nothing else takes as input: what the report is made of, in order of proposal.
+    pub fn ends(&self) -> impl Iterator<Item = ModuleId> + '_ {
+        self.order.iter().copied().filter(|id| !self.dependents.contains_key(id))
+    }
+}
+
+/// Why the Principal planned as it did. A task that is one module stays one module; a split needs one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PlanReason {
+    /// One question that one agent answers best.
+    Single,
+    /// Questions joined by a conjunction that do not need each other's answers.
+    IndependentParts {
+        /// How many.
+        parts: u32,
+    },
+    /// One question on several things that are set side by side.
+    Comparison {
+        /// How many things.
+        sides: u32,
+    },
+    /// The plan was given, not made.
+    Given,
+}
+
+/// A run, or nothing yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// No fact yet.
+    #[default]
+    Unopened,
+    /// A run.
+    Run(Box<Run>),
+}
+
+impl State {
+    /// The run, once opened.
+    pub fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Unopened => None,
+            Self::Run(run) => Some(run),
+        }
+    }
+}
