@@ -3,6 +3,15 @@
 //! **Invariant:** pure. No files, no network, no clock, no randomness: bytes and keys come in, bytes and findings go out,
 //! so the crate also compiles to wasm32. It knows nothing of agents, models, terminals or async runtimes.
 
+pub mod canonical;
+pub mod checkpoint;
 mod digest;
+pub mod dsse;
+pub mod integer;
+pub mod keys;
+pub mod merkle;
+pub mod note;
+pub mod timestamp;
+pub mod tlog_proof;
 
 pub use digest::{Digest, NotHex32, PublicKey};

@@ -1,0 +1,184 @@
+//! RFC 8785 JSON without numbers: one value, one spelling.
+//!
+//! JSON numbers are refused everywhere, since canonicalizers fold integers above 2^53 together and two documents would
+//! share one signature; integers travel as decimal text ([`crate::integer`]).
+//!
+//! **Invariant:** bytes that [`parse_canonical`] accepts are exactly the bytes [`canonical`] writes for what it returns.
+
+use std::fmt;
+
+use serde::{
+    Serialize,
+    de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+/// Why bytes or a value are not canonical.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotCanonical {
+    /// The bytes are not UTF-8.
+    #[error("not UTF-8")]
+    NotUtf8,
+    /// The bytes are not JSON, or more follows after the value.
+    #[error("not JSON: {reason}")]
+    NotJson {
+        /// What the parser said.
+        reason: String,
+    },
+    /// An object has a name twice.
+    #[error("the name `{name}` stands twice in one object")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// A number stands somewhere.
+    #[error("a JSON number stands where decimal text belongs")]
+    Number,
+    /// The value is spelled in another way than RFC 8785 has it.
+    #[error("not in RFC 8785 form")]
+    Spelling,
+}
+
+/// The canonical bytes of a value.
+///
+/// # Errors
+/// [`NotCanonical::Number`] for a value with a number in it; [`NotCanonical::NotJson`] for one that is no JSON.
+pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NotCanonical> {
+    let value = serde_json::to_value(value).map_err(|error| NotCanonical::NotJson { reason: error.to_string() })?;
+    canonical_value(&value)
+}
+
+fn canonical_value(value: &Value) -> Result<Vec<u8>, NotCanonical> {
+    if has_number(value) {
+        return Err(NotCanonical::Number);
+    }
+    serde_json_canonicalizer::to_vec(value).map_err(|error| NotCanonical::NotJson { reason: error.to_string() })
+}
+
+fn has_number(value: &Value) -> bool {
+    match value {
+        Value::Number(_) => true,
+        Value::Array(items) => items.iter().any(has_number),
+        Value::Object(fields) => fields.values().any(has_number),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
+
+/// The value that canonical bytes spell.
+///
+/// # Errors
+/// The first way in which the bytes are not canonical.
+pub fn parse_canonical(bytes: &[u8]) -> Result<Value, NotCanonical> {
+    let text = std::str::from_utf8(bytes).map_err(|_error| NotCanonical::NotUtf8)?;
+    let mut duplicate = None;
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let parsed = Strict { duplicate: &mut duplicate }.deserialize(&mut parser).and_then(|value| {
+        parser.end()?;
+        Ok(value)
+    });
+    if let Some(name) = duplicate {
+        return Err(NotCanonical::DuplicateName { name });
+    }
+    let value = parsed.map_err(|error| NotCanonical::NotJson { reason: error.to_string() })?;
+    if canonical_value(&value)? == bytes { Ok(value) } else { Err(NotCanonical::Spelling) }
+}
+
+/// Reads a value and refuses a name that comes twice, which serde_json would silently overwrite.
+struct Strict<'a> {
+    duplicate: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(Strict { duplicate: &mut *self.duplicate })? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = access.next_key::<String>()? {
+            let value = access.next_value_seed(Strict { duplicate: &mut *self.duplicate })?;
+            if fields.contains_key(&name) {
+                *self.duplicate = Some(name);
+                return Err(A::Error::custom("a name stands twice"));
+            }
+            fields.insert(name, value);
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NotCanonical, canonical, parse_canonical};
+
+    #[test]
+    fn what_parses_is_what_is_written() {
+        let bytes = br#"{"a":["x",null,true],"b":{"c":"\u0001"}}"#;
+        let value = parse_canonical(bytes).expect("canonical");
+        assert_eq!(canonical(&value).expect("writes"), bytes);
+    }
+
+    #[test]
+    fn every_other_spelling_is_refused_with_its_cause() {
+        type Expected = fn(&NotCanonical) -> bool;
+        let cases: [(&[u8], Expected); 12] = [
+            (b"{\"a\":\"\xff\"}", |e| *e == NotCanonical::NotUtf8),
+            (br#"{"a":"1","a":"2"}"#, |e| matches!(e, NotCanonical::DuplicateName { name } if name == "a")),
+            (br#"{"b":{"a":"1","\u0061":"2"}}"#, |e| matches!(e, NotCanonical::DuplicateName { .. })),
+            (br#"{"a":9007199254740993}"#, |e| *e == NotCanonical::Number),
+            (br#"{"a":[1.0]}"#, |e| *e == NotCanonical::Number),
+            (br#"{"a":"\ud800"}"#, |e| matches!(e, NotCanonical::NotJson { .. })),
+            (br#"{"a":"b"} "#, |e| *e == NotCanonical::Spelling),
+            (br#"{"a":"b"}{}"#, |e| matches!(e, NotCanonical::NotJson { .. })),
+            (br#"{"b":"1","a":"2"}"#, |e| *e == NotCanonical::Spelling),
+            (br#"{"a":"\u0062"}"#, |e| *e == NotCanonical::Spelling),
+            (br#"{ "a":"b"}"#, |e| *e == NotCanonical::Spelling),
+            (b"", |e| matches!(e, NotCanonical::NotJson { .. })),
+        ];
+        for (bytes, expected) in cases {
+            let error = parse_canonical(bytes).expect_err("refused");
+            assert!(expected(&error), "{}: {error:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+}
