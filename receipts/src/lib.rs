@@ -3,15 +3,26 @@
 //! **Invariant:** pure. No files, no network, no clock, no randomness: bytes and keys come in, bytes and findings go out,
 //! so the crate also compiles to wasm32. It knows nothing of agents, models, terminals or async runtimes.
 
+pub mod bundle;
 pub mod canonical;
 pub mod checkpoint;
+pub mod commit;
+pub mod corpus;
+pub mod delegation;
 mod digest;
 pub mod dsse;
+pub mod entry;
 pub mod integer;
 pub mod keys;
 pub mod merkle;
 pub mod note;
+pub mod nullifier;
+pub mod seal;
+pub mod statement;
 pub mod timestamp;
 pub mod tlog_proof;
+pub mod trace;
+pub mod trust;
+pub mod verdict;
 
 pub use digest::{Digest, NotHex32, PublicKey};
