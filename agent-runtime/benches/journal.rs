@@ -68,7 +68,11 @@ async fn measure() {
     // Interleaved, so that a slow moment of the disk falls on all alike.
     for round in 0..ROUNDS {
         let start = Instant::now();
-        sqlx::query("INSERT INTO t (body) VALUES (?)").bind(vec![1u8; 180]).execute(&mut connection).await.expect("row");
+        sqlx::query("INSERT INTO t (body) VALUES (?)")
+            .bind(vec![1u8; 180])
+            .execute(&mut connection)
+            .await
+            .expect("row");
         plain.push(start.elapsed());
         let next = batch(run(1), round + 1, 1, 0);
         let start = Instant::now();

@@ -64,22 +64,11 @@ impl Home {
     /// # Errors
     /// The path that could not be made and the reason.
     pub fn create(&self) -> Result<(), (PathBuf, io::Error)> {
-        for folder in [
-            self.root.clone(),
-            self.keys(),
-            self.blobs(),
-            self.commons(),
-            self.models(),
-            self.locks(),
-        ] {
+        for folder in [self.root.clone(), self.keys(), self.blobs(), self.commons(), self.models(), self.locks()] {
             if folder.is_dir() {
                 continue;
             }
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&folder)
-                .map_err(|error| (folder, error))?;
+            DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| (folder, error))?;
         }
         Ok(())
     }

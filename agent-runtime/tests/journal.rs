@@ -142,11 +142,17 @@ async fn every_damage_to_the_chain_is_named_with_its_place() {
         ("DELETE FROM fact WHERE id = (1 << 32) + 3", 3),
         ("DELETE FROM fact WHERE id = (1 << 32) + 1", 1),
         ("DELETE FROM fact WHERE id < 2 << 32", 1),
-        ("UPDATE fact SET id = CASE id & 3 WHEN 1 THEN -2 WHEN 2 THEN -1 END WHERE id IN ((1 << 32) + 1, (1 << 32) + 2); \
-          UPDATE fact SET id = (1 << 32) - id WHERE id < 0", 1),
+        (
+            "UPDATE fact SET id = CASE id & 3 WHEN 1 THEN -2 WHEN 2 THEN -1 END WHERE id IN ((1 << 32) + 1, (1 << 32) + 2); \
+          UPDATE fact SET id = (1 << 32) - id WHERE id < 0",
+            1,
+        ),
         ("UPDATE run SET head_seq = 2 WHERE no = 1", 3),
         ("UPDATE run SET head_link = zeroblob(32) WHERE no = 1", 3),
-        ("UPDATE fact SET body = f.body, link = f.link FROM fact f WHERE fact.id = (1 << 32) + 1 AND f.id = (2 << 32) + 1", 1),
+        (
+            "UPDATE fact SET body = f.body, link = f.link FROM fact f WHERE fact.id = (1 << 32) + 1 AND f.id = (2 << 32) + 1",
+            1,
+        ),
     ] {
         let (_dir, home) = temporary();
         three_facts(&home).await;
@@ -285,7 +291,7 @@ async fn queued_appends_share_a_commit_and_answer_each_for_itself() {
 async fn an_error_after_the_commit_is_recognised_by_reloading() {
     let (_dir, home) = temporary();
     let plan = vec![Fault::ErrorButDone(2), Fault::Full(3)];
-    let store = FaultyStore::new(open(&home, 1).await, plan);
+    let store = FaultyStore::new(Box::new(open(&home, 1).await), plan);
     store.acquire(run(1), 0, TTL).await.expect("acquired");
     store.append(facts(run(1), 1, 1, &["a"])).await.expect("appended");
     let unknown = store.append(facts(run(1), 1, 2, &["b"])).await;
@@ -393,7 +399,8 @@ async fn deleting_shreds_keys_and_collects_contents_but_keeps_receipts() {
             let mut batch = facts(run(u128::from(n)), 1, u64::from(attempt), &["secret words of the run"]);
             batch.attempt_keys.push(AttemptKey { module: module(1), attempt, key: key(n, attempt) });
             if attempt == 1 {
-                batch.blobs = if n == 1 { vec![own.clone(), shared.clone(), large.clone()] } else { vec![shared.clone()] };
+                batch.blobs =
+                    if n == 1 { vec![own.clone(), shared.clone(), large.clone()] } else { vec![shared.clone()] };
                 batch.receipts.push(ReceiptRow {
                     module: module(1),
                     receipt_id: Digest::of(&[n as u8]),
@@ -476,14 +483,18 @@ async fn bytes_on_disk_stay_near_the_bytes_stored() {
     journal.acquire(run(1), 0, TTL).await.expect("acquired");
     let mut stored = 0u64;
     for seq in 1..=200u64 {
-        let text: String = noise(u32::try_from(seq).expect("small"), 2_048).iter().map(|byte| format!("{byte:02x}")).collect();
+        let text: String =
+            noise(u32::try_from(seq).expect("small"), 2_048).iter().map(|byte| format!("{byte:02x}")).collect();
         stored += text.len() as u64;
         let mut batch = facts(run(1), 1, seq, &["{\"step\":1}"]);
         batch.blobs.push(blob(text));
         journal.append(batch).await.expect("appended");
     }
     journal.close().await.expect("closed");
-    let on_disk: u64 =
-        listing(home.root()).iter().filter(|path| path.is_file()).map(|path| path.metadata().expect("there").len()).sum();
+    let on_disk: u64 = listing(home.root())
+        .iter()
+        .filter(|path| path.is_file())
+        .map(|path| path.metadata().expect("there").len())
+        .sum();
     assert!(on_disk * 2 <= stored * 3, "{on_disk} bytes on disk for {stored}");
 }

@@ -76,7 +76,7 @@ async fn other_process() {
         "kill-before" | "kill-after" => {
             let journal = Journal::open(home, holder(51)).await.expect("opened");
             let fault = if part == "kill-before" { Fault::KillBefore(3) } else { Fault::KillAfter(3) };
-            let store = FaultyStore::new(journal, vec![fault]);
+            let store = FaultyStore::new(Box::new(journal), vec![fault]);
             store.acquire(run(1), 0, TTL).await.expect("acquired");
             for seq in 1..10 {
                 store.append(facts(seq, &["fact"])).await.expect("appended");
@@ -259,11 +259,12 @@ async fn the_first_schema_is_frozen() {
     Journal::open(home.clone(), holder(1)).await.expect("opened").close().await.expect("closed");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(home.journal());
     let mut connection = options.connect().await.expect("connected");
-    let statements: Vec<String> =
-        sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name")
-            .fetch_all(&mut connection)
-            .await
-            .expect("read");
+    let statements: Vec<String> = sqlx::query_scalar(
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("read");
     connection.close().await.expect("closed");
     let dump = statements.join(";\n") + ";\n";
     if std::env::var_os("II_WRITE_GOLDEN").is_some() {

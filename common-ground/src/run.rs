@@ -9,7 +9,7 @@ use crate::{
     budget::{Account, Amount},
     criterion::Criterion,
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId},
-    module::{Module, Step},
+    module::{Module, Step, StepState},
     port::index::CorpusHead,
     role::{Role, Roster},
 };
@@ -144,6 +144,26 @@ impl Run {
     /// Modules that are not over.
     pub fn live(&self) -> usize {
         self.live
+    }
+
+    /// Digests of every content that must be at hand: recorded responses, deliverables and the report.
+    pub fn contents(&self) -> Vec<Digest> {
+        let responses = |steps: &[Step]| {
+            let of = |step: &Step| match &step.state {
+                StepState::Started => None,
+                StepState::Finished { response, .. } => Some(*response),
+            };
+            steps.iter().filter_map(of).collect::<Vec<_>>()
+        };
+        let mut contents: BTreeSet<Digest> = self.role_steps.values().flat_map(|steps| responses(steps)).collect();
+        for attempt in self.modules.values().flat_map(|module| &module.attempts) {
+            contents.extend(responses(&attempt.steps));
+            contents.extend(attempt.deliverable);
+        }
+        if let Phase::Closed { report: Some(report), .. } = self.phase {
+            contents.insert(report);
+        }
+        contents.into_iter().collect()
     }
 
     /// Modules nothing else takes as input: what the report is made of, in order of proposal.

@@ -24,5 +24,6 @@ pub mod tlog_proof;
 pub mod trace;
 pub mod trust;
 pub mod verdict;
+pub mod verify;
 
 pub use digest::{Digest, NotHex32, PublicKey};

@@ -139,15 +139,14 @@ pub(crate) async fn decide(
     for (no, head) in heads {
         let [section, ..] = &mut plan.sections;
         let link = section.put(&head.link.0);
-        section
-            .row(format_args!("{no},{},{link}", head.seq))
-            .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+        section.row(format_args!("{no},{},{link}", head.seq)).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     }
     Ok((plan, answers))
 }
 
 async fn read(connection: &mut SqliteConnection, group: &[&Ready]) -> Result<BTreeMap<RunId, Stored>, sqlx::Error> {
-    let runs: std::collections::BTreeSet<String> = group.iter().map(|ready| ready.batch.run.0.simple().to_string()).collect();
+    let runs: std::collections::BTreeSet<String> =
+        group.iter().map(|ready| ready.batch.run.0.simple().to_string()).collect();
     let streams: std::collections::BTreeSet<(String, String, u32)> = group
         .iter()
         .flat_map(|ready| {

@@ -58,12 +58,14 @@ async fn fill(reader: &Reader, half: &Path) -> Result<(), JournalError> {
         })
         .await?;
     let mut copy = schema::plain(half).connect().await.map_err(lift)?;
-    let large: Vec<Vec<u8>> =
-        sqlx::query_scalar("SELECT digest FROM blob WHERE form = 2 AND bytes IS NULL").fetch_all(&mut copy).await.map_err(lift)?;
+    let large: Vec<Vec<u8>> = sqlx::query_scalar("SELECT digest FROM blob WHERE form = 2 AND bytes IS NULL")
+        .fetch_all(&mut copy)
+        .await
+        .map_err(lift)?;
     for digest in large {
-        let digest: [u8; 32] = digest.try_into().map_err(|_| {
-            JournalError::Damaged(Damage::Database("a content's digest is not 32 bytes".to_owned()))
-        })?;
+        let digest: [u8; 32] = digest
+            .try_into()
+            .map_err(|_| JournalError::Damaged(Damage::Database("a content's digest is not 32 bytes".to_owned())))?;
         take_in(reader.home(), &mut copy, Digest(digest), half).await?;
     }
     copy.close().await.map_err(lift)

@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** appends without a fault in the plan, and everything that is no append, pass through unchanged.
 
+use std::ops::Deref;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,7 +30,7 @@ pub enum Fault {
     Busy(u64),
 }
 
-/// A store with a plan of faults around another store.
+/// A store with a plan of faults around another store, held by a pointer (`Arc`, `Box`).
 #[derive(Debug)]
 pub struct FaultyStore<S> {
     inner: S,
@@ -59,7 +60,10 @@ fn kill_self() {
     std::process::abort();
 }
 
-impl<S: Store> Store for FaultyStore<S> {
+impl<S> Store for FaultyStore<S>
+where
+    S: Deref<Target: Store> + Send + Sync,
+{
     fn append(&self, batch: Batch) -> Stored<'_, u64> {
         Box::pin(async move {
             let number = self.appends.fetch_add(1, Ordering::Relaxed) + 1;

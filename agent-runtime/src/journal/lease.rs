@@ -9,8 +9,8 @@
 //! **Invariant:** a living holder's running lease is never taken.
 
 use common_ground::RunId;
-use sqlx::sqlite::SqliteConnection;
 use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::append::{number, uuid};

@@ -53,10 +53,8 @@ impl Reader {
 
     pub(crate) fn live(home: Home) -> Self {
         let options = schema::reading(&home.journal());
-        let pool = PoolOptions::<Sqlite>::new()
-            .max_connections(READERS)
-            .test_before_acquire(false)
-            .connect_lazy_with(options);
+        let pool =
+            PoolOptions::<Sqlite>::new().max_connections(READERS).test_before_acquire(false).connect_lazy_with(options);
         Self { home, source: Source::Live(pool) }
     }
 
@@ -277,11 +275,9 @@ async fn facts(connection: &mut SqliteConnection, run: RunId, seq: u64) -> Resul
 fn recorded(row: &SqliteRow, id: i64) -> Result<Recorded, sqlx::Error> {
     let attempt = match row.try_get::<Option<&[u8]>, _>(6)? {
         None => None,
-        Some(_) => Some(AttemptStream {
-            module: ModuleId(uuid(row, 6)?),
-            attempt: row.try_get(7)?,
-            epoch: number(row, 8)?,
-        }),
+        Some(_) => {
+            Some(AttemptStream { module: ModuleId(uuid(row, 6)?), attempt: row.try_get(7)?, epoch: number(row, 8)? })
+        }
     };
     let seq = u64::try_from(id & i64::from(u32::MAX)).unwrap_or(0);
     Ok(Recorded { seq, at_ms: number(row, 5)?, attempt, body: row.try_get(9)? })

@@ -27,11 +27,7 @@ pub(crate) fn known() -> i64 {
 
 /// Options every connection shares.
 fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(BUSY_LIMIT)
-        .row_buffer_size(512)
-        .disable_statement_logging()
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_LIMIT).row_buffer_size(512).disable_statement_logging()
 }
 
 /// Options for a file that nobody else has open: a backup in the making.

@@ -163,7 +163,8 @@ impl Writer {
         // A deletion elsewhere may have swept a file between its writing and our lock. Under the lock none can.
         for digest in plan.large() {
             if !blob::file_of(&home, *digest).exists()
-                && let Some(packed) = group.iter().flat_map(|ready| &ready.packed).find(|packed| packed.digest == *digest)
+                && let Some(packed) =
+                    group.iter().flat_map(|ready| &ready.packed).find(|packed| packed.digest == *digest)
             {
                 blob::write_file(&home, packed)?;
             }
@@ -196,11 +197,9 @@ impl Writer {
             Err(error) => Err(error),
         };
         match stored {
-            Ok(Some(epoch)) => JournalError::Fenced {
-                run: lease.run,
-                offered: lease.epoch,
-                stored: u64::try_from(epoch).unwrap_or(0),
-            },
+            Ok(Some(epoch)) => {
+                JournalError::Fenced { run: lease.run, offered: lease.epoch, stored: u64::try_from(epoch).unwrap_or(0) }
+            }
             Ok(None) => JournalError::NoRun(lease.run),
             Err(error) => error,
         }

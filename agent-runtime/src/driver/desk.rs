@@ -1,0 +1,333 @@
+//! A desk: where a role makes its calls, one step each, recorded before and after.
+//!
+//! A result is handed to the driver together with what follows from it (the next calls, or the submission), so a step
+//! costs one durable write. A call whose result is on record is answered from the record.
+//!
+//! **Invariant:** a call is made only after the fact that it starts is on disk.
+//! **Invariant:** a call with a result on record is never made again.
+
+use std::{sync::Arc, time::Duration};
+
+use common_ground::{
+    Command, Refusal, RunId, StepIndex,
+    budget::Amount,
+    module::{CallKind, CallOutcome, Owner, Step, StepState, Usage},
+    port::{
+        model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelUsage},
+        tool::{StepKey, Tool, ToolError, ToolSpec},
+    },
+};
+use futures_util::{StreamExt, future::join_all};
+use receipts::{Digest, PublicKey};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use super::event::Ask;
+use crate::{
+    clock::Clock,
+    journal::{Blob, JournalError, Store},
+};
+
+/// Why a role's work ended before it handed in.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The core refused: the lease is gone, the budget used up, the call not granted.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The driver is gone.
+    #[error("the driver ended")]
+    Gone,
+    /// Storage failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A recorded content is missing or is not what was recorded.
+    #[error("the record of step {0:?} cannot be read")]
+    Record(StepIndex),
+    /// A recorded content is missing or is not what was recorded.
+    #[error("content {0} cannot be read")]
+    Content(Digest),
+    /// A value could not be encoded.
+    #[error("encoding failed")]
+    Encoding(#[source] serde_json::Error),
+    /// The operating system gave no randomness.
+    #[error("no randomness: {0}")]
+    Entropy(getrandom::Error),
+}
+
+/// A model's whole answer, as it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Answer {
+    /// It answered.
+    Said {
+        /// Text beside the calls.
+        text: String,
+        /// Calls it makes.
+        calls: Vec<Call>,
+    },
+    /// It could not be reached or refused.
+    Failed {
+        /// The cause.
+        reason: String,
+    },
+}
+
+/// A tool's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolAnswer {
+    /// Text, or the error to read.
+    pub content: String,
+    /// Whether the call failed.
+    pub failed: bool,
+}
+
+/// Longest time one call may take before it counts as failed.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For one tool call.
+    pub tool: Duration,
+    /// For one model answer.
+    pub model: Duration,
+}
+
+/// Everything calls are made with.
+#[derive(Clone)]
+pub(super) struct Room {
+    pub run: RunId,
+    pub store: Arc<dyn Store>,
+    pub model: Arc<dyn Model>,
+    pub tools: Arc<[Arc<dyn Tool>]>,
+    pub clock: Clock,
+    pub patience: Patience,
+    pub post: mpsc::Sender<Ask>,
+}
+
+/// A role at work under one owner.
+pub(crate) struct Desk {
+    room: Room,
+    owner: Owner,
+    by: PublicKey,
+    recorded: Vec<Step>,
+    next: u32,
+    waiting: Vec<Command>,
+    contents: Vec<Blob>,
+}
+
+/// A call about to be made.
+struct Intent {
+    call: CallKind,
+    request: Digest,
+    reserve: Amount,
+}
+
+/// Where one call of a turn gets its answer from.
+enum Place {
+    Record(Digest),
+    Live,
+}
+
+impl Desk {
+    /// A desk for `owner`, whose earlier steps are `recorded`.
+    pub(super) fn new(room: Room, owner: Owner, by: PublicKey, recorded: Vec<Step>) -> Self {
+        Self { room, owner, by, recorded, next: 0, waiting: Vec::new(), contents: Vec::new() }
+    }
+
+    /// The model's id.
+    pub fn model(&self) -> &str {
+        self.room.model.id()
+    }
+
+    /// The words of a granted tool, when this program has it.
+    pub fn tool(&self, name: &str) -> Option<&Arc<dyn Tool>> {
+        self.room.tools.iter().find(|tool| tool.spec().name == name)
+    }
+
+    /// A content on record.
+    pub async fn content(&self, digest: Digest) -> Result<Option<Vec<u8>>, Stop> {
+        Ok(self.room.store.blob(digest).await?)
+    }
+
+    /// A call of the model.
+    pub async fn ask(&mut self, request: &ModelRequest) -> Result<Answer, Stop> {
+        let bytes = serde_json::to_vec(request).map_err(Stop::Encoding)?;
+        let tokens = self.room.model.count_tokens(request).saturating_add(request.max_tokens);
+        let intent = Intent {
+            call: CallKind::Model { model: request.model.clone() },
+            request: Digest::of(&bytes),
+            reserve: Amount { tokens, cost_micro: 0, tool_calls: 0 },
+        };
+        let first = self.next;
+        let places = self.start(vec![intent]).await?;
+        let Some(Place::Live) = places.first() else {
+            return self.from_record(&places, first).await;
+        };
+        let before = self.room.clock.now_ms();
+        let asked = tokio::time::timeout(self.room.patience.model, collect(&*self.room.model, request)).await;
+        let (answer, used) = match asked {
+            Ok(Ok((answer, used))) => (answer, used),
+            Ok(Err(error)) => (Answer::Failed { reason: error.to_string() }, ModelUsage::default()),
+            Err(_elapsed) => {
+                let reason = format!("model {} gave no answer in {:?}", request.model, self.room.patience.model);
+                (Answer::Failed { reason }, ModelUsage::default())
+            }
+        };
+        let usage = Usage {
+            tokens_in: used.tokens_in,
+            tokens_out: used.tokens_out,
+            cost_micro: used.cost_micro,
+            tool_calls: 0,
+            wall_ms: self.room.clock.now_ms().saturating_sub(before),
+        };
+        let outcome = if matches!(answer, Answer::Said { .. }) { CallOutcome::Done } else { CallOutcome::Failed };
+        let bytes = serde_json::to_vec(&answer).map_err(Stop::Encoding)?;
+        self.finish(first, outcome, bytes, usage);
+        Ok(answer)
+    }
+
+    /// Tool calls of one turn, made side by side, answered in order. The specs are those of the tools called.
+    pub async fn use_tools(&mut self, calls: &[(Arc<dyn Tool>, String)]) -> Result<Vec<ToolAnswer>, Stop> {
+        let Owner::Attempt { module, attempt, epoch } = self.owner else { return Ok(Vec::new()) };
+        let first = self.next;
+        let intents = calls.iter().map(|(tool, arguments)| intent_of(tool.spec(), arguments)).collect();
+        let places = self.start(intents).await?;
+        let room = self.room.clone();
+        let live = calls.iter().zip(&places).zip(first..).map(|((call, place), step)| {
+            let key = StepKey { run: room.run, module, attempt, epoch, step: StepIndex(step) };
+            made(&room, key, call, matches!(place, Place::Live))
+        });
+        let mut answers = Vec::with_capacity(calls.len());
+        for ((made, place), step) in join_all(live).await.into_iter().zip(&places).zip(first..) {
+            let answer = match (made, place) {
+                (Some((answer, wall_ms)), _) => {
+                    let outcome = if answer.failed { CallOutcome::Failed } else { CallOutcome::Done };
+                    let usage = Usage { tool_calls: 1, wall_ms, ..Usage::default() };
+                    self.finish(step, outcome, answer.content.clone().into_bytes(), usage);
+                    answer
+                }
+                (None, place) => self.tool_record(place, step).await?,
+            };
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    /// Hands in what closes this work, with everything not yet handed in, and waits until it is on disk.
+    pub async fn hand_in(mut self, last: Command, contents: Vec<Blob>) -> Result<(), Stop> {
+        self.waiting.push(last);
+        self.contents.extend(contents);
+        self.flush().await
+    }
+
+    fn finish(&mut self, step: u32, outcome: CallOutcome, bytes: Vec<u8>, usage: Usage) {
+        let response = Digest::of(&bytes);
+        let step = StepIndex(step);
+        self.waiting.push(Command::FinishStep { owner: self.owner, step, outcome, response, usage });
+        self.contents.push(Blob { digest: response, bytes });
+    }
+
+    /// Records that calls begin, unless their results are on record.
+    async fn start(&mut self, intents: Vec<Intent>) -> Result<Vec<Place>, Stop> {
+        let mut places = Vec::with_capacity(intents.len());
+        let mut live = false;
+        for intent in intents {
+            let step = StepIndex(self.next);
+            let recorded = self.recorded.get(self.next as usize);
+            self.next += 1;
+            match recorded.map(|recorded| (&recorded.state, recorded.request == intent.request)) {
+                Some((StepState::Finished { response, .. }, true)) => places.push(Place::Record(*response)),
+                Some((StepState::Finished { .. }, false)) => return Err(Refusal::Diverged { step }.into()),
+                Some((StepState::Started, _)) | None => {
+                    let Intent { call, request, reserve } = intent;
+                    self.waiting.push(Command::StartStep { owner: self.owner, step, call, request, reserve });
+                    places.push(Place::Live);
+                    live = true;
+                }
+            }
+        }
+        if live {
+            self.flush().await?;
+        }
+        Ok(places)
+    }
+
+    async fn flush(&mut self) -> Result<(), Stop> {
+        let (answer, answered) = oneshot::channel();
+        let commands = std::mem::take(&mut self.waiting);
+        let blobs = std::mem::take(&mut self.contents);
+        let ask = Ask { by: self.by, commands, blobs, answer };
+        self.room.post.send(ask).await.map_err(|_closed| Stop::Gone)?;
+        Ok(answered.await.map_err(|_closed| Stop::Gone)??)
+    }
+
+    async fn recorded_bytes(&self, response: Digest, step: u32) -> Result<Vec<u8>, Stop> {
+        self.content(response).await?.ok_or(Stop::Record(StepIndex(step)))
+    }
+
+    async fn from_record(&self, places: &[Place], step: u32) -> Result<Answer, Stop> {
+        let Some(Place::Record(response)) = places.first() else { return Err(Stop::Record(StepIndex(step))) };
+        let bytes = self.recorded_bytes(*response, step).await?;
+        serde_json::from_slice(&bytes).map_err(|_other| Stop::Record(StepIndex(step)))
+    }
+
+    async fn tool_record(&self, place: &Place, step: u32) -> Result<ToolAnswer, Stop> {
+        let Place::Record(response) = place else { return Err(Stop::Record(StepIndex(step))) };
+        let bytes = self.recorded_bytes(*response, step).await?;
+        let content = String::from_utf8(bytes).map_err(|_binary| Stop::Record(StepIndex(step)))?;
+        let failed = self
+            .recorded
+            .get(step as usize)
+            .is_some_and(|recorded| matches!(recorded.state, StepState::Finished { outcome: CallOutcome::Failed, .. }));
+        Ok(ToolAnswer { content, failed })
+    }
+}
+
+fn intent_of(spec: &ToolSpec, arguments: &str) -> Intent {
+    let mut request = Vec::with_capacity(spec.name.len() + arguments.len() + 1);
+    request.extend_from_slice(spec.name.as_bytes());
+    request.push(b'\n');
+    request.extend_from_slice(arguments.as_bytes());
+    Intent {
+        call: CallKind::Tool { tool: spec.name.clone(), tool_digest: spec.digest(), idempotent: spec.idempotent },
+        request: Digest::of(&request),
+        reserve: Amount { tokens: 0, cost_micro: 0, tool_calls: 1 },
+    }
+}
+
+/// The call, when it is to be made, with its wall time in milliseconds.
+async fn made(
+    room: &Room,
+    key: StepKey,
+    (tool, arguments): &(Arc<dyn Tool>, String),
+    live: bool,
+) -> Option<(ToolAnswer, u64)> {
+    if !live {
+        return None;
+    }
+    let before = room.clock.now_ms();
+    let answer = match tokio::time::timeout(room.patience.tool, tool.call(key, arguments)).await {
+        Ok(Ok(content)) => ToolAnswer { content, failed: false },
+        Ok(Err(error @ (ToolError::BadArguments { .. } | ToolError::Failed { .. }))) => {
+            ToolAnswer { content: error.to_string(), failed: true }
+        }
+        Err(_elapsed) => {
+            let content = format!("{} gave no answer in {:?}", tool.spec().name, room.patience.tool);
+            ToolAnswer { content, failed: true }
+        }
+    };
+    Some((answer, room.clock.now_ms().saturating_sub(before)))
+}
+
+/// Reads a stream to its end. A stream that breaks off is an error, never half an answer.
+async fn collect(model: &dyn Model, request: &ModelRequest) -> Result<(Answer, ModelUsage), ModelError> {
+    let mut stream = model.complete(request);
+    let mut text = String::new();
+    let mut calls = Vec::new();
+    while let Some(event) = stream.next().await {
+        match event? {
+            ModelEvent::Text(more) => text.push_str(&more),
+            ModelEvent::Call(call) => calls.push(call),
+            ModelEvent::Done(usage) => return Ok((Answer::Said { text, calls }, usage)),
+        }
+    }
+    Err(ModelError::Unreachable { model: request.model.clone(), reason: "the answer broke off".to_owned() })
+}

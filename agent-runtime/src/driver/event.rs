@@ -1,0 +1,40 @@
+//! What reaches a driver, as one closed set.
+
+use common_ground::{Command, Refusal};
+use receipts::PublicKey;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::journal::Blob;
+
+/// Commands from a task of this process, to be decided in order and made durable together.
+pub(super) struct Ask {
+    /// The key that asks.
+    pub by: PublicKey,
+    /// What is asked. The first refusal ends the row; what was decided before it stays.
+    pub commands: Vec<Command>,
+    /// Contents that the commands name.
+    pub blobs: Vec<Blob>,
+    /// Answered when the facts are on disk.
+    pub answer: oneshot::Sender<Result<(), Refusal>>,
+}
+
+/// What another program may ask of a run through its inbox. It acts for the person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Message {
+    /// Stand still.
+    Pause,
+    /// Give the run up.
+    Cancel,
+}
+
+impl Message {
+    /// Its bytes in the inbox.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Pause => br#"{"ask":"pause"}"#.to_vec(),
+            Self::Cancel => br#"{"ask":"cancel"}"#.to_vec(),
+        }
+    }
+}

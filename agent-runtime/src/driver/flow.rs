@@ -1,0 +1,555 @@
+//! The loop of one run.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use common_ground::{
+    Action, AttemptNumber, Command, Fact, Millis, ModuleId, Refusal, RunId,
+    deliverable::Deliverable,
+    module::{EndReason, Lease, Life, Owner},
+    report::{Gap, Report},
+    role::Role,
+    run::{Outcome, PauseReason, Phase, State},
+    wants,
+};
+use receipts::{Digest, PublicKey};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    DriveError, End, INBOX_EVERY, Message, Parts, RUN_LEASE_MS, Start, Stop,
+    book::Book,
+    desk::{Desk, Room},
+    event::Ask,
+    tasks::{Done, Key, Tasks, done, planned},
+};
+use crate::{
+    journal::{AttemptKey, Batch, Blob, JournalError, Lease as RunLease},
+    roles::{associate, partner, principal, verifier},
+};
+
+/// Most events decided before one append.
+const MOST_EVENTS: usize = 256;
+/// Events that may wait.
+const QUEUE: usize = 1024;
+
+/// Answers owed once the facts are on disk.
+type Owed = (oneshot::Sender<Result<(), Refusal>>, Result<(), Refusal>);
+
+/// One run under way.
+pub(super) struct Flow {
+    parts: Parts,
+    room: Room,
+    events: mpsc::Receiver<Ask>,
+    lease: RunLease,
+    book: Book,
+    tasks: Tasks,
+    keys: HashMap<(ModuleId, AttemptNumber), Zeroizing<[u8; 32]>>,
+    owed: Vec<Owed>,
+    wake: Option<Millis>,
+    /// Made with the command that closes the run, shown with its fact.
+    report: Option<Report>,
+    inbox_seen: Vec<i64>,
+}
+
+impl Flow {
+    /// Reads what is on record.
+    pub async fn open(parts: Parts, lease: RunLease) -> Result<Self, DriveError> {
+        let run = lease.run;
+        let recorded = parts.store.load(run).await?;
+        let book = Book::open(run, lease.epoch, &recorded)?;
+        let (post, events) = mpsc::channel(QUEUE);
+        let room = Room {
+            run,
+            store: Arc::clone(&parts.store),
+            model: Arc::clone(&parts.model),
+            tools: parts.tools.clone().into(),
+            clock: parts.clock.clone(),
+            patience: parts.patience,
+            post,
+        };
+        let mut flow = Self {
+            parts,
+            room,
+            events,
+            lease,
+            book,
+            tasks: Tasks::default(),
+            keys: HashMap::new(),
+            owed: Vec::new(),
+            wake: None,
+            report: None,
+            inbox_seen: Vec::new(),
+        };
+        flow.recall_keys(run).await?;
+        Ok(flow)
+    }
+
+    /// The secrets of attempts whose module is not over: its receipt will need all of them.
+    async fn recall_keys(&mut self, run: RunId) -> Result<(), DriveError> {
+        let Some(state) = self.book.state().run() else { return Ok(()) };
+        let wanted: Vec<(ModuleId, AttemptNumber)> = state
+            .modules
+            .iter()
+            .filter(|(_, module)| !module.life.is_over())
+            .flat_map(|(id, module)| module.attempts.iter().map(|attempt| (*id, attempt.number)))
+            .collect();
+        for (module, attempt) in wanted {
+            let key = self.room.store.attempt_key(run, module, attempt.0).await?.ok_or(DriveError::AttemptKey)?;
+            self.keys.insert((module, attempt), key);
+        }
+        Ok(())
+    }
+
+    /// Opens or takes up the run, then works until it stands still or is over.
+    pub async fn go(&mut self, start: Start) -> Result<End, DriveError> {
+        self.begin(start)?;
+        let mut inbox = interval(INBOX_EVERY);
+        inbox.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let interrupt = Arc::clone(&self.parts.interrupt);
+        loop {
+            self.do_inline().await?;
+            self.flush().await?;
+            if let Some(end) = self.end().await? {
+                return Ok(end);
+            }
+            self.start_wanted().await?;
+            let wake = self.wake_at();
+            tokio::select! {
+                Some(ask) = self.events.recv() => self.take(ask).await?,
+                ended = self.tasks.ended() => self.task_ended(ended?)?,
+                _tick = inbox.tick() => self.look_around().await?,
+                () = sleep_until(wake), if self.wake.is_some() => self.reclaim()?,
+                () = interrupt.notified() => self.person(&Command::Pause { reason: PauseReason::Interrupt })?,
+            }
+        }
+    }
+
+    /// Gives the run up, unless somebody took it, and ends everything under way.
+    pub async fn release(&mut self) -> Result<(), DriveError> {
+        self.tasks.stop_all().await;
+        match self.room.store.release(self.lease).await {
+            Ok(()) | Err(JournalError::Fenced { .. } | JournalError::Closed) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn now(&self) -> Millis {
+        Millis(self.parts.clock.now_ms())
+    }
+
+    fn begin(&mut self, start: Start) -> Result<(), DriveError> {
+        let now = self.now();
+        match (start, self.book.state()) {
+            (Start::New { task, roster }, _) => {
+                let by = roster.principal;
+                let command = Command::Open { run: self.lease.run, task: *task, roster };
+                self.book.put(now, by, &command)?.map_err(DriveError::Refused)
+            }
+            (Start::Resume, State::Unopened) => Err(DriveError::NothingRecorded),
+            (Start::Resume, State::Run(run)) => {
+                let paused = matches!(run.phase, Phase::Paused { .. });
+                let open = matches!(run.phase, Phase::Open);
+                if paused {
+                    self.person(&Command::Resume)?;
+                }
+                if open {
+                    self.node(&Command::Reclaim { holder_gone: true })?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A command of the person. What the state does not allow is nothing to do.
+    fn person(&mut self, command: &Command) -> Result<(), DriveError> {
+        let by = self.book.roster()?.person;
+        self.put(by, command).map(drop)
+    }
+
+    fn node(&mut self, command: &Command) -> Result<(), DriveError> {
+        let by = self.book.roster()?.node;
+        self.put(by, command).map(drop)
+    }
+
+    fn put(&mut self, by: PublicKey, command: &Command) -> Result<Result<(), Refusal>, DriveError> {
+        let now = self.now();
+        self.book.put(now, by, command)
+    }
+
+    /// Takes an ask and whatever else waits, up to a limit, so that they share one append.
+    async fn take(&mut self, ask: Ask) -> Result<(), DriveError> {
+        self.decide(ask)?;
+        for round in 0..MOST_EVENTS {
+            match self.events.try_recv() {
+                Ok(ask) => self.decide(ask)?,
+                Err(_empty) if round == 0 => tokio::task::yield_now().await,
+                Err(_empty) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, ask: Ask) -> Result<(), DriveError> {
+        let Ask { by, commands, blobs, answer } = ask;
+        let mut refusal = None;
+        for command in &commands {
+            if let Err(why) = self.put(by, command)? {
+                refusal = Some(why);
+                break;
+            }
+        }
+        if let Some(Refusal::OverBudget { .. } | Refusal::OutOfTime) = refusal {
+            self.node(&Command::Pause { reason: PauseReason::Budget })?;
+        }
+        self.book.attach(blobs);
+        self.owed.push((answer, refusal.map_or(Ok(()), Err)));
+        Ok(())
+    }
+
+    /// Actions that need nothing from outside: claims and seals. They go into the same append as what led to them.
+    async fn do_inline(&mut self) -> Result<(), DriveError> {
+        loop {
+            let mut acted = false;
+            self.wake = None;
+            for action in wants(self.book.state()) {
+                match action {
+                    Action::Claim { module, associate } => acted |= self.claim(module, associate)?,
+                    Action::Seal { module, lease } => acted |= self.seal(module, lease)?,
+                    Action::WakeAt(at) => self.wake = Some(at),
+                    Action::Report => acted |= self.close().await?,
+                    Action::Plan | Action::Work { .. } | Action::Verify { .. } => {}
+                }
+            }
+            if !acted {
+                return Ok(());
+            }
+        }
+    }
+
+    fn claim(&mut self, module: ModuleId, associate: PublicKey) -> Result<bool, DriveError> {
+        if self.put(associate, &Command::Claim { module })?.is_err() {
+            return Ok(false);
+        }
+        let Some(Life::Leased(lease)) = self.book.run()?.modules.get(&module).map(|module| &module.life) else {
+            return Ok(true);
+        };
+        let attempt = lease.attempt;
+        if !self.keys.contains_key(&(module, attempt)) {
+            let mut key = Zeroizing::new([0; 32]);
+            getrandom::fill(&mut *key).map_err(DriveError::Entropy)?;
+            self.keys.insert((module, attempt), key.clone());
+            self.book.batch().attempt_keys.push(AttemptKey { module, attempt: attempt.0, key });
+        }
+        Ok(true)
+    }
+
+    fn seal(&mut self, module: ModuleId, lease: Lease) -> Result<bool, DriveError> {
+        let keys = |attempt: AttemptNumber| self.keys.get(&(module, attempt)).map(|key| &**key);
+        let row = self.parts.signer.seal(self.book.run()?, module, keys)?;
+        let by = self.book.roster()?.principal;
+        let command = Command::Accept { module, epoch: lease.epoch, receipt: row.receipt_id };
+        if self.put(by, &command)?.is_err() {
+            return Ok(false);
+        }
+        self.book.batch().receipts.push(row);
+        self.keys.retain(|(of, _), _| *of != module);
+        Ok(true)
+    }
+
+    /// Makes what was decided durable, then tells everybody.
+    async fn flush(&mut self) -> Result<(), DriveError> {
+        let Some((batch, placed)) = self.book.take() else {
+            self.answer();
+            return Ok(());
+        };
+        self.append(batch).await?;
+        for fact in &placed {
+            self.follow(&fact.fact);
+            let report = matches!(fact.fact, Fact::RunClosed { .. }).then_some(self.report.as_ref()).flatten();
+            (self.parts.observer)(fact, report);
+        }
+        self.answer();
+        Ok(())
+    }
+
+    fn answer(&mut self) {
+        for (answer, verdict) in self.owed.drain(..) {
+            // The asker may be gone by now: stopped with its lease.
+            drop(answer.send(verdict));
+        }
+    }
+
+    /// After an error the outcome may be unknown: what is on record decides.
+    async fn append(&self, batch: Batch) -> Result<(), DriveError> {
+        let (run, first, expected) = (batch.run, batch.first_seq, batch.facts.clone());
+        let Err(error) = self.room.store.append(batch).await else { return Ok(()) };
+        if matches!(error, JournalError::Fenced { .. } | JournalError::Held { .. } | JournalError::Closed) {
+            return Err(error.into());
+        }
+        let recorded = self.room.store.load(run).await?;
+        let stored = recorded.iter().filter(|row| row.seq >= first).map(|row| &row.body);
+        if !expected.is_empty() && stored.eq(expected.iter().map(|fact| &fact.body)) {
+            return Ok(());
+        }
+        Err(error.into())
+    }
+
+    /// Stops what a fact has made pointless.
+    fn follow(&mut self, fact: &Fact) {
+        match fact {
+            Fact::LeaseLost { module, .. }
+            | Fact::ModuleCancelled { module }
+            | Fact::ModulePaused { module, .. }
+            | Fact::ModuleBlocked { module, .. }
+            | Fact::AttemptEnded { module, .. }
+            | Fact::ModuleFailed { module, .. } => self.tasks.stop(*module),
+            Fact::ModuleAccepted { module, .. } => {
+                let life = self.book.state().run().and_then(|run| run.modules.get(module)).map(|m| &m.life);
+                if let Some(Life::Accepted { lease, .. }) = life {
+                    self.tasks.forget(*module, lease.epoch);
+                }
+            }
+            Fact::RunOpened { .. }
+            | Fact::PlanRecorded { .. }
+            | Fact::ModuleProposed { .. }
+            | Fact::AttemptLeased { .. }
+            | Fact::LeaseRenewed { .. }
+            | Fact::StepStarted { .. }
+            | Fact::StepRetried { .. }
+            | Fact::StepFinished { .. }
+            | Fact::ModuleSubmitted { .. }
+            | Fact::ModuleJudged { .. }
+            | Fact::ApprovalAnswered { .. }
+            | Fact::ModuleResumed { .. }
+            | Fact::RunPaused { .. }
+            | Fact::RunResumed { .. }
+            | Fact::CommandRefused { .. }
+            | Fact::RunClosed { .. } => {}
+        }
+    }
+
+    async fn end(&mut self) -> Result<Option<End>, DriveError> {
+        match self.book.run()?.phase {
+            Phase::Open => Ok(None),
+            Phase::Paused { reason } => Ok(Some(End::Paused { reason })),
+            Phase::Closed { outcome, report } => {
+                let report = match (self.report.take(), report) {
+                    (Some(report), _) => Some(report),
+                    (None, Some(digest)) => Some(self.read(digest).await?),
+                    (None, None) => None,
+                };
+                Ok(Some(End::Closed { outcome, report }))
+            }
+        }
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(&self, digest: Digest) -> Result<T, DriveError> {
+        let bytes = self.room.store.blob(digest).await?.ok_or(DriveError::Content(digest))?;
+        serde_json::from_slice(&bytes).map_err(|_other| DriveError::Content(digest))
+    }
+
+    async fn start_wanted(&mut self) -> Result<(), DriveError> {
+        for action in wants(self.book.state()) {
+            match action {
+                Action::Plan if !self.tasks.knows(Key::Plan) => self.start_plan()?,
+                Action::Work { module, lease } if !self.tasks.knows(Key::Work(module, lease.epoch)) => {
+                    self.start_work(module, lease)?;
+                }
+                Action::Verify { module, lease, deliverable }
+                    if !self.tasks.knows(Key::Verify(module, lease.epoch)) =>
+                {
+                    self.start_verify(module, lease, deliverable)?;
+                }
+                Action::Plan
+                | Action::Work { .. }
+                | Action::Verify { .. }
+                | Action::Claim { .. }
+                | Action::Seal { .. }
+                | Action::Report
+                | Action::WakeAt(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn start_plan(&mut self) -> Result<(), DriveError> {
+        let run = self.book.run()?;
+        let owner = Owner::Role { role: Role::Principal };
+        let recorded = run.role_steps.get(&Role::Principal).cloned().unwrap_or_default();
+        let desk = Desk::new(self.room.clone(), owner, run.roster.principal, recorded);
+        let task = run.task.clone();
+        let clock = self.parts.clock.clone();
+        self.tasks
+            .start(Key::Plan, async move { planned(principal::plan(desk, &task, || module_id(clock.now_ms())).await) });
+        Ok(())
+    }
+
+    fn start_work(&mut self, id: ModuleId, lease: Lease) -> Result<(), DriveError> {
+        let run = self.book.run()?;
+        let Some(module) = run.modules.get(&id) else { return Ok(()) };
+        let accepted = |input: ModuleId| match run.modules.get(&input).map(|module| (&module.spec, &module.life)) {
+            Some((spec, Life::Accepted { deliverable, .. })) => Some((spec.question.clone(), *deliverable)),
+            Some(_) | None => None,
+        };
+        let findings = module.attempts.iter().rev().find_map(|attempt| match &attempt.end {
+            common_ground::module::AttemptEnd::Ended { reason: EndReason::Rework { findings }, .. } => {
+                Some(findings.clone())
+            }
+            _not_sent_back => None,
+        });
+        let job = associate::Job {
+            module: id,
+            epoch: lease.epoch,
+            spec: module.spec.clone(),
+            inputs: module.spec.inputs.iter().filter_map(|input| accepted(input.module)).collect(),
+            findings: findings.unwrap_or_default(),
+            max_passages: run.task.max_passages,
+            max_words: run.task.max_words,
+        };
+        let owner = Owner::Attempt { module: id, attempt: lease.attempt, epoch: lease.epoch };
+        let recorded = module.attempt().map(|attempt| attempt.steps.clone()).unwrap_or_default();
+        let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded);
+        self.tasks.start(Key::Work(id, lease.epoch), async move { done(associate::work(desk, job).await) });
+        Ok(())
+    }
+
+    fn start_verify(&mut self, id: ModuleId, lease: Lease, deliverable: Digest) -> Result<(), DriveError> {
+        let run = self.book.run()?;
+        let Some(module) = run.modules.get(&id) else { return Ok(()) };
+        let (criteria, by, room) = (module.spec.criteria.clone(), run.roster.verifier, self.room.clone());
+        self.tasks.start(Key::Verify(id, lease.epoch), async move {
+            done(verify(room, by, id, lease, deliverable, criteria).await)
+        });
+        Ok(())
+    }
+
+    fn task_ended(&mut self, ended: Done) -> Result<(), DriveError> {
+        match ended {
+            Done::Quietly => Ok(()),
+            Done::Broken(error) => Err(error),
+            Done::NoPlan(reason) => self.close_without_plan(reason),
+        }
+    }
+
+    /// Other programs' messages, and leases that want renewing.
+    async fn look_around(&mut self) -> Result<(), DriveError> {
+        let now = self.parts.clock.now_ms();
+        if self.lease.until_ms.saturating_sub(now) < RUN_LEASE_MS / 2 || self.lease.until_ms > now + RUN_LEASE_MS {
+            self.lease = self.room.store.renew(self.lease, now, RUN_LEASE_MS).await?;
+        }
+        self.renew_attempts()?;
+        for (id, body) in self.room.store.inbox(self.lease.run).await? {
+            if self.inbox_seen.contains(&id) {
+                continue;
+            }
+            self.inbox_seen.push(id);
+            self.book.batch().inbox_done.push(id);
+            match serde_json::from_slice(&body) {
+                Ok(Message::Pause) => self.person(&Command::Pause { reason: PauseReason::Interrupt })?,
+                Ok(Message::Cancel) => self.person(&Command::Cancel)?,
+                Err(error) => tracing::warn!(%error, "an inbox message that cannot be read was dropped"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Leases of living workers that are half through.
+    fn renew_attempts(&mut self) -> Result<(), DriveError> {
+        let now = self.now();
+        let half = self.book.task()?.lease_ms / 2;
+        let due: Vec<(ModuleId, Lease)> = wants(self.book.state())
+            .into_iter()
+            .filter_map(|action| match action {
+                Action::Work { module, lease } if lease.until.0.saturating_sub(now.0) < half => Some((module, lease)),
+                _other => None,
+            })
+            .collect();
+        for (module, lease) in due {
+            if self.tasks.is_alive(Key::Work(module, lease.epoch)) && lease.until > now {
+                self.node(&Command::Renew { module, epoch: lease.epoch })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reclaim(&mut self) -> Result<(), DriveError> {
+        self.node(&Command::Reclaim { holder_gone: false })
+    }
+
+    fn wake_at(&self) -> Instant {
+        let ms = self.wake.map_or(0, |at| at.since(self.now())).saturating_add(1);
+        Instant::now() + std::time::Duration::from_millis(ms)
+    }
+
+    fn close_without_plan(&mut self, reason: String) -> Result<(), DriveError> {
+        let run = self.book.run()?;
+        let mut report = partner::report(run, &BTreeMap::new(), self.parts.model.id());
+        report.gaps.push(Gap { question: run.task.question.clone(), reason });
+        self.close_with(Outcome::Failed, report).map(drop)
+    }
+
+    /// The Partner's report over what was accepted.
+    async fn close(&mut self) -> Result<bool, DriveError> {
+        let run = self.book.run()?;
+        let outcome = partner::outcome(run);
+        let mut deliverables = BTreeMap::new();
+        for id in partner::shown(run) {
+            if let Some(Life::Accepted { deliverable, .. }) = run.modules.get(&id).map(|module| &module.life) {
+                let content: Deliverable = self.read(*deliverable).await?;
+                deliverables.insert(id, content);
+            }
+        }
+        let report = partner::report(run, &deliverables, self.parts.model.id());
+        self.close_with(outcome, report)
+    }
+
+    fn close_with(&mut self, outcome: Outcome, report: Report) -> Result<bool, DriveError> {
+        let bytes = serde_json::to_vec(&report).map_err(DriveError::Encoding)?;
+        let digest = Digest::of(&bytes);
+        let by = self.book.roster()?.principal;
+        if self.put(by, &Command::Close { outcome, report: Some(digest) })?.is_err() {
+            return Ok(false);
+        }
+        self.book.attach([Blob { digest, bytes }]);
+        self.report = Some(report);
+        Ok(true)
+    }
+}
+
+/// A new id: the time, then randomness (UUIDv7).
+fn module_id(now_ms: u64) -> Result<ModuleId, Stop> {
+    crate::ids::new_v7(now_ms).map(ModuleId).map_err(Stop::Entropy)
+}
+
+/// The Verifier's part: reads the deliverable afresh, finds, and says so.
+async fn verify(
+    room: Room,
+    by: PublicKey,
+    module: ModuleId,
+    lease: Lease,
+    deliverable: Digest,
+    criteria: Vec<common_ground::criterion::Criterion>,
+) -> Result<(), Stop> {
+    let bytes = room.store.blob(deliverable).await?.ok_or(Stop::Content(deliverable))?;
+    let read = room.tools.iter().find(|tool| tool.spec().name == "commons_read");
+    let examination = verifier::Examination {
+        run: room.run,
+        module,
+        attempt: lease.attempt,
+        epoch: lease.epoch,
+        criteria,
+        deliverable: bytes,
+    };
+    let verdicts = verifier::examine(&examination, read).await;
+    let (answer, answered) = oneshot::channel();
+    let commands = vec![Command::Judge { module, epoch: lease.epoch, deliverable, verdicts }];
+    let ask = Ask { by, commands, blobs: Vec::new(), answer };
+    room.post.send(ask).await.map_err(|_closed| Stop::Gone)?;
+    Ok(answered.await.map_err(|_closed| Stop::Gone)??)
+}

@@ -1,0 +1,175 @@
+//! The driver: takes commands, decides, appends, applies, publishes, and does what the core wants.
+//!
+//! One task owns a run's state and reads one closed set of events from bounded channels. Everything that runs beside it
+//! is started in [`tasks`], and stopped there.
+//!
+//! **Invariant:** log, then act: a fact is published, and what follows from it started, only when it is on disk.
+//! **Invariant:** a run has one writer; a driver whose lease was taken over ends without another fact.
+
+mod book;
+mod desk;
+mod event;
+mod flow;
+mod tasks;
+
+use std::{sync::Arc, time::Duration};
+
+use common_ground::{
+    Command, Impossible, Millis, Refusal, RunId, StepIndex,
+    port::{model::Model, tool::Tool},
+    report::Report,
+    role::Roster,
+    run::{Outcome, PauseReason, Task},
+};
+use receipts::Digest;
+use tokio::sync::Notify;
+
+pub use book::{Placed, placed, replay};
+pub(crate) use desk::Desk;
+pub use desk::{Answer, Patience, Stop, ToolAnswer};
+pub use event::Message;
+
+use crate::{
+    clock::Clock,
+    journal::{JournalError, Lease, Store},
+    signer::{SealError, Signer},
+};
+
+/// How long a driver's lease on a run lasts between renewals, in milliseconds.
+pub const RUN_LEASE_MS: u64 = 10_000;
+/// How often the inbox is looked into.
+const INBOX_EVERY: Duration = Duration::from_millis(100);
+
+/// What a driver works with.
+pub struct Parts {
+    /// Where facts go.
+    pub store: Arc<dyn Store>,
+    /// The model that plays the roles.
+    pub model: Arc<dyn Model>,
+    /// Every tool there is.
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// Identities and seals.
+    pub signer: Arc<Signer>,
+    /// The time.
+    pub clock: Clock,
+    /// Limits on calls.
+    pub patience: Patience,
+    /// Told once by the person's interrupt: pause the run and end.
+    pub interrupt: Arc<Notify>,
+    /// Shown each fact once it is on disk, and the report with the fact that closes the run.
+    pub observer: Box<dyn FnMut(&Placed, Option<&Report>) + Send>,
+}
+
+/// Whether a run begins or goes on.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// A new run.
+    New {
+        /// What is asked.
+        task: Box<Task>,
+        /// Who plays which role.
+        roster: Roster,
+    },
+    /// A run that is on record.
+    Resume,
+}
+
+/// How a drive ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// The run is closed.
+    Closed {
+        /// How.
+        outcome: Outcome,
+        /// The report, unless the run was cancelled.
+        report: Option<Report>,
+    },
+    /// The run stands still.
+    Paused {
+        /// Why.
+        reason: PauseReason,
+    },
+}
+
+/// Why a drive could not go on. The run stays as recorded and can be resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// Storage failed or refused.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A fact on record is not one of this program's.
+    #[error("fact {seq} cannot be read")]
+    Unreadable {
+        /// Its place.
+        seq: u64,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// Facts on record contradict each other, or a decision was wrong.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+    /// The run has no fact yet: it was stopped before its first write.
+    #[error("nothing is recorded of this run")]
+    NothingRecorded,
+    /// A content the facts name is not there or not what it was.
+    #[error("content {0} is missing or changed")]
+    Content(Digest),
+    /// The recorded result of a step cannot be read.
+    #[error("the recorded result of step {} cannot be read", .0.0)]
+    Record(StepIndex),
+    /// The secret of an attempt that is still open is gone.
+    #[error("the key of an open attempt is missing")]
+    AttemptKey,
+    /// The run could not be opened.
+    #[error("the run was refused: {0}")]
+    Refused(Refusal),
+    /// A receipt could not be made.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A value could not be encoded.
+    #[error("encoding failed")]
+    Encoding(#[source] serde_json::Error),
+    /// The operating system gave no randomness.
+    #[error("no randomness: {0}")]
+    Entropy(getrandom::Error),
+    /// A task of the driver panicked.
+    #[error("a task ended abnormally: {0}")]
+    Task(String),
+}
+
+/// Gives up a run that nobody works on.
+///
+/// # Errors
+/// [`JournalError::Held`] when another program works on it; see [`DriveError`] for the rest.
+pub async fn cancel(store: &dyn Store, run: RunId, clock: &Clock) -> Result<(), DriveError> {
+    let lease = store.acquire(run, clock.now_ms(), RUN_LEASE_MS).await?;
+    let cancelled = append_cancel(store, lease, clock).await;
+    let released = store.release(lease).await;
+    cancelled?;
+    Ok(released?)
+}
+
+async fn append_cancel(store: &dyn Store, lease: Lease, clock: &Clock) -> Result<(), DriveError> {
+    let recorded = store.load(lease.run).await?;
+    let mut book = book::Book::open(lease.run, lease.epoch, &recorded)?;
+    let person = book.roster()?.person;
+    book.put(Millis(clock.now_ms()), person, &Command::Cancel)?.map_err(DriveError::Refused)?;
+    match book.take() {
+        Some((batch, _)) => Ok(store.append(batch).await.map(drop)?),
+        None => Ok(()),
+    }
+}
+
+/// Drives a run until it is closed or paused.
+///
+/// # Errors
+/// See [`DriveError`]. Nothing recorded is lost; [`Start::Resume`] goes on from there.
+pub async fn drive(parts: Parts, run: RunId, start: Start) -> Result<End, DriveError> {
+    let lease = parts.store.acquire(run, parts.clock.now_ms(), RUN_LEASE_MS).await?;
+    let mut flow = flow::Flow::open(parts, lease).await?;
+    let ended = flow.go(start).await;
+    let released = flow.release().await;
+    let end = ended?;
+    released?;
+    Ok(end)
+}

@@ -1,0 +1,347 @@
+//! From the facts of an accepted module to its sealed receipt.
+//!
+//! **Invariant:** what is sealed is read from facts, attempt keys and identities alone: no clock, no randomness.
+
+use common_ground::{
+    AttemptNumber, ModuleId,
+    criterion::Criterion,
+    module::{
+        Attempt, AttemptEnd, CallKind, CallOutcome, EndReason, Life, Module, ModuleKind, Step, StepState, WorkError,
+    },
+    run::Run,
+};
+use receipts::{
+    Digest, PublicKey,
+    bundle::{self, Bundle},
+    canonical::{NotCanonical, canonical},
+    commit::AttemptKey,
+    entry::{CallEnd, Entry},
+    integer::Decimal,
+    seal::{SealError as CoreError, SealInput, SealKeys, Sealed, UsedModel, seal},
+    statement::{CorpusHead, Custody, Earlier, ModelLevel, Parent, Relation, Usage},
+    trace::{Trace, TraceEntry},
+};
+use serde_json::Value;
+
+use super::Signer;
+use crate::journal::ReceiptRow;
+
+/// Why a module could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The facts do not bear out a receipt; a fault of the program.
+    #[error("module {module} cannot be sealed: {why}")]
+    Facts {
+        /// The module.
+        module: ModuleId,
+        /// What is missing.
+        why: &'static str,
+    },
+    /// The secret of an attempt is gone.
+    #[error("the key of attempt {attempt} of module {module} is missing", attempt = .attempt.0)]
+    AttemptKey {
+        /// The module.
+        module: ModuleId,
+        /// The attempt.
+        attempt: AttemptNumber,
+    },
+    /// The associate's key is no longer in the home.
+    #[error("the key of associate {0} is not in the home")]
+    NoAssociate(PublicKey),
+    /// The receipt could not be made.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// A value does not encode.
+    #[error(transparent)]
+    Encoding(#[from] NotCanonical),
+    /// A value is no JSON.
+    #[error("encoding failed")]
+    Json(#[from] serde_json::Error),
+    /// A trace could not be built.
+    #[error(transparent)]
+    Trace(#[from] receipts::trace::TraceError),
+}
+
+impl Signer {
+    /// Seals the module, which every criterion holds of and which is about to be accepted.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn seal<'k>(
+        &self,
+        run: &Run,
+        id: ModuleId,
+        keys: impl Fn(AttemptNumber) -> Option<&'k [u8; 32]>,
+    ) -> Result<ReceiptRow, SealError> {
+        let missing = |why| SealError::Facts { module: id, why };
+        let module = run.modules.get(&id).ok_or(missing("no such module"))?;
+        let attempt = module.attempt().ok_or(missing("no attempt"))?;
+        let key_of = |number: AttemptNumber| {
+            keys(number).map(|key| AttemptKey::new(*key)).ok_or(SealError::AttemptKey { module: id, attempt: number })
+        };
+        let (associate, link) = self
+            .associates
+            .iter()
+            .find(|(key, _)| key.public() == attempt.lease.associate)
+            .ok_or(SealError::NoAssociate(attempt.lease.associate))?;
+        let mut earlier = Vec::new();
+        for before in module.attempts.iter().filter(|before| before.number != attempt.number) {
+            let trace = Trace::new(&key_of(before.number)?, entries(run, id, module, before)?)?;
+            earlier.push(Earlier {
+                attempt: Decimal(before.number.0.into()),
+                outcome: ending(&before.end).0.to_owned(),
+                root: trace.root(),
+                size: Decimal(trace.size()),
+            });
+        }
+        let judgement = attempt.judgement.as_ref().ok_or(missing("not judged"))?;
+        let input = SealInput {
+            network: self.network,
+            kind: kind(module.spec.kind).to_owned(),
+            earlier,
+            entries: entries(run, id, module, attempt)?,
+            root: self.root,
+            principal: (self.principal.public(), self.principal_link.id),
+            associate_delegation: link.id,
+            criteria: module.spec.criteria.iter().map(|criterion| criterion.name().to_owned()).collect(),
+            judged_ms: judgement.at.0,
+            parents: parents(run, module),
+            corpora: corpora(run),
+            policy_decision: "allow".to_owned(),
+            skills: Vec::new(),
+            models: models(attempt),
+            usage: usage(attempt, judgement.at.since(attempt.started)),
+            start_ms: attempt.started.0,
+            end_ms: judgement.at.0,
+            custody: Custody::OneProcess,
+        };
+        let seal_keys = SealKeys { log: &self.log, associate, node: &self.node, verifier: &self.verifier };
+        let sealed = seal(&input, &key_of(attempt.number)?, &seal_keys)?;
+        let bundle = bundle_files(&sealed, [&self.principal_link.bytes, &link.bytes]);
+        Ok(ReceiptRow {
+            module: id,
+            receipt_id: sealed.receipt_id,
+            nullifier: sealed.nullifier,
+            bundle: bundle_of(&bundle)?,
+        })
+    }
+}
+
+fn bundle_files(sealed: &Sealed, delegations: [&Vec<u8>; 2]) -> Bundle {
+    let mut files = Bundle::default();
+    let mut add = |name: String, bytes: Vec<u8>| files.0.insert(name, bytes);
+    add(bundle::RECEIPT.to_owned(), sealed.receipt.clone());
+    add(bundle::CHECKPOINT.to_owned(), sealed.checkpoint.clone().into_bytes());
+    add(bundle::disclosure(0), sealed.disclosure.clone().into_bytes());
+    add(bundle::verdict(0), sealed.verdict.clone());
+    for (bytes, number) in delegations.into_iter().zip(0..) {
+        add(bundle::delegation(number), bytes.clone());
+    }
+    files
+}
+
+/// A bundle as the journal keeps it: each name and length on a line, then the files' bytes in that order.
+///
+/// # Errors
+/// None in practice.
+pub fn bundle_of(bundle: &Bundle) -> Result<Vec<u8>, SealError> {
+    let index: Vec<(&String, usize)> = bundle.0.iter().map(|(name, bytes)| (name, bytes.len())).collect();
+    let mut packed = serde_json::to_vec(&index)?;
+    packed.push(b'\n');
+    for bytes in bundle.0.values() {
+        packed.extend_from_slice(bytes);
+    }
+    Ok(packed)
+}
+
+/// The bundle that was packed; `None` for bytes that are none.
+pub fn read_bundle(packed: &[u8]) -> Option<Bundle> {
+    let end = packed.iter().position(|byte| *byte == b'\n')?;
+    let (index, mut rest) = (packed.get(..end)?, packed.get(end + 1..)?);
+    let index: Vec<(String, usize)> = serde_json::from_slice(index).ok()?;
+    let mut bundle = Bundle::default();
+    for (name, length) in index {
+        let (bytes, more) = rest.split_at_checked(length)?;
+        bundle.0.insert(name, bytes.to_vec());
+        rest = more;
+    }
+    rest.is_empty().then_some(bundle)
+}
+
+fn kind(kind: ModuleKind) -> &'static str {
+    match kind {
+        ModuleKind::Answer => "answer",
+        ModuleKind::Merge => "merge",
+    }
+}
+
+fn parents(run: &Run, module: &Module) -> Vec<Parent> {
+    let rel = match module.spec.kind {
+        ModuleKind::Answer => Relation::Input,
+        ModuleKind::Merge => Relation::Joins,
+    };
+    let accepted =
+        module.spec.inputs.iter().filter_map(|input| match run.modules.get(&input.module).map(|m| &m.life) {
+            Some(Life::Accepted { receipt, .. }) => Some(Parent { receipt: *receipt, rel }),
+            Some(_) | None => None,
+        });
+    accepted.collect()
+}
+
+fn corpora(run: &Run) -> Vec<CorpusHead> {
+    let heads = run.task.corpora.iter();
+    heads.map(|head| CorpusHead { origin: head.origin.clone(), root: head.root, size: Decimal(head.size) }).collect()
+}
+
+/// The models the attempt called, each once.
+fn models(attempt: &Attempt) -> Vec<UsedModel> {
+    let mut ids: Vec<&String> = attempt
+        .steps
+        .iter()
+        .filter_map(|step| match &step.call {
+            CallKind::Model { model } => Some(model),
+            CallKind::Tool { .. } => None,
+        })
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let local = |id: &String| UsedModel { id: id.clone(), level: ModelLevel::Own, provider: "local".to_owned() };
+    ids.into_iter().map(local).collect()
+}
+
+fn usage(attempt: &Attempt, wall_ms: u64) -> Usage {
+    let used = attempt.usage();
+    Usage {
+        cost_micro: Decimal(used.cost_micro),
+        cpu_ms: Decimal(0),
+        currency: "XXX".to_owned(),
+        tokens_in: Decimal(used.tokens_in),
+        tokens_out: Decimal(used.tokens_out),
+        tool_calls: Decimal(used.tool_calls),
+        wall_ms: Decimal(wall_ms),
+    }
+}
+
+/// How an attempt ended, and the error class when a worker failed.
+fn ending(end: &AttemptEnd) -> (&'static str, Option<(&'static str, String)>) {
+    match end {
+        AttemptEnd::Open | AttemptEnd::Accepted { .. } => ("completed", None),
+        AttemptEnd::Ended { reason, .. } => match reason {
+            EndReason::Rework { .. } => ("rework", None),
+            EndReason::Cancelled => ("cancelled", None),
+            EndReason::Failed { error } => ("failed", Some(class(error))),
+        },
+    }
+}
+
+fn class(error: &WorkError) -> (&'static str, String) {
+    match error {
+        WorkError::Model { detail } => ("model", detail.clone()),
+        WorkError::Protocol { detail } => ("protocol", detail.clone()),
+        WorkError::InDoubt { step } => ("in_doubt", step.0.to_string()),
+        WorkError::Storage { detail } => ("storage", detail.clone()),
+    }
+}
+
+/// The trace of one attempt, in the order of RECEIPTS' kinds: start, inputs, calls, output, findings, end.
+fn entries(run: &Run, id: ModuleId, module: &Module, attempt: &Attempt) -> Result<Vec<TraceEntry>, SealError> {
+    let under = |parent| move |entry| TraceEntry { entry, parent: Some(parent) };
+    let start = Entry::ModuleStart {
+        run: run.id.0,
+        module: id.0,
+        attempt: attempt.number.0,
+        epoch: attempt.lease.epoch.0,
+        spec: committed(&module.spec)?,
+        associate: attempt.lease.associate,
+        policy: run.task.policy,
+    };
+    let mut entries = vec![TraceEntry { entry: start, parent: None }];
+    for input in &module.spec.inputs {
+        if let Some(Life::Accepted { deliverable, .. }) = run.modules.get(&input.module).map(|module| &module.life) {
+            entries.push(under(0)(Entry::Input { source: input.module.to_string(), digest: *deliverable }));
+        }
+    }
+    let mut asked_by = 0;
+    for step in &attempt.steps {
+        let parent = match &step.call {
+            CallKind::Model { .. } => 0,
+            CallKind::Tool { .. } => asked_by,
+        };
+        if matches!(step.call, CallKind::Model { .. }) {
+            asked_by = entries.len() as u64;
+        }
+        entries.push(under(parent)(call(step)?));
+    }
+    let (outcome, error) = ending(&attempt.end);
+    if let Some((class, detail)) = error {
+        entries.push(under(0)(Entry::Error { class: class.to_owned(), detail }));
+    }
+    if let Some(deliverable) = attempt.deliverable {
+        let output = entries.len() as u64;
+        entries.push(under(0)(Entry::Output { deliverable }));
+        if let Some(judgement) = &attempt.judgement {
+            for (verdict, criterion) in judgement.verdicts.iter().zip(&module.spec.criteria) {
+                entries.push(under(output)(decision(criterion, verdict, judgement.by)));
+            }
+        }
+    }
+    let deliverable = attempt.deliverable.unwrap_or(Digest::of(b""));
+    entries.push(under(0)(Entry::ModuleEnd { outcome: outcome.to_owned(), deliverable }));
+    Ok(entries)
+}
+
+fn decision(criterion: &Criterion, verdict: &common_ground::criterion::Verdict, by: PublicKey) -> Entry {
+    let outcome = if verdict.passed { "passed" } else { "failed" };
+    Entry::Decision {
+        subject: criterion.name().to_owned(),
+        outcome: outcome.to_owned(),
+        by,
+        reason: verdict.reason.clone(),
+    }
+}
+
+fn call(step: &Step) -> Result<Entry, SealError> {
+    let (outcome, response, usage) = match &step.state {
+        StepState::Started => (CallEnd::InDoubt, Digest::of(b""), Default::default()),
+        StepState::Finished { outcome: CallOutcome::Done, response, usage } => (CallEnd::Done, *response, *usage),
+        StepState::Finished { outcome: CallOutcome::Failed, response, usage } => (CallEnd::Failed, *response, *usage),
+    };
+    Ok(match &step.call {
+        CallKind::Model { model } => Entry::ModelCall {
+            model: model.clone(),
+            request: step.request,
+            response,
+            tokens_in: usage.tokens_in,
+            tokens_out: usage.tokens_out,
+            cost_micro: usage.cost_micro,
+            outcome,
+        },
+        CallKind::Tool { tool, tool_digest, .. } => Entry::ToolCall {
+            tool: tool.clone(),
+            tool_digest: *tool_digest,
+            grant: tool.clone(),
+            args: step.request,
+            output: response,
+            tier: "builtin".to_owned(),
+            egress: "none".to_owned(),
+            usage: committed(&usage)?,
+            outcome,
+        },
+    })
+}
+
+/// A structure as the canonical JSON that is committed to, its integers as decimal text.
+fn committed(value: &impl serde::Serialize) -> Result<Vec<u8>, SealError> {
+    Ok(canonical(&spelled(serde_json::to_value(value)?))?)
+}
+
+fn spelled(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::Array(items) => Value::Array(items.into_iter().map(spelled).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, spelled(value))).collect())
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::String(_)) => other,
+    }
+}

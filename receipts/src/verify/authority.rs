@@ -1,0 +1,57 @@
+//! The chain of authority: a trusted root gave to the principal, the principal to the associate.
+
+use super::{Code, Files, receipt::times};
+use crate::{
+    delegation::{DelegatedRole, Delegation},
+    digest::{Digest, PublicKey},
+    statement::Predicate,
+};
+
+pub(super) fn check(predicate: &Predicate, files: &Files<'_>) -> Result<(), Code> {
+    let actors = &predicate.actors;
+    let (root, principal, associate) = (&actors.root.key, &actors.principal.key, &actors.associate.key);
+    let upper =
+        Wanted { from: root, to: principal, role: DelegatedRole::Principal, id: actors.principal.delegation, depth: 1 };
+    let lower = Wanted {
+        from: principal,
+        to: associate,
+        role: DelegatedRole::Associate,
+        id: actors.associate.delegation,
+        depth: 0,
+    };
+    if files.delegations.len() > 2 {
+        return Err(Code::UnknownFile);
+    }
+    for (wanted, number) in [upper, lower].iter().zip(0..) {
+        let bytes = files.delegations.get(&number).ok_or(Code::MissingDelegation)?;
+        link(predicate, wanted, bytes)?;
+    }
+    Ok(())
+}
+
+struct Wanted<'a> {
+    from: &'a PublicKey,
+    to: &'a PublicKey,
+    role: DelegatedRole,
+    id: Digest,
+    depth: u64,
+}
+
+fn link(predicate: &Predicate, wanted: &Wanted<'_>, bytes: &[u8]) -> Result<(), Code> {
+    let (given, id) = Delegation::open(bytes).map_err(|_refused| Code::Delegation)?;
+    let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
+    ensure(id == wanted.id, Code::DelegationId)?;
+    let chained = given.from == *wanted.from && given.to == *wanted.to && given.role == wanted.role;
+    ensure(chained, Code::DelegationChain)?;
+    ensure(given.depth >= wanted.depth, Code::DelegationDepth)?;
+    let (start, end) = times(predicate)?;
+    ensure(given.not_before_ms <= start && end <= given.not_after_ms, Code::DelegationTime)?;
+    let covered = given.modules.iter().any(|kind| kind == "*" || *kind == predicate.module.kind);
+    ensure(covered, Code::DelegationModule)?;
+    let usage = &predicate.usage;
+    let tokens = usage.tokens_in.0.saturating_add(usage.tokens_out.0);
+    let within = tokens <= given.budget.tokens.0
+        && usage.tool_calls.0 <= given.budget.tool_calls.0
+        && usage.cost_micro.0 <= given.budget.cost_micro.0;
+    ensure(within, Code::DelegationBudget)
+}

@@ -1,0 +1,53 @@
+//! Disclosed entries: in the tree, at their index, and open to what was committed.
+
+use super::{Code, Files};
+use crate::{
+    checkpoint::Checkpoint, entry::Disclosure, merkle::root_from_inclusion, seal::OPEN, statement::Predicate,
+    tlog_proof::TlogProof,
+};
+
+pub(super) fn check(predicate: &Predicate, files: &Files<'_>, head: &Checkpoint) -> Result<(), Code> {
+    let mut first = None;
+    for (index, bytes) in &files.disclosures {
+        let disclosure = open(*index, bytes, files.checkpoint, head)?;
+        if *index == 0 {
+            first = Some(disclosure);
+        }
+    }
+    let first = first.ok_or(Code::MissingDisclosure)?;
+    let module = &predicate.module;
+    let opened = |name: &str| first.open.get(name).map(|opening| opening.value.as_slice());
+    let is_module = first.record.kind == "module_start"
+        && first.record.parent.is_none()
+        && OPEN.iter().all(|name| first.open.contains_key(*name))
+        && opened("run") == Some(module.run_id.as_bytes().as_slice())
+        && opened("module") == Some(module.module_id.as_bytes().as_slice())
+        && opened("attempt") == Some(module.attempt.0.to_string().as_bytes())
+        && opened("epoch") == Some(module.epoch.0.to_string().as_bytes());
+    if !is_module {
+        return Err(Code::Entry0);
+    }
+    if first.record.fields.get("spec") != Some(&module.spec_commit) {
+        return Err(Code::SpecCommit);
+    }
+    Ok(())
+}
+
+fn open(index: u64, bytes: &[u8], checkpoint: &str, head: &Checkpoint) -> Result<Disclosure, Code> {
+    let text = std::str::from_utf8(bytes).map_err(|_binary| Code::Disclosure)?;
+    let proof = TlogProof::parse(text).map_err(|_spelling| Code::Disclosure)?;
+    let extra = proof.extra.as_deref().ok_or(Code::Disclosure)?;
+    let disclosure = Disclosure::parse(extra).ok_or(Code::Disclosure)?;
+    if proof.checkpoint != checkpoint {
+        return Err(Code::DisclosureCheckpoint);
+    }
+    if proof.index != index || disclosure.record.i.0 != index {
+        return Err(Code::DisclosureIndex);
+    }
+    let leaf = disclosure.record.leaf().map_err(|_spelling| Code::Disclosure)?;
+    let root = root_from_inclusion(leaf, index, head.size, &proof.hashes).map_err(|_length| Code::Inclusion)?;
+    if root != head.root {
+        return Err(Code::Inclusion);
+    }
+    if disclosure.is_true() { Ok(disclosure) } else { Err(Code::Opening) }
+}

@@ -1,0 +1,176 @@
+//! Verifying a receipt offline: every check, and every check that could not be made.
+//!
+//! **Invariant:** verify, then parse the verified bytes: nothing of a payload is believed before its signatures are.
+//! **Invariant:** a changed byte of any file never verifies.
+
+mod authority;
+mod code;
+mod disclosures;
+mod receipt;
+mod verdicts;
+
+use std::collections::BTreeMap;
+
+pub use code::Code;
+
+use crate::{
+    bundle::{self, Bundle, FileKind},
+    digest::Digest,
+    trust::Trust,
+};
+
+/// Where the trusted keys came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustOrigin {
+    /// Named by the person who verifies.
+    Pinned,
+    /// Taken from the folder that is verified, which proves only that it fits itself.
+    Folder,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything, with the ledger's evidence.
+    Valid,
+    /// Everything, by keys that the folder brought itself.
+    SelfTrust,
+    /// Everything but cosignatures of witnesses.
+    Unwitnessed,
+    /// Everything but a ledger's evidence.
+    Unanchored,
+    /// Everything here, but a parent's receipt is not here.
+    UnresolvedParent(Digest),
+    /// Something does not hold.
+    Invalid(Code),
+}
+
+impl Outcome {
+    /// The result as it is printed.
+    pub fn as_text(&self) -> String {
+        match self {
+            Self::Valid => "VALID".to_owned(),
+            Self::SelfTrust => "VALID-SELFTRUST".to_owned(),
+            Self::Unwitnessed => "VALID-UNWITNESSED".to_owned(),
+            Self::Unanchored => "VALID-UNANCHORED".to_owned(),
+            Self::UnresolvedParent(_) => "UNRESOLVED-PARENT".to_owned(),
+            Self::Invalid(code) => format!("INVALID({code})"),
+        }
+    }
+
+    /// Whether it is one of the valid ones.
+    pub fn is_valid(&self) -> bool {
+        match self {
+            Self::Valid | Self::SelfTrust | Self::Unwitnessed | Self::Unanchored => true,
+            Self::UnresolvedParent(_) | Self::Invalid(_) => false,
+        }
+    }
+}
+
+/// A finding with all that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// What was found.
+    pub outcome: Outcome,
+    /// The receipt's id, once its signatures verified.
+    pub receipt: Option<Digest>,
+    /// Its nullifier, once its signatures verified.
+    pub nullifier: Option<Digest>,
+    /// Receipts it names as parents.
+    pub parents: Vec<Digest>,
+    /// Checks made, in order; the last one failed when the outcome is invalid.
+    pub made: Vec<&'static str>,
+    /// Checks not made, and why.
+    pub not_made: Vec<&'static str>,
+}
+
+/// What no receipt without a ledger can show.
+const NEVER_OFFLINE: [&str; 4] = [
+    "cosignatures of witnesses: there are none here",
+    "inclusion in a ledger, and the time by it: there is no ledger evidence here",
+    "that the nullifier was credited once: only a ledger can tell",
+    "that the outputs are right, that nothing happened off the record, that wall clocks are true",
+];
+
+/// The files of a bundle, sorted out.
+struct Files<'a> {
+    receipt: &'a [u8],
+    checkpoint: &'a str,
+    disclosures: BTreeMap<u64, &'a [u8]>,
+    delegations: BTreeMap<u64, &'a [u8]>,
+    verdicts: BTreeMap<u64, &'a [u8]>,
+}
+
+/// Verifies one module's files. `has_parent` says whether a receipt of this id is at hand and valid.
+pub fn verify(
+    bundle: &Bundle,
+    trust: &Trust,
+    origin: TrustOrigin,
+    has_parent: &dyn Fn(&Digest) -> bool,
+) -> Verification {
+    let mut found = Verification {
+        outcome: Outcome::Unanchored,
+        receipt: None,
+        nullifier: None,
+        parents: Vec::new(),
+        made: Vec::new(),
+        not_made: NEVER_OFFLINE.to_vec(),
+    };
+    if origin == TrustOrigin::Folder {
+        found.not_made.push("that the keys belong to whom you think: they came with the folder; pin them with --trust");
+    }
+    if let Err(code) = check(bundle, trust, &mut found) {
+        found.outcome = Outcome::Invalid(code);
+        return found;
+    }
+    found.made.push("parents are here and valid");
+    found.outcome = match (found.parents.iter().find(|parent| !has_parent(parent)), origin) {
+        (Some(missing), _) => Outcome::UnresolvedParent(*missing),
+        (None, TrustOrigin::Folder) => Outcome::SelfTrust,
+        (None, TrustOrigin::Pinned) => Outcome::Unanchored,
+    };
+    found
+}
+
+fn check(bundle: &Bundle, trust: &Trust, found: &mut Verification) -> Result<(), Code> {
+    found.made.push("the files of a receipt are here, and no others");
+    let files = sort(bundle)?;
+    found.made.push("the receipt is in its one spelling, signed by associate and node");
+    let (predicate, id) = receipt::open(files.receipt, trust)?;
+    found.receipt = Some(id);
+    found.nullifier = Some(predicate.predicate.nullifier);
+    found.parents = predicate.predicate.parents.iter().map(|parent| parent.receipt).collect();
+    let subject = predicate.subject.first().map(|subject| (subject.name.as_str(), subject.digest.sha256));
+    let predicate = &predicate.predicate;
+    found.made.push("the tree head is signed by the log and is what the receipt names");
+    let checkpoint = receipt::checkpoint(predicate, subject, files.checkpoint, trust)?;
+    found.made.push("the statement's fields fit each other");
+    receipt::fields(predicate, trust)?;
+    found.made.push("disclosed entries are in the tree and open to what was committed");
+    disclosures::check(predicate, &files, &checkpoint)?;
+    found.made.push("authority goes from a trusted root to the principal to the associate, for this time and work");
+    authority::check(predicate, &files)?;
+    found.made.push("a trusted verifier, not the worker, found every criterion to hold of this deliverable");
+    verdicts::check(predicate, &files, trust)
+}
+
+fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
+    let mut disclosures = BTreeMap::new();
+    let mut delegations = BTreeMap::new();
+    let mut verdicts = BTreeMap::new();
+    if bundle.0.len() > bundle::MOST {
+        return Err(Code::UnknownFile);
+    }
+    for (name, bytes) in &bundle.0 {
+        match bundle::kind(name).ok_or(Code::UnknownFile)? {
+            FileKind::Receipt | FileKind::Checkpoint => {}
+            FileKind::Disclosure(index) => drop(disclosures.insert(index, bytes.as_slice())),
+            FileKind::Delegation(number) => drop(delegations.insert(number, bytes.as_slice())),
+            FileKind::Verdict(number) => drop(verdicts.insert(number, bytes.as_slice())),
+        }
+    }
+    let receipt = bundle.0.get(bundle::RECEIPT).ok_or(Code::MissingReceipt)?;
+    let checkpoint = bundle.0.get(bundle::CHECKPOINT).ok_or(Code::MissingCheckpoint)?;
+    let checkpoint = std::str::from_utf8(checkpoint).map_err(|_binary| Code::Checkpoint)?;
+    Ok(Files { receipt, checkpoint, disclosures, delegations, verdicts })
+}

@@ -1,0 +1,143 @@
+//! The receipt itself: its signatures, its tree head, and fields that must fit each other.
+
+use std::collections::BTreeSet;
+
+use super::Code;
+use crate::{
+    checkpoint::Checkpoint,
+    digest::{Digest, PublicKey},
+    dsse::{Envelope, IN_TOTO},
+    entry::COUNTED,
+    keys::key_id,
+    note::log_name,
+    nullifier::nullifier,
+    statement::{CLASS, PREDICATE, Predicate, SPEC, STATEMENT, Statement},
+    timestamp::parse_millis,
+    trust::{Trust, TrustedRole},
+};
+
+/// Opens the receipt. The two keys are named inside, so the payload is read to know whom to ask, and nothing of it is
+/// used before both signatures verified.
+pub(super) fn open(bytes: &[u8], trust: &Trust) -> Result<(Statement<Predicate>, Digest), Code> {
+    let envelope = Envelope::parse(bytes).map_err(|_spelling| Code::Noncanonical)?;
+    if envelope.payload_type != IN_TOTO {
+        return Err(Code::PayloadType);
+    }
+    if envelope.signatures.len() != 2 {
+        return Err(Code::SignatureCount);
+    }
+    crate::canonical::parse_canonical(&envelope.payload).map_err(|_spelling| Code::Noncanonical)?;
+    let statement: Statement<Predicate> = Statement::parse(&envelope.payload).map_err(|_fields| Code::Shape)?;
+    let actors = &statement.predicate.actors;
+    let is = |key: &PublicKey, id: &Digest| key_id(key).is_ok_and(|known| known == *id);
+    if !is(&actors.associate.key, &actors.associate.keyid) {
+        return Err(Code::AssociateKeyId);
+    }
+    if !is(&actors.node.key, &actors.node.keyid) {
+        return Err(Code::NodeKeyId);
+    }
+    envelope.verified_by(&actors.associate.key).map_err(|_bad| Code::AssociateSignature)?;
+    envelope.verified_by(&actors.node.key).map_err(|_bad| Code::NodeSignature)?;
+    if !is(&actors.principal.key, &actors.principal.keyid) {
+        return Err(Code::PrincipalKeyId);
+    }
+    if !is(&actors.root.key, &actors.root.keyid) {
+        return Err(Code::RootKeyId);
+    }
+    let keys = [actors.associate.key, actors.node.key, actors.principal.key, actors.root.key];
+    if BTreeSet::from(keys).len() != keys.len() {
+        return Err(Code::SharedKey);
+    }
+    if !trust.has(TrustedRole::Root, &actors.root.key) {
+        return Err(Code::RootUntrusted);
+    }
+    if !trust.has(TrustedRole::Node, &actors.node.key) {
+        return Err(Code::NodeUntrusted);
+    }
+    if statement.statement_type != STATEMENT {
+        return Err(Code::StatementType);
+    }
+    if statement.predicate_type != PREDICATE {
+        return Err(Code::PredicateType);
+    }
+    Ok((statement, envelope.id()))
+}
+
+/// Opens the tree head and compares it with what the statement says of it.
+pub(super) fn checkpoint(
+    predicate: &Predicate,
+    subject: Option<(&str, Digest)>,
+    text: &str,
+    trust: &Trust,
+) -> Result<Checkpoint, Code> {
+    let log = trust.log_key().map_err(|_malformed| Code::LogUntrusted)?;
+    if log_name(&log) != predicate.actors.node.log_origin {
+        return Err(Code::LogUntrusted);
+    }
+    let head = Checkpoint::open(text, &log).map_err(|_refused| Code::Checkpoint)?;
+    if subject != Some(("anchor-set", Digest::of(head.body().as_bytes()))) {
+        return Err(Code::Subject);
+    }
+    let module = &predicate.module;
+    let origin = format!(
+        "{}/trace/{}/{}/{}",
+        predicate.actors.node.log_origin, module.run_id, module.module_id, module.attempt.0
+    );
+    let set = &predicate.anchor_set;
+    if set.origin != head.origin || set.origin != origin {
+        return Err(Code::Origin);
+    }
+    if set.size.0 != head.size {
+        return Err(Code::Size);
+    }
+    if set.root != head.root {
+        return Err(Code::Root);
+    }
+    if set.hash != "sha256" || set.leaf != "trace" {
+        return Err(Code::TreeKind);
+    }
+    Ok(head)
+}
+
+/// Fields that must have one value, or fit each other.
+pub(super) fn fields(predicate: &Predicate, trust: &Trust) -> Result<(), Code> {
+    let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
+    ensure(predicate.spec == SPEC, Code::Spec)?;
+    ensure(predicate.benefit_class == CLASS, Code::BenefitClass)?;
+    ensure(predicate.status == "completed", Code::Status)?;
+    ensure(predicate.network == trust.network, Code::Network)?;
+    ensure(predicate.counts.keys().map(String::as_str).eq(COUNTED), Code::CountKinds)?;
+    let sum = predicate.counts.values().try_fold(2_u64, |sum, count| sum.checked_add(count.0));
+    ensure(sum == Some(predicate.anchor_set.size.0), Code::CountSum)?;
+    let module = &predicate.module;
+    let own = nullifier(&predicate.network, CLASS, &predicate.actors.root.key, module.run_id, module.module_id);
+    ensure(predicate.nullifier == own, Code::Nullifier)?;
+    let sorted = predicate.parents.windows(2).all(|pair| pair[0].receipt < pair[1].receipt);
+    ensure(sorted, Code::Parents)?;
+    let heads = predicate.corpora.iter().all(|head| head.size.0 > 0 && head.origin.contains("/corpus/"));
+    ensure(heads, Code::Corpora)?;
+    let mut before = 0;
+    for earlier in &predicate.earlier {
+        let number = earlier.attempt.0;
+        let known = matches!(earlier.outcome.as_str(), "rework" | "failed" | "cancelled");
+        ensure(number > before && number < module.attempt.0 && earlier.size.0 >= 2 && known, Code::Earlier)?;
+        before = number;
+    }
+    ensure(predicate.earlier.len() as u64 + 1 == module.attempt.0, Code::Earlier)?;
+    ensure(predicate.policy.decision == "allow", Code::Policy)?;
+    ensure(predicate.skills.iter().all(|skill| !skill.name.is_empty()), Code::Skills)?;
+    let calls = predicate.counts.get("model_call").map_or(0, |count| count.0);
+    let models = predicate.models.iter().all(|model| !model.provider.is_empty());
+    ensure(models && predicate.models.len() as u64 <= calls, Code::Models)?;
+    let currency = &predicate.usage.currency;
+    ensure(currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase()), Code::Currency)?;
+    let (start, end) = times(predicate)?;
+    ensure(start <= end, Code::Time)?;
+    ensure(predicate.non_claims == predicate.actors.custody.non_claims(), Code::NonClaims)
+}
+
+/// Start and end of the attempt in milliseconds since the Unix epoch.
+pub(super) fn times(predicate: &Predicate) -> Result<(u64, u64), Code> {
+    let read = |text: &str| parse_millis(text).map_err(|_form| Code::Time);
+    Ok((read(&predicate.time.start)?, read(&predicate.time.end)?))
+}

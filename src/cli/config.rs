@@ -1,0 +1,55 @@
+//! `ii config`: what is set, by whom, and whose project files are read.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{Program, print_json};
+use crate::{
+    config,
+    exit::{Exit, Failure},
+};
+
+/// Subcommands of `ii config`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Args {
+    /// Show every setting, its value and where it came from.
+    Show,
+    /// Read a project's settings from now on, until its file changes.
+    Trust {
+        /// The project's folder.
+        dir: PathBuf,
+    },
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
+    match args {
+        Args::Show => show(program),
+        Args::Trust { dir } => {
+            config::trust(&program.places.home, &dir)?;
+            eprintln!("ii: {} is trusted until it changes", dir.join(".ii/config.toml").display());
+            Ok(Exit::Completed)
+        }
+    }
+}
+
+fn show(program: &Program) -> Result<Exit, Failure> {
+    let (_, resolved) = program.settings(&[])?;
+    if program.json {
+        let rows: Vec<_> = resolved
+            .rows()
+            .map(|(name, value, from)| json!({"name": name, "value": value, "from": from.to_string()}))
+            .collect();
+        print_json(&json!({"home": program.places.home, "settings": rows, "untrusted": resolved.untrusted}));
+        return Ok(Exit::Completed);
+    }
+    println!("home = {}", program.places.home.display());
+    for (name, value, from) in resolved.rows() {
+        println!("{name} = {}  # {from}", if value.is_empty() { "(none)" } else { value });
+    }
+    if let Some(file) = &resolved.untrusted {
+        eprintln!("ii: {file} is not trusted and was not read; `ii config trust` reads it from now on");
+    }
+    Ok(Exit::Completed)
+}

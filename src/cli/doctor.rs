@@ -1,0 +1,105 @@
+//! `ii doctor`: what is wrong with the home, and the fix. Changes nothing.
+
+use std::os::unix::fs::MetadataExt;
+
+use agent_runtime::signer;
+use serde_json::json;
+
+use super::{Program, print_json, runs, verify};
+use crate::{
+    exit::{Exit, Failure},
+    failures::{from_journal, from_signer},
+};
+
+/// Arguments of `ii doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// One thing looked at.
+struct Finding {
+    name: &'static str,
+    found: Result<String, Failure>,
+}
+
+/// Runs the command.
+pub(super) async fn run(_args: Args, program: &Program) -> Result<Exit, Failure> {
+    let findings = [
+        Finding { name: "configuration", found: program.settings(&[]).map(|_| "reads".to_owned()) },
+        Finding { name: "home", found: home(program) },
+        Finding { name: "keys", found: keys(program) },
+        Finding { name: "journal", found: journal(program).await },
+        Finding { name: "receipts", found: receipts(program).await },
+        Finding { name: "outbox", found: outbox(program).await },
+    ];
+    let worst = findings.iter().find_map(|finding| finding.found.as_ref().err()).map(|failure| failure.exit);
+    if program.json {
+        let rows = findings.iter().map(|finding| match &finding.found {
+            Ok(text) => json!({"name": finding.name, "ok": true, "found": text}),
+            Err(failure) => json!({"name": finding.name, "ok": false, "found": failure.what, "fix": failure.fix}),
+        });
+        print_json(&json!({"ok": worst.is_none(), "version": env!("CARGO_PKG_VERSION"),
+            "checks": rows.collect::<Vec<_>>()}));
+    } else {
+        for finding in &findings {
+            match &finding.found {
+                Ok(text) => println!("ok     {:<14} {text}", finding.name),
+                Err(failure) => println!("FAULT  {:<14} {failure}", finding.name),
+            }
+        }
+    }
+    Ok(worst.unwrap_or(Exit::Completed))
+}
+
+fn home(program: &Program) -> Result<String, Failure> {
+    let root = program.home.root();
+    let shown = root.display();
+    let Ok(metadata) = std::fs::metadata(root) else { return Ok(format!("{shown} is not there yet")) };
+    let fault = |what: String, fix: String| Failure::new(Exit::Storage, what, fix);
+    if !metadata.is_dir() {
+        return Err(fault(format!("{shown} is no folder"), "set II_HOME to a folder".to_owned()));
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(fault(format!("{shown} has mode {mode:o}: others can look in"), format!("chmod 700 {shown}")));
+    }
+    if mode & 0o200 == 0 {
+        return Err(fault(format!("{shown} has mode {mode:o}: it cannot be written"), format!("chmod 700 {shown}")));
+    }
+    Ok(format!("{shown}"))
+}
+
+fn keys(program: &Program) -> Result<String, Failure> {
+    let rows = signer::list(&program.home).map_err(|error| from_signer(&error))?;
+    Ok(if rows.is_empty() { "none yet; the first run makes them".to_owned() } else { format!("{} keys", rows.len()) })
+}
+
+/// Reads every fact and content of every run.
+async fn journal(program: &Program) -> Result<String, Failure> {
+    let Some(reader) = runs::reader(program) else { return Ok("none yet".to_owned()) };
+    let mut facts = 0;
+    let rows = reader.runs().await.map_err(|error| from_journal(&error))?;
+    for row in &rows {
+        let (placed, state) = runs::load(&reader, row.run).await?;
+        facts += placed.len();
+        for digest in state.run().map(common_ground::run::Run::contents).unwrap_or_default() {
+            reader.blob(digest).await.map_err(|error| from_journal(&error))?;
+        }
+    }
+    Ok(format!("{} runs, {facts} facts, every content as it was written", rows.len()))
+}
+
+/// Verifies every receipt, where there are keys to do it with.
+async fn receipts(program: &Program) -> Result<String, Failure> {
+    let Some(reader) = runs::reader(program) else { return Ok("none yet".to_owned()) };
+    let mut count = 0;
+    for row in reader.runs().await.map_err(|error| from_journal(&error))? {
+        count += verify::from_journal_of(&reader, row.run).await?.len();
+    }
+    Ok(format!("{count} readable; `ii verify RUN` verifies them"))
+}
+
+async fn outbox(program: &Program) -> Result<String, Failure> {
+    let Some(reader) = runs::reader(program) else { return Ok("empty".to_owned()) };
+    let counts = reader.outbox().await.map_err(|error| from_journal(&error))?;
+    Ok(format!("{} receipts wait for a ledger", counts.queued))
+}

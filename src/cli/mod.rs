@@ -1,0 +1,170 @@
+//! The command line: one command, one file, all with the same parts: `Args`, then `run`.
+//!
+//! Results go to stdout, everything else to stderr. With `--json`, stdout holds JSON only.
+
+mod backup;
+mod config;
+mod doctor;
+mod events;
+mod keys;
+mod receipts;
+mod restore;
+mod run;
+mod runs;
+mod verify;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use agent_runtime::home::Home;
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::{
+    config::{Config, Places, Resolved, resolve},
+    exit::{Exit, Failure},
+    wiring::Wiring,
+};
+
+/// An open agent that a person owns: answers from your documents, checked by another than the worker, with receipts a
+/// stranger can verify. No telemetry.
+#[derive(Debug, Parser)]
+#[command(name = "ii", version, max_term_width = 100, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON on stdout.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer a question from a folder of documents.
+    Run(run::Args),
+    /// Verify the receipts of a run, a receipt file, or an exported folder.
+    Verify(verify::Args),
+    /// List, show, resume, cancel or delete runs.
+    #[command(subcommand)]
+    Runs(runs::Args),
+    /// Export the receipts of a run.
+    #[command(subcommand)]
+    Receipts(receipts::Args),
+    /// List, back up, rotate or revoke keys.
+    #[command(subcommand)]
+    Keys(keys::Args),
+    /// Show settings and where they came from; trust a project's settings.
+    #[command(subcommand)]
+    Config(config::Args),
+    /// Write a copy of the journal to a file, also while runs go on.
+    Backup(backup::Args),
+    /// Make an empty home from a backup.
+    Restore(restore::Args),
+    /// Check the home without changing it, and name what is wrong.
+    Doctor(doctor::Args),
+}
+
+/// What every command gets.
+pub(crate) struct Program {
+    pub wiring: Wiring,
+    pub places: Places,
+    pub home: Home,
+    pub json: bool,
+}
+
+impl Program {
+    /// Settings with this command's flags on top.
+    fn settings(&self, flags: &[(&'static str, String)]) -> Result<(Config, Resolved), Failure> {
+        let resolved = resolve(&self.places, |name| std::env::var(name).ok(), flags)?;
+        let config = Config::from_resolved(&resolved)?;
+        Ok((config, resolved))
+    }
+}
+
+/// Runs the program to its end.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, wiring: Wiring) -> Exit {
+    let parsed = match CommandLine::try_parse_from(arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => return explain(&error),
+    };
+    log_if_asked();
+    match dispatch(parsed, wiring) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            eprintln!("ii: {failure}");
+            failure.exit
+        }
+    }
+}
+
+/// Help and version as they are; mistakes as one line.
+fn explain(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print!("{error}");
+            Exit::Completed
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            eprint!("{error}");
+            Exit::Usage
+        }
+        _mistake => {
+            let text = error.to_string();
+            let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
+            let more: Vec<&str> =
+                lines.take_while(|line| !line.starts_with("Usage") && !line.starts_with("For more")).collect();
+            let first = first.trim_end_matches(':');
+            let what = if more.is_empty() { first.to_owned() } else { format!("{first}: {}", more.join(" ")) };
+            eprintln!("ii: {what}; see `ii --help`");
+            Exit::Usage
+        }
+    }
+}
+
+/// Spans of work on stderr when `II_LOG` asks, in tracing's filter form. Never prompts, outputs or secrets.
+fn log_if_asked() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("II_LOG") {
+        let layer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        if let Err(error) = layer.try_init() {
+            eprintln!("ii: no log: {error}");
+        }
+    }
+}
+
+fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
+    let here = std::env::current_dir().map_err(|error| {
+        Failure::new(Exit::Usage, format!("the working folder cannot be read: {error}"), "change to another folder")
+    })?;
+    let places = Places::find(|name| std::env::var(name).ok(), &here)?;
+    let home = Home::at(places.home.clone());
+    let program = Program { wiring, places, home, json: parsed.json };
+    if let Command::Config(args) = parsed.command {
+        return config::run(args, &program);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        match parsed.command {
+            Command::Run(args) => run::run(args, &program).await,
+            Command::Verify(args) => verify::run(args, &program).await,
+            Command::Runs(args) => runs::run(args, &program).await,
+            Command::Receipts(args) => receipts::run(args, &program).await,
+            Command::Keys(args) => keys::run(args, &program),
+            Command::Config(args) => config::run(args, &program),
+            Command::Backup(args) => backup::run(args, &program).await,
+            Command::Restore(args) => restore::run(args, &program).await,
+            Command::Doctor(args) => doctor::run(args, &program).await,
+        }
+    })
+}
+
+/// Prints a JSON value as the whole of stdout.
+fn print_json(value: &serde_json::Value) {
+    println!("{value:#}");
+}
+
+/// A path for people.
+fn shown(path: &PathBuf) -> String {
+    path.display().to_string()
+}

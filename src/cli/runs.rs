@@ -1,0 +1,302 @@
+//! `ii runs`: what runs there are, and what becomes of them.
+
+use std::{sync::Arc, time::Duration};
+
+use agent_runtime::{
+    driver::{DriveError, End, Message, Placed, Start, placed, replay},
+    journal::{JournalError, Reader, RunRow},
+};
+use common_ground::{
+    RunId,
+    module::Life,
+    run::{Phase, Run, State},
+};
+use commons_index::EmbeddedIndex;
+use serde_json::json;
+
+use super::{Program, events, print_json, run};
+use crate::{
+    exit::{Exit, Failure},
+    failures::{from_drive, from_journal, from_store, no_run},
+    progress::Progress,
+    show, wiring,
+};
+
+/// Subcommands of `ii runs`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Args {
+    /// List runs, newest first.
+    List,
+    /// Show one run: its modules, what it used, its report.
+    Show {
+        /// The run's id, or its beginning.
+        run: String,
+    },
+    /// Go on with a paused or interrupted run; of a closed one, print the report.
+    Resume {
+        /// The run's id, or its beginning.
+        run: String,
+    },
+    /// Give a run up, also one that another program works on.
+    Cancel {
+        /// The run's id, or its beginning.
+        run: String,
+    },
+    /// Delete a run: its facts, its contents, and the keys without which its receipts disclose nothing more.
+    Delete {
+        /// The run's id, or its beginning.
+        run: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
+    match args {
+        Args::List => list(program).await,
+        Args::Show { run } => show(program, &run).await,
+        Args::Resume { run } => resume(program, &run).await,
+        Args::Cancel { run } => cancel(program, &run).await,
+        Args::Delete { run, yes } => delete(program, &run, yes).await,
+    }
+}
+
+/// A reader of the home's journal; none when there is no journal yet.
+pub(super) fn reader(program: &Program) -> Option<Reader> {
+    program.home.journal().is_file().then(|| Reader::at(program.home.clone()))
+}
+
+/// The run of this id, or the only one that begins so.
+pub(super) async fn find(program: &Program, text: &str) -> Result<(Reader, RunId), Failure> {
+    let Some(reader) = reader(program) else { return Err(no_run(text)) };
+    let rows = reader.runs().await.map_err(|error| from_journal(&error))?;
+    let mut fitting = rows.iter().filter(|row| !text.is_empty() && row.run.to_string().starts_with(text));
+    match (fitting.next(), fitting.next()) {
+        (Some(row), None) => Ok((reader, row.run)),
+        (Some(_), Some(_)) => {
+            Err(Failure::new(Exit::Usage, format!("more than one run begins with {text}"), "give more of its id"))
+        }
+        (None, _) => Err(no_run(text)),
+    }
+}
+
+/// A run's facts and the state they make.
+pub(super) async fn load(reader: &Reader, id: RunId) -> Result<(Vec<Placed>, State), Failure> {
+    let recorded = reader.load(id).await.map_err(|error| from_journal(&error))?;
+    let state = replay(&recorded).map_err(|error| from_drive(&error))?;
+    let facts: Result<Vec<Placed>, DriveError> = recorded.iter().map(placed).collect();
+    Ok((facts.map_err(|error| from_drive(&error))?, state))
+}
+
+/// A run's state and outcome in one word each.
+fn words(row: &RunRow, state: &State, alive: bool) -> (&'static str, Option<&'static str>) {
+    match state.run().map(|run| &run.phase) {
+        None => ("empty", None),
+        Some(Phase::Open) if row.lease.is_some() && alive => ("running", None),
+        Some(Phase::Open) => ("interrupted", None),
+        Some(Phase::Paused { .. }) => ("paused", None),
+        Some(Phase::Closed { outcome, .. }) => ("closed", Some(show::outcome(*outcome))),
+    }
+}
+
+fn alive(program: &Program, row: &RunRow) -> Result<bool, Failure> {
+    let Some(holding) = row.lease else { return Ok(false) };
+    program.home.is_alive(holding.holder).map_err(|error| {
+        let what = format!("cannot look into {}: {error}", program.home.locks().display());
+        Failure::new(Exit::Storage, what, "make it readable")
+    })
+}
+
+async fn list(program: &Program) -> Result<Exit, Failure> {
+    let mut listed = Vec::new();
+    if let Some(reader) = reader(program) {
+        for row in reader.runs().await.map_err(|error| from_journal(&error))? {
+            let (_, state) = load(&reader, row.run).await?;
+            let (word, outcome) = words(&row, &state, alive(program, &row)?);
+            let question = state.run().map(|run| run.task.question.clone());
+            listed.push((row, word, outcome, question));
+        }
+    }
+    if program.json {
+        let rows: Vec<_> = listed
+            .iter()
+            .map(|(row, state, outcome, question)| {
+                json!({"id": row.run, "state": state, "outcome": outcome, "question": question,
+                    "created_ms": row.created_ms, "facts": row.head_seq})
+            })
+            .collect();
+        print_json(&json!(rows));
+        return Ok(Exit::Completed);
+    }
+    if listed.is_empty() {
+        eprintln!("ii: no runs yet; begin with `ii run \"…?\" --docs DIR`");
+    }
+    for (row, state, outcome, question) in listed {
+        let question: String = question.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        let question: String = question.chars().take(72).collect();
+        println!("{}  {:<12} {}", row.run, outcome.unwrap_or(state), question);
+    }
+    Ok(Exit::Completed)
+}
+
+async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
+    let (reader, id) = find(program, text).await?;
+    let (facts, state) = load(&reader, id).await?;
+    let row = reader.run(id).await.map_err(|error| from_journal(&error))?.ok_or_else(|| no_run(text))?;
+    let (word, outcome) = words(&row, &state, alive(program, &row)?);
+    let Some(run) = state.run() else {
+        println!("run {id}: nothing recorded");
+        return Ok(Exit::Completed);
+    };
+    let end = end_of(&reader, run).await?;
+    let report = end.as_ref().and_then(|end| match end {
+        End::Closed { report, .. } => report.as_ref(),
+        End::Paused { .. } => None,
+    });
+    if program.json {
+        let modules: Vec<_> =
+            run.order.iter().filter_map(|id| run.modules.get(id).map(|m| module_json(*id, m))).collect();
+        let events: Result<Vec<_>, Failure> = facts.iter().map(|fact| events::event(id, fact, report)).collect();
+        print_json(&json!({"id": id, "state": word, "outcome": outcome, "question": run.task.question,
+            "spent": run.account.spent(), "limit": run.account.limit(), "modules": modules, "report": report,
+            "events": events?}));
+        return Ok(Exit::Completed);
+    }
+    println!("run      {id}");
+    println!("state    {}", outcome.unwrap_or(word));
+    println!("question {}", run.task.question);
+    let spent = run.account.spent();
+    println!("used     {} tokens, {} tool calls", spent.tokens, spent.tool_calls);
+    for reason in &run.plan {
+        println!("plan     {reason:?}");
+    }
+    for id in &run.order {
+        if let Some(module) = run.modules.get(id) {
+            println!(
+                "module   {id}  {:<10} attempt {}  {}",
+                life(&module.life),
+                module.attempts.len(),
+                module.spec.question
+            );
+        }
+    }
+    if let Some(report) = report {
+        println!();
+        print!("{}", show::report(report)?);
+    }
+    Ok(Exit::Completed)
+}
+
+fn module_json(id: common_ground::ModuleId, module: &common_ground::module::Module) -> serde_json::Value {
+    let receipt = match &module.life {
+        Life::Accepted { receipt, .. } => Some(receipt),
+        _no_receipt => None,
+    };
+    json!({"id": id, "state": life(&module.life), "question": module.spec.question, "kind": module.spec.kind,
+        "inputs": module.spec.inputs, "attempts": module.attempts.len(), "receipt": receipt})
+}
+
+fn life(life: &Life) -> &'static str {
+    match life {
+        Life::Proposed => "proposed",
+        Life::Ready(_) => "ready",
+        Life::Leased(_) => "leased",
+        Life::Blocked { .. } => "blocked",
+        Life::Submitted { .. } => "submitted",
+        Life::Judged { .. } => "judged",
+        Life::Accepted { .. } => "accepted",
+        Life::Paused { .. } => "paused",
+        Life::Cancelled => "cancelled",
+        Life::Failed { .. } => "failed",
+    }
+}
+
+/// The end of a closed run, from the record.
+async fn end_of(reader: &Reader, run: &Run) -> Result<Option<End>, Failure> {
+    let Phase::Closed { outcome, report } = &run.phase else { return Ok(None) };
+    let report = match report {
+        None => None,
+        Some(digest) => {
+            let bytes = reader.blob(*digest).await.map_err(|error| from_journal(&error))?;
+            let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            Some(read.ok_or_else(|| from_drive(&DriveError::Content(*digest)))?)
+        }
+    };
+    Ok(Some(End::Closed { outcome: *outcome, report }))
+}
+
+async fn resume(program: &Program, text: &str) -> Result<Exit, Failure> {
+    let (reader, id) = find(program, text).await?;
+    let (facts, state) = load(&reader, id).await?;
+    let Some(run) = state.run() else { return Err(from_drive(&DriveError::NothingRecorded)) };
+    if let Some(end) = end_of(&reader, run).await? {
+        if program.json
+            && let (Some(last), End::Closed { report, .. }) = (facts.last(), &end)
+        {
+            println!("{}", events::event(id, last, report.as_ref())?);
+        }
+        return run::finish(program, id, &end);
+    }
+    let (config, _) = program.settings(&[("run.parallel", run.task.parallel.to_string())])?;
+    let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
+    let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
+    let index = EmbeddedIndex::open_collection(program.home.root(), &run.task.collection, &signer.node_name())
+        .await
+        .map_err(|error| from_store(&error))?;
+    let progress = Progress::new(program.json);
+    let ended = run::go(program, Arc::clone(&journal), signer, Arc::new(index), &progress, id, Start::Resume).await;
+    run::close(journal).await?;
+    ended
+}
+
+/// How long another program may take to act on a message before we say that it does not.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+async fn cancel(program: &Program, text: &str) -> Result<Exit, Failure> {
+    let (reader, id) = find(program, text).await?;
+    let (_, state) = load(&reader, id).await?;
+    if let Some(Phase::Closed { outcome, .. }) = state.run().map(|run| &run.phase) {
+        eprintln!("ii: run {id} is over already: {}", show::outcome(*outcome));
+        return Ok(Exit::Completed);
+    }
+    let journal = wiring::journal(&program.home, &program.wiring.clock).await?;
+    let done = match agent_runtime::driver::cancel(&journal, id, &program.wiring.clock).await {
+        Err(DriveError::Journal(JournalError::Held { .. })) => ask_holder(&journal, id).await,
+        other => other.map_err(|error| from_drive(&error)),
+    };
+    journal.close().await.map_err(|error| from_journal(&error))?;
+    done?;
+    eprintln!("ii: run {id} cancelled");
+    Ok(Exit::Completed)
+}
+
+/// Leaves a message for the program that holds the run, and waits until it has acted.
+async fn ask_holder(journal: &agent_runtime::journal::Journal, id: RunId) -> Result<(), Failure> {
+    journal.send(id, Message::Cancel.to_bytes()).await.map_err(|error| from_journal(&error))?;
+    let until = tokio::time::Instant::now() + ANSWER_WITHIN;
+    while tokio::time::Instant::now() < until {
+        let (_, state) = load(journal.reader(), id).await?;
+        if matches!(state.run().map(|run| &run.phase), Some(Phase::Closed { .. })) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let what = format!("the program that works on run {id} does not answer");
+    Err(Failure::new(Exit::NotCompleted, what, "end it, then cancel again; the message stays for whoever goes on"))
+}
+
+async fn delete(program: &Program, text: &str, yes: bool) -> Result<Exit, Failure> {
+    let (_, id) = find(program, text).await?;
+    if !yes {
+        let what = format!("run {id} would be deleted for good, receipts and keys with it");
+        return Err(Failure::new(Exit::Usage, what, "export what you want to keep, then add --yes"));
+    }
+    let journal = wiring::journal(&program.home, &program.wiring.clock).await?;
+    let deleted = journal.delete(id, program.wiring.clock.now_ms()).await;
+    journal.close().await.map_err(|error| from_journal(&error))?;
+    deleted.map_err(|error| from_journal(&error))?;
+    eprintln!("ii: run {id} deleted");
+    Ok(Exit::Completed)
+}

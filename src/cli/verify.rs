@@ -1,0 +1,293 @@
+//! `ii verify`: receipts of a run, one receipt file, or an exported folder, without network.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use agent_runtime::signer::read_bundle;
+use receipts::{
+    Digest,
+    bundle::{self, Bundle},
+    trust::Trust,
+    verify::{Outcome, TrustOrigin, Verification, verify},
+};
+use serde_json::json;
+
+use super::{Program, print_json, runs, shown};
+use crate::{
+    exit::{Exit, Failure},
+    failures::from_journal,
+    wiring,
+};
+
+/// Arguments of `ii verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A run's id, a receipt file, or an exported folder.
+    what: String,
+    /// Trust these keys and no others.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// Fail for anything that was not checked.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Bundles by the name of their module, with whom to trust.
+struct Case {
+    bundles: BTreeMap<String, Bundle>,
+    trust: Trust,
+    origin: TrustOrigin,
+}
+
+/// The largest file that belongs to a receipt, in bytes.
+const LARGEST: u64 = 16 << 20;
+
+/// Runs the command.
+pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
+    let pinned = args.trust.as_deref().map(read_trust).transpose()?;
+    let path = Path::new(&args.what);
+    let case = if path.is_dir() {
+        folder(path, pinned)?
+    } else if path.is_file() {
+        file(path, pinned)?
+    } else {
+        recorded(program, &args.what, pinned).await?
+    };
+    if case.bundles.is_empty() {
+        let what = format!("{} has no receipts", args.what);
+        return Err(Failure::new(Exit::Usage, what, "receipts are made for accepted modules only"));
+    }
+    let found = verify_all(&case);
+    let twice = credited_twice(&found);
+    show(program, &found, &twice);
+    let valid = found.values().all(|one| one.outcome.is_valid()) && twice.is_empty();
+    let whole = found.values().all(|one| one.outcome == Outcome::Valid);
+    Ok(if valid && (whole || !args.strict) { Exit::Completed } else { Exit::Verification })
+}
+
+/// Verifies each; a parent counts when its own receipt is here and valid, so receipts are taken parents first.
+fn verify_all(case: &Case) -> BTreeMap<String, Verification> {
+    let mut found = BTreeMap::new();
+    let mut valid: BTreeSet<Digest> = BTreeSet::new();
+    let mut waiting: Vec<&String> = case.bundles.keys().collect();
+    loop {
+        let before = waiting.len();
+        waiting.retain(|name| {
+            let Some(bundle) = case.bundles.get(*name) else { return false };
+            let one = verify(bundle, &case.trust, case.origin, &|parent| valid.contains(parent));
+            if let Outcome::UnresolvedParent(_) = one.outcome {
+                return true;
+            }
+            if one.outcome.is_valid() {
+                valid.extend(one.receipt);
+            }
+            found.insert((*name).clone(), one);
+            false
+        });
+        if waiting.len() == before {
+            break;
+        }
+    }
+    for name in waiting {
+        if let Some(bundle) = case.bundles.get(name) {
+            let one = verify(bundle, &case.trust, case.origin, &|parent| valid.contains(parent));
+            found.insert(name.clone(), one);
+        }
+    }
+    found
+}
+
+/// Modules whose nullifier stands on another receipt here too.
+fn credited_twice(found: &BTreeMap<String, Verification>) -> Vec<String> {
+    let mut first: BTreeMap<Digest, Option<Digest>> = BTreeMap::new();
+    let mut twice = Vec::new();
+    for (name, one) in found {
+        let Some(nullifier) = one.nullifier else { continue };
+        if first.insert(nullifier, one.receipt).is_some() {
+            twice.push(name.clone());
+        }
+    }
+    twice
+}
+
+fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String]) {
+    if program.json {
+        let rows = found.iter().map(|(name, one)| {
+            json!({"module": name, "result": one.outcome.as_text(), "receipt": one.receipt,
+                "nullifier": one.nullifier, "parents": one.parents, "made": one.made, "not_made": one.not_made})
+        });
+        print_json(&json!({"receipts": rows.collect::<Vec<_>>(), "credited_twice": twice}));
+        return;
+    }
+    for (name, one) in found {
+        println!("{}  {name}", one.outcome.as_text());
+    }
+    let Some(example) = found.values().find(|one| !one.outcome.is_valid()).or_else(|| found.values().next()) else {
+        return;
+    };
+    println!("\nchecked");
+    for (check, number) in example.made.iter().zip(1..) {
+        let failed = matches!(example.outcome, Outcome::Invalid(_)) && number == example.made.len();
+        println!("  {} {check}", if failed { "FAILED" } else { "ok    " });
+    }
+    if let Outcome::UnresolvedParent(parent) = example.outcome {
+        println!("  MISSING the receipt {parent} that this one names as its parent");
+    }
+    println!("not checked");
+    for check in &example.not_made {
+        println!("  {check}");
+    }
+    for name in twice {
+        println!("\nINVALID(credited-twice)  {name}: its nullifier stands on another receipt here");
+    }
+}
+
+fn unreadable(path: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, format!("cannot read {}: {error}", path.display()), "name a readable file or folder")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let length = std::fs::metadata(path).map_err(|error| unreadable(path, error))?.len();
+    if length > LARGEST {
+        return Err(unreadable(path, "too large for a file of a receipt"));
+    }
+    std::fs::read(path).map_err(|error| unreadable(path, error))
+}
+
+fn read_trust(path: &Path) -> Result<Trust, Failure> {
+    Trust::parse(&read(path)?).map_err(|error| {
+        Failure::new(Exit::Verification, format!("{}: {error}", path.display()), "use the trust.json of an export")
+    })
+}
+
+/// The trust file that stands in a folder.
+fn own_trust(folder: &Path, pinned: Option<Trust>) -> Result<(Trust, TrustOrigin), Failure> {
+    match pinned {
+        Some(trust) => Ok((trust, TrustOrigin::Pinned)),
+        None => {
+            let path = folder.join("trust.json");
+            if !path.is_file() {
+                let what = format!("{} has no trust.json", folder.display());
+                return Err(Failure::new(Exit::Usage, what, "say whom you trust with --trust"));
+            }
+            read_trust(&path).map(|trust| (trust, TrustOrigin::Folder))
+        }
+    }
+}
+
+/// An exported folder, or that of one module in it.
+fn folder(path: &Path, pinned: Option<Trust>) -> Result<Case, Failure> {
+    if path.join(bundle::RECEIPT).exists() {
+        return file(&path.join(bundle::RECEIPT), pinned);
+    }
+    let (trust, origin) = own_trust(path, pinned)?;
+    Ok(Case { bundles: bundles_in(path)?, trust, origin })
+}
+
+fn bundles_in(path: &Path) -> Result<BTreeMap<String, Bundle>, Failure> {
+    let mut bundles = BTreeMap::new();
+    for entry in std::fs::read_dir(path).map_err(|error| unreadable(path, error))? {
+        let entry = entry.map_err(|error| unreadable(path, error))?.path();
+        let name = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if entry.is_dir() {
+            bundles.insert(name, module(&entry)?);
+        } else if name != "trust.json" {
+            let what = format!("{} is no part of an export", shown(&entry));
+            return Err(Failure::new(Exit::Verification, what, "verify the folder as it was exported"));
+        }
+    }
+    Ok(bundles)
+}
+
+fn module(path: &Path) -> Result<Bundle, Failure> {
+    let mut bundle = Bundle::default();
+    for entry in std::fs::read_dir(path).map_err(|error| unreadable(path, error))? {
+        let file = entry.map_err(|error| unreadable(path, error))?.path();
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        bundle.0.insert(name, read(&file)?);
+    }
+    Ok(bundle)
+}
+
+/// One receipt file, with the files beside it; its siblings' receipts count as parents.
+fn file(path: &Path, pinned: Option<Trust>) -> Result<Case, Failure> {
+    let own = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let own = own.canonicalize().map_err(|error| unreadable(own, error))?;
+    if path.file_name().is_none_or(|name| name != bundle::RECEIPT) {
+        let what = format!("{} is no receipt", path.display());
+        return Err(Failure::new(Exit::Usage, what, format!("name a {} or an exported folder", bundle::RECEIPT)));
+    }
+    let Some(export) = own.parent() else { return Err(unreadable(&own, "it lies in no folder")) };
+    let trust_at = if export.join("trust.json").is_file() { export } else { &own };
+    let (trust, origin) = own_trust(trust_at, pinned)?;
+    let mut bundles = if trust_at == export { bundles_in(export)? } else { BTreeMap::new() };
+    let name = own.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut one = module(&own)?;
+    if trust_at == own {
+        one.0.remove("trust.json");
+    }
+    // Only this receipt and those it rests on are of interest.
+    let case = Case { bundles: std::mem::take(&mut bundles), trust, origin };
+    let mut kept = ancestors(&case, &name);
+    kept.insert(name, one);
+    Ok(Case { bundles: kept, ..case })
+}
+
+/// The bundles that one rests on, directly or not.
+fn ancestors(case: &Case, name: &str) -> BTreeMap<String, Bundle> {
+    let parsed: BTreeMap<&String, Verification> =
+        case.bundles.iter().map(|(name, bundle)| (name, verify(bundle, &case.trust, case.origin, &|_| true))).collect();
+    let mut kept = BTreeMap::new();
+    let mut open = vec![name.to_owned()];
+    while let Some(next) = open.pop() {
+        let parents = parsed.get(&next).map(|one| one.parents.clone()).unwrap_or_default();
+        for (other, one) in &parsed {
+            if one.receipt.is_some_and(|id| parents.contains(&id)) && !kept.contains_key(*other) {
+                if let Some(bundle) = case.bundles.get(*other) {
+                    kept.insert((*other).clone(), bundle.clone());
+                    open.push((*other).clone());
+                }
+            }
+        }
+    }
+    kept
+}
+
+/// A run's receipts from the journal, trusted by this home's own keys.
+async fn recorded(program: &Program, text: &str, pinned: Option<Trust>) -> Result<Case, Failure> {
+    if text.contains('/') || text.contains('.') {
+        let what = format!("no such file or folder: {text}");
+        return Err(Failure::new(Exit::Usage, what, "name a run, a receipt file or an exported folder"));
+    }
+    let (reader, id) = runs::find(program, text).await?;
+    let trust = match pinned {
+        Some(trust) => trust,
+        None => own_keys(program)?,
+    };
+    Ok(Case { bundles: from_journal_of(&reader, id).await?, trust, origin: TrustOrigin::Pinned })
+}
+
+/// Whom this home's receipts are to be trusted by.
+pub(super) fn own_keys(program: &Program) -> Result<Trust, Failure> {
+    let (config, _) = program.settings(&[])?;
+    let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
+    signer.trust().map_err(Failure::internal)
+}
+
+/// The bundles of a run, by module.
+pub(super) async fn from_journal_of(
+    reader: &agent_runtime::journal::Reader,
+    id: common_ground::RunId,
+) -> Result<BTreeMap<String, Bundle>, Failure> {
+    let mut bundles = BTreeMap::new();
+    for row in reader.receipts(id).await.map_err(|error| from_journal(&error))? {
+        let bundle = read_bundle(&row.bundle).ok_or_else(|| {
+            let what = format!("the journal is damaged: the receipt of module {} cannot be read", row.module);
+            Failure::new(Exit::Storage, what, "`ii doctor` shows what is hit")
+        })?;
+        bundles.insert(row.module.to_string(), bundle);
+    }
+    Ok(bundles)
+}

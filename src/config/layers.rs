@@ -1,0 +1,264 @@
+//! Layers of settings and which of them won.
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use super::{
+    failure,
+    places::Places,
+    settings::{self, SETTINGS},
+    trust,
+};
+use crate::exit::Failure;
+
+/// Where a value came from; a later variant wins over an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// The person's file.
+    User(String),
+    /// A trusted project's file.
+    Project(String),
+    /// An environment variable.
+    Environment(&'static str),
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::User(path) => write!(f, "user file {path}"),
+            Self::Project(path) => write!(f, "project file {path}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag => f.write_str("flag"),
+        }
+    }
+}
+
+/// Each setting's winning value as text, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    values: BTreeMap<&'static str, (String, Origin)>,
+    /// A project file that was there and not used, as it is not trusted.
+    pub untrusted: Option<String>,
+}
+
+impl Resolved {
+    /// The value; empty when there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.values.get(name).map_or("", |(value, _)| value)
+    }
+
+    /// Every setting in the table's order: name, value, origin.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
+        SETTINGS
+            .iter()
+            .filter_map(|setting| self.values.get(setting.name).map(|(value, from)| (setting.name, &**value, from)))
+    }
+
+    /// The failure of a value that is not what its setting wants.
+    pub fn bad(&self, name: &'static str, wanted: &str) -> Failure {
+        let (value, from) = self.values.get(name).map_or(("", &Origin::Default), |(value, from)| (&**value, from));
+        failure(format!("{name} is `{value}` ({from})"), format!("make it {wanted}"))
+    }
+}
+
+/// Reads all layers. `flags` are settings given on the command line.
+///
+/// # Errors
+/// Unreadable files, unknown settings, and settings a project may not make.
+pub fn resolve(
+    places: &Places,
+    variable: impl Fn(&str) -> Option<String>,
+    flags: &[(&'static str, String)],
+) -> Result<Resolved, Failure> {
+    let mut values: BTreeMap<&'static str, (String, Origin)> =
+        SETTINGS.iter().map(|setting| (setting.name, (setting.default.to_owned(), Origin::Default))).collect();
+    for (name, value) in file(&places.user_file)? {
+        values.insert(name, (value, Origin::User(places.user_file.display().to_string())));
+    }
+    let mut untrusted = None;
+    if let Some(project) = &places.project_file {
+        if trust::is_trusted(&places.home, project)? {
+            for (name, value) in file(project)? {
+                if !settings::find(name).is_some_and(|setting| setting.project) {
+                    return Err(failure(
+                        format!("{} sets {name}, which a project may not", project.display()),
+                        format!("set it in {}", places.user_file.display()),
+                    ));
+                }
+                let value = relative_to_project(name, value, project);
+                values.insert(name, (value, Origin::Project(project.display().to_string())));
+            }
+        } else {
+            untrusted = Some(project.display().to_string());
+        }
+    }
+    for setting in SETTINGS {
+        if let Some(value) = variable(setting.variable) {
+            values.insert(setting.name, (value, Origin::Environment(setting.variable)));
+        }
+    }
+    for (name, value) in flags {
+        values.insert(name, (value.clone(), Origin::Flag));
+    }
+    Ok(Resolved { values, untrusted })
+}
+
+/// A project's paths are relative to the project, not to where the program was started.
+fn relative_to_project(name: &str, value: String, file: &Path) -> String {
+    let folder = file.parent().and_then(Path::parent);
+    match folder {
+        Some(folder) if name == "docs" => folder.join(value).display().to_string(),
+        Some(_) | None => value,
+    }
+}
+
+/// The settings of one file; none when it does not exist.
+fn file(path: &Path) -> Result<Vec<(&'static str, String)>, Failure> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failure(format!("cannot read {}: {error}", path.display()), "make it readable")),
+    };
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        failure(format!("{}: {}", path.display(), error.message()), at(&text, &error))
+    })?;
+    let mut found = Vec::new();
+    flatten("", &table, &mut |name, value| {
+        let Some(setting) = settings::find(name) else {
+            return Err(failure(
+                format!("{} has an unknown key `{name}`", path.display()),
+                format!("the nearest is `{}`", settings::nearest(name)),
+            ));
+        };
+        let value = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_)
+            | toml::Value::Array(_)
+            | toml::Value::Table(_) => {
+                return Err(failure(
+                    format!("{}: `{name}` is a {}", path.display(), value.type_str()),
+                    "give a text or a whole number",
+                ));
+            }
+        };
+        found.push((setting.name, value));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn at(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+    format!("mend line {line}")
+}
+
+fn flatten(
+    above: &str,
+    table: &toml::Table,
+    take: &mut impl FnMut(&str, &toml::Value) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for (key, value) in table {
+        let name = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+        match value {
+            toml::Value::Table(inner) if !inner.is_empty() => flatten(&name, inner, take)?,
+            other => take(&name, other)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Origin, resolve};
+    use crate::{
+        config::{Config, Places, trust},
+        exit::Exit,
+    };
+
+    fn places(folder: &tempfile::TempDir) -> Places {
+        fs::create_dir_all(folder.path().join("home")).expect("home");
+        fs::create_dir_all(folder.path().join("project/.ii")).expect("project");
+        Places {
+            home: folder.path().join("home"),
+            user_file: folder.path().join("home/config.toml"),
+            project_file: Some(folder.path().join("project/.ii/config.toml")),
+        }
+    }
+
+    #[test]
+    fn each_layer_wins_over_the_one_below_and_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let places = places(&folder);
+        fs::write(&places.user_file, "[report]\nmax_words = 20\nmax_passages = 5\nmin_sources = 2\n").expect("file");
+        let project = places.project_file.clone().expect("project");
+        fs::write(&project, "docs = \"papers\"\n[report]\nmax_words = 30\nmax_passages = 6\n").expect("file");
+        let unset = resolve(&places, |_| None, &[]).expect("resolved");
+        assert_eq!(unset.text("report.max_words"), "20");
+        assert!(unset.untrusted.is_some());
+        trust(&places.home, project.parent().and_then(|p| p.parent()).expect("folder")).expect("trusted");
+        let variable = |name: &str| (name == "II_MAX_WORDS").then(|| "40".to_owned());
+        let all = resolve(&places, variable, &[("report.max_words", "50".to_owned())]).expect("resolved");
+        let origin = |wanted: &str| all.rows().find(|(name, ..)| *name == wanted).map(|(_, v, o)| (v, o.clone()));
+        assert_eq!(origin("report.max_words"), Some(("50", Origin::Flag)));
+        assert_eq!(origin("report.max_passages"), Some(("6", Origin::Project(project.display().to_string()))));
+        assert_eq!(origin("report.min_sources").map(|(value, _)| value), Some("2"));
+        assert_eq!(origin("run.parallel"), Some(("4", Origin::Default)));
+        assert_eq!(Config::from_resolved(&all).expect("typed").docs, Some(folder.path().join("project/papers")));
+        let environment = resolve(&places, variable, &[]).expect("resolved");
+        assert_eq!(environment.text("report.max_words"), "40");
+    }
+
+    #[test]
+    fn a_changed_project_file_is_no_longer_trusted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let places = places(&folder);
+        let project = places.project_file.clone().expect("project");
+        fs::write(&project, "model = \"extractive\"\n").expect("file");
+        trust(&places.home, &folder.path().join("project")).expect("trusted");
+        assert!(resolve(&places, |_| None, &[]).expect("resolved").untrusted.is_none());
+        fs::write(&project, "model = \"other\"\n").expect("file");
+        assert!(resolve(&places, |_| None, &[]).expect("resolved").untrusted.is_some());
+    }
+
+    #[test]
+    fn mistakes_are_named_with_the_nearest_key_and_code_3() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut places = places(&folder);
+        places.project_file = None;
+        for (text, says) in [
+            ("[report]\nmax_word = 3\n", "report.max_words"),
+            ("modell = \"extractive\"\n", "`model`"),
+            ("[report\n", "mend line 1"),
+            ("model = true\n", "boolean"),
+        ] {
+            fs::write(&places.user_file, text).expect("file");
+            let failure = resolve(&places, |_| None, &[]).expect_err(text);
+            assert_eq!(failure.exit, Exit::Configuration);
+            assert!(failure.to_string().contains(says), "{failure}");
+        }
+        fs::write(&places.user_file, "[run]\nparallel = 0\n").expect("file");
+        let resolved = resolve(&places, |_| None, &[]).expect("resolved");
+        let failure = Config::from_resolved(&resolved).expect_err("0 is too few");
+        assert!(failure.to_string().contains("run.parallel is `0` (user file"), "{failure}");
+    }
+
+    #[test]
+    fn a_trusted_project_may_still_not_set_keys_or_endpoints() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let places = places(&folder);
+        let project = places.project_file.clone().expect("project");
+        fs::write(&project, "[keys]\nroot = \"/tmp/evil.pem\"\n").expect("file");
+        trust(&places.home, &folder.path().join("project")).expect("trusted");
+        let failure = resolve(&places, |_| None, &[]).expect_err("refused");
+        assert!(failure.to_string().contains("keys.root, which a project may not"), "{failure}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Configuration: read once, from defaults, the person's file, a trusted project's file, the environment and flags.
+//!
+//! Nothing past this folder reads a configuration file or an environment variable.
+
+mod layers;
+mod places;
+mod settings;
+mod trust;
+
+use std::path::PathBuf;
+
+use receipts::Digest;
+
+pub use layers::{Origin, Resolved, resolve};
+pub use places::Places;
+pub use settings::{SETTINGS, Setting};
+pub use trust::{is_trusted, trust};
+
+use crate::exit::{Exit, Failure};
+
+/// Settings as the program uses them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Folder that answers come from.
+    pub docs: Option<PathBuf>,
+    /// Model id.
+    pub model: String,
+    /// Most passages cited.
+    pub max_passages: u32,
+    /// Most words of answer.
+    pub max_words: u32,
+    /// Fewest different documents.
+    pub min_sources: u32,
+    /// Modules at once.
+    pub parallel: u32,
+    /// Tries a module has.
+    pub attempts: u32,
+    /// Length of an attempt's lease in milliseconds.
+    pub lease_ms: u64,
+    /// Most tokens.
+    pub tokens: u64,
+    /// Most tool calls.
+    pub tool_calls: u64,
+    /// Wall time in milliseconds; 0 for none.
+    pub wall_ms: u64,
+    /// Largest document in bytes.
+    pub file_bytes: u64,
+    /// Ledger network.
+    pub network: Digest,
+    /// Root key outside the home.
+    pub root_key: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads typed values out of resolved ones.
+    ///
+    /// # Errors
+    /// A value that is not what its setting wants, with where it came from.
+    pub fn from_resolved(resolved: &Resolved) -> Result<Self, Failure> {
+        let path = |name| Some(resolved.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from);
+        let model = resolved.text("model").to_owned();
+        if model != "extractive" {
+            return Err(resolved.bad("model", "`extractive`, the only model yet"));
+        }
+        let network = match resolved.text("network") {
+            "" => Digest::of(b"ii dev network 1"),
+            hex => hex.parse().map_err(|_not_hex| resolved.bad("network", "64 lower-case hex characters"))?,
+        };
+        Ok(Self {
+            docs: path("docs"),
+            model,
+            max_passages: small(resolved, "report.max_passages", 1, 50)?,
+            max_words: small(resolved, "report.max_words", 1, 10_000)?,
+            min_sources: small(resolved, "report.min_sources", 0, 50)?,
+            parallel: small(resolved, "run.parallel", 1, 256)?,
+            attempts: small(resolved, "run.attempts", 1, 100)?,
+            lease_ms: number(resolved, "run.lease_seconds", 1, 86_400)? * 1000,
+            tokens: number(resolved, "budget.tokens", 0, MOST)?,
+            tool_calls: number(resolved, "budget.tool_calls", 0, MOST)?,
+            wall_ms: number(resolved, "budget.wall_seconds", 0, 31_536_000)? * 1000,
+            file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
+            network,
+            root_key: path("keys.root"),
+        })
+    }
+}
+
+/// The largest integer that TOML and JSON readers agree on.
+const MOST: u64 = (1 << 53) - 1;
+
+fn number(resolved: &Resolved, name: &'static str, least: u64, most: u64) -> Result<u64, Failure> {
+    match resolved.text(name).parse::<u64>() {
+        Ok(value) if (least..=most).contains(&value) => Ok(value),
+        Ok(_) | Err(_) => Err(resolved.bad(name, &format!("a whole number from {least} to {most}"))),
+    }
+}
+
+fn small(resolved: &Resolved, name: &'static str, least: u32, most: u32) -> Result<u32, Failure> {
+    let value = number(resolved, name, least.into(), most.into())?;
+    u32::try_from(value).map_err(Failure::internal)
+}
+
+/// A configuration failure.
+fn failure(what: impl Into<String>, fix: impl Into<String>) -> Failure {
+    Failure::new(Exit::Configuration, what, fix)
+}

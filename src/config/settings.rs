@@ -1,0 +1,125 @@
+//! Every setting there is: its name in files, its environment variable, its default, and who may set it.
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Dotted name in configuration files.
+    pub name: &'static str,
+    /// Environment variable.
+    pub variable: &'static str,
+    /// Value when nobody says otherwise; empty for none.
+    pub default: &'static str,
+    /// Whether a project's own file may set it. Never for endpoints, keys or commands.
+    pub project: bool,
+    /// What it is.
+    pub about: &'static str,
+}
+
+/// The table. `docs/CONFIG.md` shows it; a test compares the two.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "docs",
+        variable: "II_DOCS",
+        default: "",
+        project: true,
+        about: "folder that answers come from when --docs is not given",
+    },
+    Setting {
+        name: "model",
+        variable: "II_MODEL",
+        default: "extractive",
+        project: true,
+        about: "the model that plays the roles",
+    },
+    Setting {
+        name: "report.max_passages",
+        variable: "II_MAX_PASSAGES",
+        default: "10",
+        project: true,
+        about: "most passages cited",
+    },
+    Setting {
+        name: "report.max_words",
+        variable: "II_MAX_WORDS",
+        default: "60",
+        project: true,
+        about: "most words of answer",
+    },
+    Setting {
+        name: "report.min_sources",
+        variable: "II_MIN_SOURCES",
+        default: "1",
+        project: true,
+        about: "fewest different documents an answer cites",
+    },
+    Setting {
+        name: "run.parallel",
+        variable: "II_PARALLEL",
+        default: "4",
+        project: true,
+        about: "modules worked on at once, and associate keys kept",
+    },
+    Setting { name: "run.attempts", variable: "II_ATTEMPTS", default: "3", project: true, about: "tries a module has" },
+    Setting {
+        name: "run.lease_seconds",
+        variable: "II_LEASE_SECONDS",
+        default: "30",
+        project: true,
+        about: "how long a worker may be silent",
+    },
+    Setting {
+        name: "budget.tokens",
+        variable: "II_BUDGET_TOKENS",
+        default: "100000000",
+        project: true,
+        about: "most model tokens of a run, read and written",
+    },
+    Setting {
+        name: "budget.tool_calls",
+        variable: "II_BUDGET_TOOL_CALLS",
+        default: "10000",
+        project: true,
+        about: "most tool calls of a run",
+    },
+    Setting {
+        name: "budget.wall_seconds",
+        variable: "II_BUDGET_WALL_SECONDS",
+        default: "0",
+        project: true,
+        about: "wall time of a run after which it pauses; 0 for none",
+    },
+    Setting {
+        name: "commons.max_file_mb",
+        variable: "II_MAX_FILE_MB",
+        default: "16",
+        project: true,
+        about: "largest document read, in MiB",
+    },
+    Setting {
+        name: "network",
+        variable: "II_NETWORK",
+        default: "",
+        project: false,
+        about: "ledger network that receipts are for, 64 hex; empty for the development network",
+    },
+    Setting {
+        name: "keys.root",
+        variable: "II_ROOT_KEY",
+        default: "",
+        project: false,
+        about: "path of the root key when it lives outside the home",
+    },
+];
+
+/// The setting of this name.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+/// The setting's name nearest to a mistyped one.
+pub fn nearest(name: &str) -> &'static str {
+    SETTINGS
+        .iter()
+        .min_by_key(|setting| strsim::damerau_levenshtein(setting.name, name))
+        .map_or("model", |setting| setting.name)
+}

@@ -1,0 +1,122 @@
+//! Errors of the crates as one line, a fix, and an exit code.
+
+use agent_runtime::{
+    driver::DriveError,
+    journal::{Damage, JournalError},
+    signer::SignerError,
+};
+use commons_index::{IngestError, StoreError};
+
+use crate::exit::{Exit, Failure, chain};
+
+const FREE_SPACE: &str = "free some space and try again; nothing recorded is lost";
+const WRITABLE: &str = "make it writable, or set II_HOME to a folder you own";
+const RESTORE: &str = "run `ii doctor` to see what is hit; `ii restore` brings a backup into a new home";
+
+/// A journal's error.
+pub fn from_journal(error: &JournalError) -> Failure {
+    let what = chain(error);
+    match error {
+        JournalError::Full { .. } => Failure::new(Exit::Storage, what, FREE_SPACE),
+        JournalError::Unwritable { .. } => Failure::new(Exit::Storage, what, WRITABLE),
+        JournalError::Damaged(Damage::Chain { .. } | Damage::Content(_) | Damage::Database(_)) => {
+            Failure::new(Exit::Storage, format!("the journal is {what}"), RESTORE)
+        }
+        JournalError::Newer { .. } => Failure::new(Exit::Storage, what, "use the newer ii that wrote it"),
+        JournalError::Io { .. } => Failure::new(Exit::Storage, what, "see that the home is readable"),
+        JournalError::Held { run, .. } => Failure::new(
+            Exit::NotCompleted,
+            format!("run {run} is being worked on by another program"),
+            format!("watch it with `ii runs show {run}` or stop it with `ii runs cancel {run}`"),
+        ),
+        JournalError::Fenced { run, .. } => Failure::new(
+            Exit::NotCompleted,
+            format!("run {run} was taken over by another program"),
+            format!("watch it with `ii runs show {run}`"),
+        ),
+        JournalError::NoRun(run) => no_run(&run.to_string()),
+        JournalError::NotEmpty { .. } => {
+            Failure::new(Exit::Usage, what, "restore into an empty home: set II_HOME to a new folder")
+        }
+        JournalError::Busy => {
+            Failure::new(Exit::Storage, what, "another program holds it; try again when that is done")
+        }
+        JournalError::AttemptFenced { .. }
+        | JournalError::OutOfOrder { .. }
+        | JournalError::Duplicate { .. }
+        | JournalError::WrongDigest(_)
+        | JournalError::Closed
+        | JournalError::Sqlite(_) => Failure::internal(what),
+    }
+}
+
+/// A run that is not there.
+pub fn no_run(id: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("no run {id}"), "`ii runs list` shows the runs there are")
+}
+
+/// A driver's error.
+pub fn from_drive(error: &DriveError) -> Failure {
+    match error {
+        DriveError::Journal(inner) => from_journal(inner),
+        DriveError::Unreadable { .. }
+        | DriveError::Impossible(_)
+        | DriveError::Content(_)
+        | DriveError::Record(_)
+        | DriveError::AttemptKey => {
+            Failure::new(Exit::Storage, format!("the journal is damaged: {}", chain(error)), RESTORE)
+        }
+        DriveError::NothingRecorded => {
+            Failure::new(Exit::Usage, "nothing is recorded of this run: it was stopped before it began", "ask again")
+        }
+        DriveError::Refused(_)
+        | DriveError::Seal(_)
+        | DriveError::Encoding(_)
+        | DriveError::Entropy(_)
+        | DriveError::Task(_) => Failure::internal(chain(error)),
+    }
+}
+
+/// A signer's error.
+pub fn from_signer(error: &SignerError) -> Failure {
+    let fix = error.fix();
+    let exit = if error.is_storage() { Exit::Storage } else { Exit::Configuration };
+    Failure::new(exit, chain(error), fix)
+}
+
+/// An index's error.
+pub fn from_store(error: &StoreError) -> Failure {
+    let what = chain(error);
+    match error {
+        StoreError::NoSuchFolder { .. } | StoreError::NotAFolder { .. } => {
+            Failure::new(Exit::Usage, what, "name a folder of documents with --docs")
+        }
+        StoreError::NoSuchCollection { .. } => {
+            Failure::new(Exit::Storage, what, "run a question on the folder again to index it anew")
+        }
+        StoreError::Unwritable { .. } => Failure::new(Exit::Storage, what, WRITABLE),
+        StoreError::Full { .. } => Failure::new(Exit::Storage, what, FREE_SPACE),
+        StoreError::Damaged { .. } => {
+            Failure::new(Exit::Storage, what, "delete that folder: the index is made anew from the documents")
+        }
+        StoreError::Newer { .. } => Failure::new(Exit::Storage, what, "use the newer ii that wrote it"),
+        StoreError::Busy { .. } => Failure::new(Exit::Storage, what, "try again when the other program is done"),
+    }
+}
+
+/// An ingest's error.
+pub fn from_ingest(error: &IngestError) -> Failure {
+    match error {
+        IngestError::Store(inner) => from_store(inner),
+        IngestError::NothingReadable { folder, skipped } => {
+            let mut what = format!("nothing readable in {}", folder.display());
+            if let Some(first) = skipped.first() {
+                what.push_str(&format!(" ({} skipped, the first: {first})", skipped.len()));
+            }
+            Failure::new(Exit::Usage, what, "put .md, .txt or .html files there or name another folder with --docs")
+        }
+        IngestError::WithoutFolder { .. } | IngestError::Entropy(_) | IngestError::Unsigned(_) => {
+            Failure::internal(chain(error))
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The program `ii` as a library, so that tests run the same code with another wiring.
+//!
+//! `config` reads settings, `wiring` composes the parts, `cli` has one command a file.
+
+pub mod cli;
+pub mod config;
+pub mod exit;
+mod failures;
+mod progress;
+mod show;
+pub mod wiring;

@@ -1,0 +1,117 @@
+//! What the person sees while work goes on, always on stderr: a spinner on a terminal, plain lines on a pipe, nothing
+//! under `--json`.
+
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+use common_ground::Fact;
+use commons_index::Progress as IngestProgress;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Progress of one command.
+pub(crate) enum Progress {
+    /// A line that changes in place.
+    Spinner(ProgressBar),
+    /// One line for each thing worth knowing.
+    Lines,
+    /// Nothing.
+    Silent,
+}
+
+/// What of a run is counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    planned: u64,
+    accepted: u64,
+    calls: u64,
+    sent_back: u64,
+}
+
+impl Progress {
+    /// As the terminal is. `NO_COLOR` and `TERM=dumb` are honoured: no colour is used anywhere, and a dumb terminal
+    /// gets lines.
+    pub fn new(json: bool) -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if json {
+            Self::Silent
+        } else if std::io::stderr().is_terminal() && !dumb {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(120));
+            Self::Spinner(bar)
+        } else {
+            Self::Lines
+        }
+    }
+
+    /// Something worth a line.
+    pub fn say(&self, text: impl Into<String>) {
+        let text = text.into();
+        match self {
+            Self::Spinner(bar) => bar.set_message(text),
+            Self::Lines => eprintln!("ii: {text}"),
+            Self::Silent => {}
+        }
+    }
+
+    /// How far reading the documents is, with rate and time left.
+    pub fn reading(&self, at: IngestProgress, since: Instant) {
+        let seconds = since.elapsed().as_secs_f64();
+        if seconds < 0.5 && at.done < at.total {
+            return;
+        }
+        let rate = at.done as f64 / seconds.max(0.001);
+        let left = (at.total - at.done.min(at.total)) as f64 / rate.max(0.001);
+        self.say(format!("reading documents {}/{} ({rate:.0} a second, {left:.0} s left)", at.done, at.total));
+    }
+
+    /// What a fact means for the person who waits.
+    pub fn fact(&self, tally: &mut Tally, fact: &Fact) {
+        match fact {
+            Fact::PlanRecorded { modules, .. } => tally.planned += u64::from(*modules),
+            Fact::StepStarted { .. } => tally.calls += 1,
+            Fact::ModuleAccepted { .. } => tally.accepted += 1,
+            Fact::AttemptEnded { .. } => tally.sent_back += 1,
+            Fact::RunOpened { .. }
+            | Fact::ModuleProposed { .. }
+            | Fact::AttemptLeased { .. }
+            | Fact::LeaseRenewed { .. }
+            | Fact::LeaseLost { .. }
+            | Fact::StepRetried { .. }
+            | Fact::StepFinished { .. }
+            | Fact::ModuleSubmitted { .. }
+            | Fact::ModuleJudged { .. }
+            | Fact::ModuleFailed { .. }
+            | Fact::ModuleCancelled { .. }
+            | Fact::ModuleBlocked { .. }
+            | Fact::ApprovalAnswered { .. }
+            | Fact::ModulePaused { .. }
+            | Fact::ModuleResumed { .. }
+            | Fact::RunPaused { .. }
+            | Fact::RunResumed { .. }
+            | Fact::CommandRefused { .. }
+            | Fact::RunClosed { .. } => return,
+        }
+        let Tally { planned, accepted, calls, sent_back } = tally;
+        let back = if *sent_back > 0 { format!(", {sent_back} sent back") } else { String::new() };
+        let text = format!("{accepted}/{planned} modules accepted, {calls} calls{back}");
+        match self {
+            Self::Spinner(bar) => bar.set_message(text),
+            Self::Lines if matches!(fact, Fact::ModuleAccepted { .. } | Fact::PlanRecorded { .. }) => {
+                eprintln!("ii: {text}");
+            }
+            Self::Lines | Self::Silent => {}
+        }
+    }
+
+    /// Takes the spinner away, so that what follows stands by itself.
+    pub fn clear(&self) {
+        if let Self::Spinner(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Reports and outcomes in words.
+
+use std::fmt::Write;
+
+use common_ground::{
+    report::Report,
+    run::{Outcome, PauseReason},
+};
+
+use crate::exit::{Exit, Failure};
+
+/// The report as the person reads it. The same report gives the same bytes.
+pub(crate) fn report(report: &Report) -> Result<String, Failure> {
+    let mut text = String::new();
+    write_report(&mut text, report).map_err(Failure::internal)?;
+    Ok(text)
+}
+
+fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(text, "{}", report.question)?;
+    for section in &report.sections {
+        if report.sections.len() > 1 || section.question != report.question {
+            writeln!(text, "\n{}", section.question)?;
+        } else {
+            writeln!(text)?;
+        }
+        for claim in &section.claims {
+            let numbers: Vec<String> = claim.sources.iter().map(|number| format!("[{number}]")).collect();
+            writeln!(text, "  {} {}", squeezed(&claim.text), numbers.join(""))?;
+        }
+        if section.claims.is_empty() && report.answered {
+            writeln!(text, "  No answer was found.")?;
+        }
+    }
+    if !report.answered {
+        writeln!(
+            text,
+            "No answer was found{}",
+            if report.sources.is_empty() { "." } else { "; the nearest passages:" }
+        )?;
+    }
+    if !report.sources.is_empty() {
+        writeln!(text, "\nSources")?;
+        for (source, number) in report.sources.iter().zip(1..) {
+            let span = source.span;
+            writeln!(text, "  [{number}] {}, bytes {}–{}", source.path, span.start, span.end)?;
+            writeln!(text, "      {}", shortened(&squeezed(&source.quote)))?;
+        }
+    }
+    if !report.gaps.is_empty() {
+        writeln!(text, "\nMissing")?;
+        for gap in &report.gaps {
+            writeln!(text, "  {} ({})", gap.question, gap.reason)?;
+        }
+    }
+    let modules = if report.accepted == 1 { "module was" } else { "modules were" };
+    writeln!(text, "\n{} {modules} accepted, each checked by another than its worker.", report.accepted)?;
+    writeln!(text, "{}", engine(&report.engine))
+}
+
+/// What made the answer, said plainly.
+fn engine(id: &str) -> String {
+    match id {
+        "extractive" => {
+            "No language model was used: the extractive engine quotes sentences of the documents.".to_owned()
+        }
+        other => format!("Model: {other}."),
+    }
+}
+
+/// White space as single blanks, so that a quote stays on its line.
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The longest excerpt shown beside a source, in characters.
+const EXCERPT: usize = 96;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        None => text.to_owned(),
+        Some((end, _)) => {
+            let cut = text[..end].rfind(' ').unwrap_or(end);
+            format!("{} …", &text[..cut])
+        }
+    }
+}
+
+/// An outcome in words.
+pub(crate) fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::NotAccepted => "not_accepted",
+        Outcome::Failed => "failed",
+        Outcome::Refused => "refused",
+        Outcome::Cancelled => "cancelled",
+    }
+}
+
+/// A pause in words.
+pub(crate) fn pause(reason: PauseReason) -> &'static str {
+    match reason {
+        PauseReason::Interrupt => "interrupted",
+        PauseReason::Budget => "the budget is used up",
+        PauseReason::Approval => "it waits for your answer",
+        PauseReason::Guardian => "a guardian ordered it",
+    }
+}
+
+/// The exit code of an end.
+pub(crate) fn exit_of(end: &agent_runtime::driver::End) -> Exit {
+    use agent_runtime::driver::End;
+    match end {
+        End::Closed { outcome: Outcome::Completed, .. } => Exit::Completed,
+        End::Closed { outcome: Outcome::NotAccepted | Outcome::Failed | Outcome::Cancelled, .. } => Exit::NotCompleted,
+        End::Closed { outcome: Outcome::Refused, .. } => Exit::Refused,
+        End::Paused { reason: PauseReason::Interrupt } => Exit::Interrupted,
+        End::Paused { reason: PauseReason::Budget } => Exit::Budget,
+        End::Paused { reason: PauseReason::Approval } => Exit::NotCompleted,
+        End::Paused { reason: PauseReason::Guardian } => Exit::Refused,
+    }
+}

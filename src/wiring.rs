@@ -1,0 +1,96 @@
+//! The composition root: which store, model, tools and clock the program is made of.
+//!
+//! Tests wire their own; the program wires [`Wiring::real`]. Nothing here decides.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use agent_runtime::{
+    clock::Clock,
+    driver::Patience,
+    home::Home,
+    ids,
+    journal::{Journal, Store},
+    models::extractive::Extractive,
+    signer::{Signer, SignerPlan},
+};
+use common_ground::port::{index::Index, model::Model, tool::Tool};
+use commons_index::{Caller, EmbeddedIndex, Ingested, Limits, Progress as IngestProgress};
+
+use crate::{
+    config::Config,
+    exit::Failure,
+    failures::{from_ingest, from_journal, from_signer, from_store},
+};
+
+/// Makes the store a driver writes to from the journal.
+pub type MakeStore = Arc<dyn Fn(Arc<Journal>) -> Arc<dyn Store> + Send + Sync>;
+/// Makes the tools from an index.
+pub type MakeTools = Arc<dyn Fn(Arc<dyn Index>) -> Vec<Arc<dyn Tool>> + Send + Sync>;
+
+/// The parts that can differ between the program and a test of it.
+#[derive(Clone)]
+pub struct Wiring {
+    /// The store around the journal.
+    pub store: MakeStore,
+    /// The model that plays the roles.
+    pub model: Arc<dyn Model>,
+    /// The tools over the commons.
+    pub tools: MakeTools,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Wiring {
+    /// What the program is made of.
+    pub fn real() -> Self {
+        Self {
+            store: Arc::new(|journal| journal),
+            model: Arc::new(Extractive::new()),
+            tools: Arc::new(tools::all),
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// Limits on single calls.
+pub const PATIENCE: Patience = Patience { tool: Duration::from_secs(60), model: Duration::from_secs(600) };
+
+/// Opens the journal of a home, making both where they are missing.
+///
+/// # Errors
+/// Storage that is full, unwritable or damaged.
+pub async fn journal(home: &Home, clock: &Clock) -> Result<Journal, Failure> {
+    let holder = ids::new_v7(clock.now_ms()).map_err(Failure::internal)?;
+    Journal::open(home.clone(), holder).await.map_err(|error| from_journal(&error))
+}
+
+/// Opens the identities of a home, making keys and delegations on first use.
+///
+/// # Errors
+/// Keys that are missing, unreadable or open to others.
+pub fn signer(home: &Home, config: &Config, clock: &Clock) -> Result<Signer, Failure> {
+    let plan = SignerPlan { root: config.root_key.clone(), associates: config.parallel, network: config.network };
+    Signer::open(home, &plan, clock.now_ms()).map_err(|error| from_signer(&error))
+}
+
+/// Brings the commons up to a folder and opens them.
+///
+/// # Errors
+/// A folder that is not there or has nothing readable; storage faults.
+pub async fn ingest(
+    home: &Home,
+    docs: &Path,
+    config: &Config,
+    signer: &Signer,
+    progress: &mut (dyn FnMut(IngestProgress) + Send),
+) -> Result<(EmbeddedIndex, Ingested), Failure> {
+    let limits = Limits { file_bytes: config.file_bytes };
+    let mut index = EmbeddedIndex::open(home.root(), docs, &signer.node_name(), limits)
+        .await
+        .map_err(|error| from_store(&error))?;
+    let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(std::io::Error::other);
+    let mut sign = |body: &[u8]| signer.sign_checkpoint(body).map_err(std::io::Error::other);
+    let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress };
+    let ingested = index.ingest(caller).await.map_err(|error| from_ingest(&error))?;
+    Ok((index, ingested))
+}
