@@ -1,0 +1,37 @@
+# The one door: `make` alone lists what there is. The work itself is in scripts/, one file for each thing done.
+
+SHELL := /bin/bash
+# A Rust that was installed a minute ago is found without a new shell.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) \
+	  | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
+
+.PHONY: demo
+demo: ## set up, build, answer a question from docs/ offline, verify the receipts
+	@scripts/demo.sh
+
+.PHONY: test
+test: ## set up, then every test and check; ends with what was skipped and why
+	@scripts/test.sh
+
+.PHONY: bench
+bench: ## the benchmarks of docs/BENCHMARKS.md (release build, a quiet machine)
+	@scripts/setup.sh demo
+	cargo bench --workspace
+
+.PHONY: eval
+eval: ## two-hop questions on real text, from $II_SHARED (../shared)
+	@scripts/setup.sh demo
+	@scripts/eval.sh
+
+.PHONY: setup
+setup: ## only what demo and test need on this machine; says nothing when all is there
+	@scripts/setup.sh test
+
+.PHONY: clean
+clean: ## remove what was built
+	@if command -v cargo >/dev/null; then cargo clean --quiet; fi
+	@rm -rf target .eval

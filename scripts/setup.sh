@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# What the machine must have for `demo` (build and run) or `test` (all checks): installs it where it may, which is as root
+# with apt-get, and names it where it may not. Says nothing when nothing is missing. Rust is named, never installed.
+#
+# usage: setup.sh demo|test
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+purpose=${1:?usage: setup.sh demo|test}
+readonly rust_line="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+has() { command -v "$1" >/dev/null; }
+
+# The C parts of the build are SQLite and zstd, both compiled from source that their crates carry; every Rust program needs
+# cc to link. A compiler without the C library's headers is none.
+compiles_c() {
+  has cc && printf '#include <stdio.h>\nint main(void) { return 0; }\n' | cc -x c -o /dev/null - 2>/dev/null
+}
+makes_venv() { has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null; }
+
+may_install() { [ "$(id -u)" = 0 ] && has apt-get; }
+
+# install PACKAGE…
+install() {
+  may_install || return 1
+  say "installing $*"
+  local log
+  log=$(mktemp)
+  export DEBIAN_FRONTEND=noninteractive
+  if apt-get update -qq >"$log" 2>&1 && apt-get install -y -qq --no-install-recommends "$@" >>"$log" 2>&1; then
+    rm -f "$log"
+  else
+    tail -n 20 "$log" >&2
+    say "apt-get could not install $* (whole output: $log)"
+    return 1
+  fi
+}
+
+# name_packages WHY PACKAGE…
+name_packages() {
+  local why=$1
+  shift
+  if has apt-get; then
+    say "$why: sudo apt-get install -y $*"
+  else
+    say "$why: install what your system calls $*"
+  fi
+}
+
+needs_cargo() {
+  if ! has cargo; then
+    say "Rust is missing. This line installs it; then run the same command again:"
+    say "  $rust_line"
+    if ! has curl && ! install curl ca-certificates; then
+      name_packages "that line needs curl" curl ca-certificates
+    fi
+    return 1
+  fi
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  found=$(rustc --version | cut -d' ' -f2)
+  if [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)" != "$wanted" ]; then
+    say "Rust $found is too old, $wanted is needed: rustup update stable"
+    return 1
+  fi
+}
+
+needs_cc() {
+  compiles_c || install gcc libc6-dev || {
+    name_packages "a C compiler is missing" gcc libc6-dev
+    return 1
+  }
+}
+
+# Tools of other makers that verify our receipts. Without them the tests still run, and say what was left out.
+wants_foreign() {
+  local missing=()
+  has jq || missing+=(jq)
+  has openssl || missing+=(openssl)
+  has node || missing+=(nodejs)
+  makes_venv || missing+=(python3 python3-venv)
+  [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the foreign verification" "${missing[@]}"
+}
+
+# Both are looked at before giving up, so that one run names all that is missing.
+ready=yes
+needs_cc || ready=no
+needs_cargo || ready=no
+case $purpose in
+  demo) ;;
+  test) wants_foreign ;;
+  *) say "unknown purpose $purpose"; exit 2 ;;
+esac
+[ $ready = yes ]

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Every test and check there is. A stage that fails does not stop the others; whatever is left out is named at the end.
+# A test or stage says that it leaves something out by a line `skipped: WHAT: WHY`, which is found in its output.
+#
+# The last line is `tests: N passed, N failed, N skipped`, summed over all test programs of the workspace.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh test
+
+logs=target/test-logs
+rm -rf "$logs"
+mkdir -p "$logs"
+failed=()
+times=()
+
+has() { command -v "$1" >/dev/null; }
+
+# stage NAME COMMAND…: runs it, keeps its output, notes its time and whether it failed.
+stage() {
+  local name=$1 began=$SECONDS
+  shift
+  printf '\n== %s: %s\n' "$name" "$*"
+  if ! "$@" </dev/null 2>&1 | tee "$logs/$name.log"; then
+    failed+=("$name")
+  fi
+  times+=("$name $((SECONDS - began)) s")
+}
+
+# skip STAGE WHY
+skip() { printf '\nskipped: %s: %s\n' "$1" "$2" | tee -a "$logs/skips.log"; }
+
+# sum WORD: of all `test result:` lines.
+sum() {
+  local total=0 one
+  while read -r one; do total=$((total + one)); done \
+    < <(sed -n "s/^test result: .* \([0-9]*\) $1.*/\1/p" "$logs/tests.log")
+  echo "$total"
+}
+
+# Every skip once, wherever it was said; tests marked #[ignore] count as skips.
+skips() {
+  {
+    cat "$logs"/*.log | sed -n 's/^skipped: *//p'
+    sed -n 's/^test \(.*\) \.\.\. ignored\(, \)*\(.*\)/\1: \3/p' "$logs/tests.log"
+  } | sort -u
+}
+
+shell_scripts() {
+  local scripts=(.ci/run scripts/*.sh)
+  [ ! -e tests/foreign/run.sh ] || scripts+=(tests/foreign/run.sh)
+  bash -n "${scripts[@]}"
+  if has shellcheck; then
+    shellcheck "${scripts[@]}"
+  else
+    echo "skipped: shellcheck of the scripts: it is not installed (apt-get install shellcheck)"
+  fi
+}
+
+if cargo fmt --version >/dev/null 2>&1; then
+  stage format cargo fmt --all --check
+else
+  skip format "rustfmt is not installed (rustup component add rustfmt)"
+fi
+
+stage tests cargo test --workspace -- --show-output
+
+if cargo clippy --version >/dev/null 2>&1; then
+  stage lints cargo clippy --workspace --all-targets -- -D warnings
+else
+  skip lints "clippy is not installed (rustup component add clippy)"
+fi
+
+stage scripts shell_scripts
+
+if cargo deny --version >/dev/null 2>&1; then
+  stage dependencies cargo deny check bans licenses sources
+  # Advisories are fetched from their own repository, which a machine may not reach; that is no fault of the tree.
+  if cargo deny fetch db >/dev/null 2>&1; then
+    stage advisories cargo deny check advisories
+  else
+    skip advisories "the advisory database cannot be reached"
+  fi
+else
+  skip dependencies "cargo-deny is not installed (cargo install cargo-deny --locked)"
+fi
+
+if [ -x tests/foreign/run.sh ]; then
+  stage foreign tests/foreign/run.sh
+else
+  skip foreign "tests/foreign/run.sh is not in this checkout"
+fi
+
+stage demo scripts/demo.sh
+
+printf '\n== times\n'
+printf '  %s\n' "${times[@]}" "total $SECONDS s"
+printf '\n== skipped\n'
+mapfile -t skipped < <(skips)
+printf '  %s\n' "${skipped[@]:-nothing}"
+if [ ${#failed[@]} != 0 ]; then
+  printf '\n== failed\n'
+  for name in "${failed[@]}"; do printf '  %s (%s)\n' "$name" "$logs/$name.log"; done
+fi
+printf '\ntests: %d passed, %d failed, %d skipped\n' "$(sum passed)" "$(sum failed)" "${#skipped[@]}"
+[ ${#failed[@]} = 0 ]
