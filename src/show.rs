@@ -1,8 +1,9 @@
 //! Reports and outcomes in words.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use common_ground::{
+    citation::Citation,
     report::Report,
     run::{Outcome, PauseReason},
 };
@@ -39,12 +40,20 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
             if report.sources.is_empty() { "." } else { "; the nearest passages:" }
         )?;
     }
-    if !report.sources.is_empty() {
+    let cited: BTreeSet<u32> =
+        report.sections.iter().flat_map(|s| &s.claims).flat_map(|c| &c.sources).copied().collect();
+    let numbered = || report.sources.iter().zip(1_u32..);
+    if !cited.is_empty() {
         writeln!(text, "\nSources")?;
-        for (source, number) in report.sources.iter().zip(1..) {
-            let span = source.span;
-            writeln!(text, "  [{number}] {}, bytes {}–{}", source.path, span.start, span.end)?;
-            writeln!(text, "      {}", shortened(&squeezed(&source.quote)))?;
+    }
+    for (source, number) in numbered().filter(|(_, number)| cited.contains(number) || !report.answered) {
+        writeln!(text, "  [{number}] {}", place(source))?;
+        writeln!(text, "      {}", shortened(&squeezed(&source.quote)))?;
+    }
+    if report.answered && numbered().any(|(_, number)| !cited.contains(&number)) {
+        writeln!(text, "\nFurther passages")?;
+        for (source, number) in numbered().filter(|(_, number)| !cited.contains(number)) {
+            writeln!(text, "  [{number}] {}", place(source))?;
         }
     }
     if !report.gaps.is_empty() {
@@ -56,6 +65,11 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
     let modules = if report.accepted == 1 { "module was" } else { "modules were" };
     writeln!(text, "\n{} {modules} accepted, each checked by another than its worker.", report.accepted)?;
     writeln!(text, "{}", engine(&report.engine))
+}
+
+/// Where a quote stands.
+fn place(source: &Citation) -> String {
+    format!("{}, bytes {}–{}", source.path, source.span.start, source.span.end)
 }
 
 /// What made the answer, said plainly.

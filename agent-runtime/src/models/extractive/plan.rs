@@ -121,10 +121,10 @@ fn parts(question: &str) -> Vec<String> {
     }
     let texts: Vec<String> = parts.iter().map(|words| finished(&words.join(" "))).collect();
     let stands = |text: &String| {
-        terms(text).len() >= 2 && !text.split_whitespace().any(|word| LEANING.contains(&bare(word).as_str()))
+        !terms(text).is_empty() && !text.split_whitespace().any(|word| LEANING.contains(&bare(word).as_str()))
     };
     let first_asks = parts.first().is_some_and(|words| asks(words.first()));
-    if texts.len() >= 2 && first_asks && texts.iter().skip(1).all(stands) && terms(&texts[0]).len() >= 2 {
+    if texts.len() >= 2 && first_asks && texts.iter().skip(1).all(stands) && !terms(&texts[0]).is_empty() {
         texts
     } else {
         Vec::new()
