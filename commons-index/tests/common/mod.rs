@@ -1,5 +1,6 @@
-#![allow(dead_code, reason = "each test program uses a part")]
 //! A home, a folder of real files, and a caller whose randomness is a counter, for the tests of this crate.
+
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::{
     fs, io,
