@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use agent_runtime::{
     clock::Clock,
-    driver::Patience,
+    driver::{Patience, RUN_LEASE_MS},
     home::Home,
     ids,
     journal::{Journal, Store},
@@ -38,6 +38,8 @@ pub struct Wiring {
     pub tools: MakeTools,
     /// The time.
     pub clock: Clock,
+    /// How long a lease on a run lasts between renewals, in milliseconds.
+    pub lease_ms: u64,
 }
 
 impl Wiring {
@@ -48,6 +50,7 @@ impl Wiring {
             model: Arc::new(Extractive::new()),
             tools: Arc::new(tools::all),
             clock: Clock::system(),
+            lease_ms: RUN_LEASE_MS,
         }
     }
 }

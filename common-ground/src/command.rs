@@ -25,7 +25,7 @@ pub struct Ctx {
 #[allow(missing_docs, reason = "field names are the words of PRODUCT.md; each variant says what is asked")]
 pub enum Command {
     /// Partner: open a run.
-    Open { run: RunId, task: Task, roster: Roster },
+    Open { run: RunId, task: Box<Task>, roster: Box<Roster> },
     /// Principal: add modules to the plan. Inputs name modules of this or an earlier plan.
     Propose { plan: PlanReason, modules: Vec<(ModuleId, ModuleSpec)> },
     /// Associate: take the lease of a ready module.

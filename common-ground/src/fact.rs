@@ -20,7 +20,7 @@ use crate::{
 pub enum Fact {
     /// The Partner opened a run.
     #[serde(rename = "run.opened")]
-    RunOpened { run: RunId, task: Task, roster: Roster },
+    RunOpened { run: RunId, task: Box<Task>, roster: Box<Roster> },
     /// The Principal made a plan, and why it is so.
     #[serde(rename = "plan.recorded")]
     PlanRecorded { plan: PlanReason, modules: u32 },

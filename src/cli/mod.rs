@@ -13,7 +13,7 @@ mod run;
 mod runs;
 mod verify;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::Path};
 
 use agent_runtime::home::Home;
 use clap::{Parser, Subcommand, error::ErrorKind};
@@ -165,6 +165,6 @@ fn print_json(value: &serde_json::Value) {
 }
 
 /// A path for people.
-fn shown(path: &PathBuf) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }

@@ -155,6 +155,7 @@ pub(super) async fn go(
         signer,
         clock: program.wiring.clock.clone(),
         patience: wiring::PATIENCE,
+        lease_ms: program.wiring.lease_ms,
         interrupt,
         // Unbounded, since a slow reader of stdout must not hold up leases; its length is that of the run.
         observer: Box::new(move |placed, report| {

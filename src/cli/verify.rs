@@ -244,11 +244,12 @@ fn ancestors(case: &Case, name: &str) -> BTreeMap<String, Bundle> {
     while let Some(next) = open.pop() {
         let parents = parsed.get(&next).map(|one| one.parents.clone()).unwrap_or_default();
         for (other, one) in &parsed {
-            if one.receipt.is_some_and(|id| parents.contains(&id)) && !kept.contains_key(*other) {
-                if let Some(bundle) = case.bundles.get(*other) {
-                    kept.insert((*other).clone(), bundle.clone());
-                    open.push((*other).clone());
-                }
+            if one.receipt.is_some_and(|id| parents.contains(&id))
+                && !kept.contains_key(*other)
+                && let Some(bundle) = case.bundles.get(*other)
+            {
+                kept.insert((*other).clone(), bundle.clone());
+                open.push((*other).clone());
             }
         }
     }

@@ -159,7 +159,7 @@ impl Desk {
         let first = self.next;
         let places = self.start(vec![intent]).await?;
         let Some(Place::Live) = places.first() else {
-            return self.from_record(&places, first).await;
+            return self.recorded_answer(&places, first).await;
         };
         let before = self.room.clock.now_ms();
         let asked = tokio::time::timeout(self.room.patience.model, collect(&*self.room.model, request)).await;
@@ -263,7 +263,7 @@ impl Desk {
         self.content(response).await?.ok_or(Stop::Record(StepIndex(step)))
     }
 
-    async fn from_record(&self, places: &[Place], step: u32) -> Result<Answer, Stop> {
+    async fn recorded_answer(&self, places: &[Place], step: u32) -> Result<Answer, Stop> {
         let Some(Place::Record(response)) = places.first() else { return Err(Stop::Record(StepIndex(step))) };
         let bytes = self.recorded_bytes(*response, step).await?;
         serde_json::from_slice(&bytes).map_err(|_other| Stop::Record(StepIndex(step)))

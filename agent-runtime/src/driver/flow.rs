@@ -1,16 +1,15 @@
 //! The loop of one run.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
 use common_ground::{
     Action, AttemptNumber, Command, Fact, Millis, ModuleId, Refusal, RunId,
     deliverable::Deliverable,
-    module::{EndReason, Lease, Life, Owner},
+    module::{Lease, Life},
     report::{Gap, Report},
-    role::Role,
     run::{Outcome, PauseReason, Phase, State},
     wants,
 };
@@ -22,15 +21,15 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    DriveError, End, INBOX_EVERY, Message, Parts, RUN_LEASE_MS, Start, Stop,
+    DriveError, End, INBOX_EVERY, Message, Parts, Start,
     book::Book,
-    desk::{Desk, Room},
+    desk::Room,
     event::Ask,
-    tasks::{Done, Key, Tasks, done, planned},
+    tasks::{Done, Key, Tasks},
 };
 use crate::{
     journal::{AttemptKey, Batch, Blob, JournalError, Lease as RunLease},
-    roles::{associate, partner, principal, verifier},
+    roles::partner,
 };
 
 /// Most events decided before one append.
@@ -43,12 +42,12 @@ type Owed = (oneshot::Sender<Result<(), Refusal>>, Result<(), Refusal>);
 
 /// One run under way.
 pub(super) struct Flow {
-    parts: Parts,
-    room: Room,
+    pub(super) parts: Parts,
+    pub(super) room: Room,
     events: mpsc::Receiver<Ask>,
     lease: RunLease,
-    book: Book,
-    tasks: Tasks,
+    pub(super) book: Book,
+    pub(super) tasks: Tasks,
     keys: HashMap<(ModuleId, AttemptNumber), Zeroizing<[u8; 32]>>,
     owed: Vec<Owed>,
     wake: Option<Millis>,
@@ -118,7 +117,7 @@ impl Flow {
             if let Some(end) = self.end().await? {
                 return Ok(end);
             }
-            self.start_wanted().await?;
+            self.start_wanted()?;
             let wake = self.wake_at();
             tokio::select! {
                 Some(ask) = self.events.recv() => self.take(ask).await?,
@@ -148,7 +147,7 @@ impl Flow {
         match (start, self.book.state()) {
             (Start::New { task, roster }, _) => {
                 let by = roster.principal;
-                let command = Command::Open { run: self.lease.run, task: *task, roster };
+                let command = Command::Open { run: self.lease.run, task, roster: Box::new(roster) };
                 self.book.put(now, by, &command)?.map_err(DriveError::Refused)
             }
             (Start::Resume, State::Unopened) => Err(DriveError::NothingRecorded),
@@ -240,10 +239,10 @@ impl Flow {
             return Ok(true);
         };
         let attempt = lease.attempt;
-        if !self.keys.contains_key(&(module, attempt)) {
+        if let Entry::Vacant(place) = self.keys.entry((module, attempt)) {
             let mut key = Zeroizing::new([0; 32]);
             getrandom::fill(&mut *key).map_err(DriveError::Entropy)?;
-            self.keys.insert((module, attempt), key.clone());
+            place.insert(key.clone());
             self.book.batch().attempt_keys.push(AttemptKey { module, attempt: attempt.0, key });
         }
         Ok(true)
@@ -354,81 +353,6 @@ impl Flow {
         serde_json::from_slice(&bytes).map_err(|_other| DriveError::Content(digest))
     }
 
-    async fn start_wanted(&mut self) -> Result<(), DriveError> {
-        for action in wants(self.book.state()) {
-            match action {
-                Action::Plan if !self.tasks.knows(Key::Plan) => self.start_plan()?,
-                Action::Work { module, lease } if !self.tasks.knows(Key::Work(module, lease.epoch)) => {
-                    self.start_work(module, lease)?;
-                }
-                Action::Verify { module, lease, deliverable }
-                    if !self.tasks.knows(Key::Verify(module, lease.epoch)) =>
-                {
-                    self.start_verify(module, lease, deliverable)?;
-                }
-                Action::Plan
-                | Action::Work { .. }
-                | Action::Verify { .. }
-                | Action::Claim { .. }
-                | Action::Seal { .. }
-                | Action::Report
-                | Action::WakeAt(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn start_plan(&mut self) -> Result<(), DriveError> {
-        let run = self.book.run()?;
-        let owner = Owner::Role { role: Role::Principal };
-        let recorded = run.role_steps.get(&Role::Principal).cloned().unwrap_or_default();
-        let desk = Desk::new(self.room.clone(), owner, run.roster.principal, recorded);
-        let task = run.task.clone();
-        let clock = self.parts.clock.clone();
-        self.tasks
-            .start(Key::Plan, async move { planned(principal::plan(desk, &task, || module_id(clock.now_ms())).await) });
-        Ok(())
-    }
-
-    fn start_work(&mut self, id: ModuleId, lease: Lease) -> Result<(), DriveError> {
-        let run = self.book.run()?;
-        let Some(module) = run.modules.get(&id) else { return Ok(()) };
-        let accepted = |input: ModuleId| match run.modules.get(&input).map(|module| (&module.spec, &module.life)) {
-            Some((spec, Life::Accepted { deliverable, .. })) => Some((spec.question.clone(), *deliverable)),
-            Some(_) | None => None,
-        };
-        let findings = module.attempts.iter().rev().find_map(|attempt| match &attempt.end {
-            common_ground::module::AttemptEnd::Ended { reason: EndReason::Rework { findings }, .. } => {
-                Some(findings.clone())
-            }
-            _not_sent_back => None,
-        });
-        let job = associate::Job {
-            module: id,
-            epoch: lease.epoch,
-            spec: module.spec.clone(),
-            inputs: module.spec.inputs.iter().filter_map(|input| accepted(input.module)).collect(),
-            findings: findings.unwrap_or_default(),
-            max_passages: run.task.max_passages,
-            max_words: run.task.max_words,
-        };
-        let owner = Owner::Attempt { module: id, attempt: lease.attempt, epoch: lease.epoch };
-        let recorded = module.attempt().map(|attempt| attempt.steps.clone()).unwrap_or_default();
-        let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded);
-        self.tasks.start(Key::Work(id, lease.epoch), async move { done(associate::work(desk, job).await) });
-        Ok(())
-    }
-
-    fn start_verify(&mut self, id: ModuleId, lease: Lease, deliverable: Digest) -> Result<(), DriveError> {
-        let run = self.book.run()?;
-        let Some(module) = run.modules.get(&id) else { return Ok(()) };
-        let (criteria, by, room) = (module.spec.criteria.clone(), run.roster.verifier, self.room.clone());
-        self.tasks.start(Key::Verify(id, lease.epoch), async move {
-            done(verify(room, by, id, lease, deliverable, criteria).await)
-        });
-        Ok(())
-    }
-
     fn task_ended(&mut self, ended: Done) -> Result<(), DriveError> {
         match ended {
             Done::Quietly => Ok(()),
@@ -440,8 +364,9 @@ impl Flow {
     /// Other programs' messages, and leases that want renewing.
     async fn look_around(&mut self) -> Result<(), DriveError> {
         let now = self.parts.clock.now_ms();
-        if self.lease.until_ms.saturating_sub(now) < RUN_LEASE_MS / 2 || self.lease.until_ms > now + RUN_LEASE_MS {
-            self.lease = self.room.store.renew(self.lease, now, RUN_LEASE_MS).await?;
+        let term = self.parts.lease_ms;
+        if self.lease.until_ms.saturating_sub(now) < term / 2 || self.lease.until_ms > now + term {
+            self.lease = self.room.store.renew(self.lease, now, term).await?;
         }
         self.renew_attempts()?;
         for (id, body) in self.room.store.inbox(self.lease.run).await? {
@@ -520,36 +445,4 @@ impl Flow {
         self.report = Some(report);
         Ok(true)
     }
-}
-
-/// A new id: the time, then randomness (UUIDv7).
-fn module_id(now_ms: u64) -> Result<ModuleId, Stop> {
-    crate::ids::new_v7(now_ms).map(ModuleId).map_err(Stop::Entropy)
-}
-
-/// The Verifier's part: reads the deliverable afresh, finds, and says so.
-async fn verify(
-    room: Room,
-    by: PublicKey,
-    module: ModuleId,
-    lease: Lease,
-    deliverable: Digest,
-    criteria: Vec<common_ground::criterion::Criterion>,
-) -> Result<(), Stop> {
-    let bytes = room.store.blob(deliverable).await?.ok_or(Stop::Content(deliverable))?;
-    let read = room.tools.iter().find(|tool| tool.spec().name == "commons_read");
-    let examination = verifier::Examination {
-        run: room.run,
-        module,
-        attempt: lease.attempt,
-        epoch: lease.epoch,
-        criteria,
-        deliverable: bytes,
-    };
-    let verdicts = verifier::examine(&examination, read).await;
-    let (answer, answered) = oneshot::channel();
-    let commands = vec![Command::Judge { module, epoch: lease.epoch, deliverable, verdicts }];
-    let ask = Ask { by, commands, blobs: Vec::new(), answer };
-    room.post.send(ask).await.map_err(|_closed| Stop::Gone)?;
-    Ok(answered.await.map_err(|_closed| Stop::Gone)??)
 }

@@ -10,6 +10,7 @@ mod book;
 mod desk;
 mod event;
 mod flow;
+mod start;
 mod tasks;
 
 use std::{sync::Arc, time::Duration};
@@ -40,6 +41,9 @@ pub const RUN_LEASE_MS: u64 = 10_000;
 /// How often the inbox is looked into.
 const INBOX_EVERY: Duration = Duration::from_millis(100);
 
+/// Shown each fact once it is on disk.
+pub type Observer = Box<dyn FnMut(&Placed, Option<&Report>) + Send>;
+
 /// What a driver works with.
 pub struct Parts {
     /// Where facts go.
@@ -54,10 +58,12 @@ pub struct Parts {
     pub clock: Clock,
     /// Limits on calls.
     pub patience: Patience,
+    /// How long the lease on the run lasts between renewals, in milliseconds; [`RUN_LEASE_MS`] unless a test waits.
+    pub lease_ms: u64,
     /// Told once by the person's interrupt: pause the run and end.
     pub interrupt: Arc<Notify>,
     /// Shown each fact once it is on disk, and the report with the fact that closes the run.
-    pub observer: Box<dyn FnMut(&Placed, Option<&Report>) + Send>,
+    pub observer: Observer,
 }
 
 /// Whether a run begins or goes on.
@@ -165,7 +171,7 @@ async fn append_cancel(store: &dyn Store, lease: Lease, clock: &Clock) -> Result
 /// # Errors
 /// See [`DriveError`]. Nothing recorded is lost; [`Start::Resume`] goes on from there.
 pub async fn drive(parts: Parts, run: RunId, start: Start) -> Result<End, DriveError> {
-    let lease = parts.store.acquire(run, parts.clock.now_ms(), RUN_LEASE_MS).await?;
+    let lease = parts.store.acquire(run, parts.clock.now_ms(), parts.lease_ms).await?;
     let mut flow = flow::Flow::open(parts, lease).await?;
     let ended = flow.go(start).await;
     let released = flow.release().await;

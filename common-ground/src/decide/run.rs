@@ -21,7 +21,7 @@ pub(super) fn open(run: RunId, task: &Task, roster: &Roster, ctx: &Ctx) -> Resul
     if !roster.holds(ctx.by, Role::Partner) {
         return Err(Refusal::NotAllowed { role: Role::Partner });
     }
-    Ok(vec![Fact::RunOpened { run, task: task.clone(), roster: roster.clone() }])
+    Ok(vec![Fact::RunOpened { run, task: Box::new(task.clone()), roster: Box::new(roster.clone()) }])
 }
 
 pub(super) fn answer(run: &Run, id: ApprovalId, allowed: bool, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {

@@ -1,0 +1,240 @@
+//! What the end-to-end tests share: homes, documents, the real program, and the program with another wiring.
+//!
+//! A test binary runs itself again as a child that is the whole program with one part exchanged ([`child`]), so the program
+//! carries no hook for tests.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use agent_runtime::{
+    clock::Clock,
+    journal::faults::{Fault, FaultyStore},
+    models::extractive::Extractive,
+};
+use common_ground::port::{
+    BoxFuture,
+    model::{Call, Model, ModelEvent, ModelRequest, ModelStream},
+    tool::{StepKey, Tool, ToolError, ToolSpec},
+};
+use futures_util::StreamExt;
+use ii::wiring::Wiring;
+use tempfile::TempDir;
+
+/// How the child is wired, in the environment.
+const WIRING: &str = "II_TEST_WIRING";
+
+/// A home and documents of a test.
+pub struct Place {
+    pub folder: TempDir,
+}
+
+/// Five questions: six modules with the one that merges.
+pub const SIX_MODULES: &str = "Who may pause a run? What must be true before a module is accepted? Where are the keys kept? \
+     What does the verifier read? When is a lease lost?";
+
+impl Place {
+    pub fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().expect("a folder") };
+        for (name, text) in [
+            (
+                "rules.md",
+                "# Rules\n\nA person may pause a run at any time.\n\nBefore a module is accepted, every criterion must pass.\n",
+            ),
+            ("keys.md", "# Keys\n\nThe keys are kept in the folder keys of the home, mode 0600.\n"),
+            ("verifier.txt", "The verifier reads every source anew. The verifier never sees the worker's reasoning.\n"),
+            ("leases.html", "<title>Leases</title><p>A lease is lost when its holder is silent past its term.</p>"),
+        ] {
+            fs::create_dir_all(place.docs()).expect("docs");
+            fs::write(place.docs().join(name), text).expect("a document");
+        }
+        place
+    }
+
+    pub fn docs(&self) -> PathBuf {
+        self.folder.path().join("docs")
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    pub fn run_args<'a>(&self, question: &'a str) -> Vec<String> {
+        vec!["run".to_owned(), question.to_owned(), "--docs".to_owned(), self.docs().display().to_string()]
+    }
+
+    /// The real program.
+    pub fn ii(&self, arguments: &[impl AsRef<str>]) -> Output {
+        self.command(Path::new(env!("CARGO_BIN_EXE_ii")), arguments).output().expect("ii runs")
+    }
+
+    pub fn command(&self, program: &Path, arguments: &[impl AsRef<str>]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments.iter().map(AsRef::as_ref))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("II_HOME", self.home())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The program with another wiring.
+    pub fn child(&self, wiring: &str, arguments: &[impl AsRef<str>]) -> Command {
+        let own = std::env::current_exe().expect("a test binary");
+        let words: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+        let mut command = self.command(&own, &["--exact", "child", "--nocapture", "--test-threads=1"]);
+        command.env(WIRING, wiring).env("II_TEST_ARGUMENTS", words.join("\n"));
+        command
+    }
+
+    /// The only run of the home.
+    pub fn only_run(&self) -> Option<String> {
+        let listed = json(&self.ii(&["runs", "list", "--json"]));
+        let rows = listed.as_array().expect("an array");
+        assert!(rows.len() <= 1, "{rows:?}");
+        rows.first().map(|row| row["id"].as_str().expect("an id").to_owned())
+    }
+
+    /// The run's events as `runs show` has them.
+    pub fn events(&self, run: &str) -> Vec<serde_json::Value> {
+        json(&self.ii(&["runs", "show", run, "--json"]))["events"].as_array().expect("events").clone()
+    }
+}
+
+/// What a test child is: the program, when the environment says how it is wired; nothing else.
+pub fn child() {
+    let Ok(wiring) = std::env::var(WIRING) else { return };
+    let arguments = std::env::var("II_TEST_ARGUMENTS").expect("arguments");
+    let arguments = std::iter::once("ii").chain(arguments.split('\n')).map(Into::into);
+    std::process::exit(ii::cli::main(arguments, wired(&wiring)).code().into());
+}
+
+fn wired(text: &str) -> Wiring {
+    let mut wiring = Wiring::real();
+    let (name, value) = text.split_once('=').expect("name=value");
+    let number = || value.parse::<u64>().expect("a number");
+    let fault = match name {
+        "kill-before" => Some(Fault::KillBefore(number())),
+        "kill-after" => Some(Fault::KillAfter(number())),
+        "error-but-done" => Some(Fault::ErrorButDone(number())),
+        "full" => Some(Fault::Full(number())),
+        _no_fault => None,
+    };
+    if let Some(fault) = fault {
+        wiring.store = Arc::new(move |journal| Arc::new(FaultyStore::new(journal, vec![fault])));
+        return wiring;
+    }
+    match name {
+        "hour-ahead-kill-after" => {
+            let fault = Fault::KillAfter(number());
+            wiring.store = Arc::new(move |journal| Arc::new(FaultyStore::new(journal, vec![fault])));
+            let system = Clock::system();
+            wiring.clock = Clock::from_fn(move || system.now_ms() + 3_600_000);
+        }
+        "slow" => {
+            let pause = Duration::from_millis(number());
+            wiring.lease_ms = 1_000;
+            wiring.tools = Arc::new(move |index| {
+                let slow = |inner| -> Arc<dyn Tool> { Arc::new(Slow { inner, pause }) };
+                tools::all(index).into_iter().map(slow).collect()
+            });
+        }
+        "submits" => wiring.model = Arc::new(Scripted { lie: value.to_owned() }),
+        other => panic!("no wiring {other}"),
+    }
+    wiring
+}
+
+/// A tool that takes its time.
+struct Slow {
+    inner: Arc<dyn Tool>,
+    pause: Duration,
+}
+
+impl Tool for Slow {
+    fn spec(&self) -> &ToolSpec {
+        self.inner.spec()
+    }
+
+    fn call<'a>(&'a self, key: StepKey, arguments: &'a str) -> BoxFuture<'a, Result<String, ToolError>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.pause).await;
+            self.inner.call(key, arguments).await
+        })
+    }
+}
+
+/// An Associate's model that lies in what it submits: always, or only in the first attempt.
+struct Scripted {
+    lie: String,
+}
+
+impl Scripted {
+    fn tamper(&self, call: Call, first: bool) -> Call {
+        let (lie, always) = self.lie.strip_suffix("-always").map_or((&*self.lie, false), |lie| (lie, true));
+        if call.tool != "submit" || !(first || always) {
+            return call;
+        }
+        let mut value: serde_json::Value = serde_json::from_str(&call.arguments).expect("a deliverable");
+        let claim = &mut value["claims"][0];
+        match lie {
+            "misquote" => claim["citations"][0]["quote"] = "A person may never pause a run.".into(),
+            "wrong-digest" => claim["citations"][0]["text"] = "0".repeat(64).into(),
+            "wrong-document" => claim["citations"][0]["document"] = "0".repeat(64).into(),
+            "no-citation" => claim["citations"] = serde_json::json!([]),
+            "same-source-twice" => {
+                let one = claim["citations"][0].clone();
+                claim["citations"] = serde_json::json!([one.clone(), one]);
+                let only = claim.clone();
+                value["claims"] = serde_json::json!([only]);
+            }
+            "garbage" => return Call { arguments: "{\"claims\":3}".to_owned(), ..call },
+            other => panic!("no lie {other}"),
+        }
+        Call { arguments: value.to_string(), ..call }
+    }
+}
+
+impl Model for Scripted {
+    fn id(&self) -> &str {
+        "extractive"
+    }
+
+    fn count_tokens(&self, request: &ModelRequest) -> u64 {
+        Extractive.count_tokens(request)
+    }
+
+    fn complete<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a> {
+        let first = request.turns.iter().any(|turn| format!("{turn:?}").contains("\\\"findings\\\":[]"));
+        Box::pin(Extractive.complete(request).map(move |event| {
+            event.map(|event| match event {
+                ModelEvent::Call(call) => ModelEvent::Call(self.tamper(call, first)),
+                other => other,
+            })
+        }))
+    }
+}
+
+/// stdout as JSON.
+pub fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+pub fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("killed: {output:?}"))
+}
