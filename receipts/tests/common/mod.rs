@@ -1,0 +1,203 @@
+//! A receipt of fixed keys, ids and times, and the means to make a wrong one.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::collections::BTreeMap;
+
+use receipts::{
+    Digest,
+    bundle::{self, Bundle},
+    canonical::canonical,
+    commit::AttemptKey,
+    delegation::{DelegatedBudget, DelegatedRole, Delegation},
+    dsse::{Envelope, IN_TOTO},
+    entry::{CallEnd, Entry},
+    integer::Decimal,
+    keys::{SigningKey, key_id},
+    note::vkey,
+    seal::{SealInput, SealKeys, Sealed, UsedModel, seal},
+    statement::{CorpusHead, Custody, Earlier, ModelLevel, Parent, Relation, Usage},
+    trace::TraceEntry,
+    trust::{Trust, TrustedKey, TrustedLog, TrustedRole},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+pub struct Keys {
+    pub root: SigningKey,
+    pub principal: SigningKey,
+    pub associate: SigningKey,
+    pub node: SigningKey,
+    pub verifier: SigningKey,
+    pub log: SigningKey,
+}
+
+pub fn keys() -> Keys {
+    let key = |number| SigningKey::from_seed(&[number; 32]);
+    Keys { root: key(1), principal: key(2), associate: key(3), node: key(4), verifier: key(5), log: key(6) }
+}
+
+pub const START: u64 = 1_795_000_000_000;
+pub const END: u64 = START + 5_000;
+pub const PARENT: [u8; 32] = [0xaa; 32];
+
+pub fn grant(from: &SigningKey, to: &SigningKey, role: DelegatedRole) -> Delegation {
+    let most = Decimal(1_000_000);
+    Delegation {
+        from: from.public(),
+        to: to.public(),
+        role,
+        modules: vec!["*".to_owned()],
+        tools: vec!["*".to_owned()],
+        budget: DelegatedBudget { cost_micro: most, tokens: most, tool_calls: most },
+        not_before_ms: START - 1,
+        not_after_ms: END + 1,
+        depth: if role == DelegatedRole::Principal { 1 } else { 0 },
+    }
+}
+
+pub fn chain(keys: &Keys) -> [Envelope; 2] {
+    [
+        grant(&keys.root, &keys.principal, DelegatedRole::Principal).sign(&keys.root).expect("signs"),
+        grant(&keys.principal, &keys.associate, DelegatedRole::Associate).sign(&keys.principal).expect("signs"),
+    ]
+}
+
+pub fn trust(keys: &Keys) -> Trust {
+    let trusted = |role, key: &SigningKey| TrustedKey {
+        role,
+        keyid: key_id(&key.public()).expect("an id"),
+        public: key.public(),
+    };
+    Trust {
+        network: Digest::of(b"ii dev network 1"),
+        keys: vec![
+            trusted(TrustedRole::Root, &keys.root),
+            trusted(TrustedRole::Principal, &keys.principal),
+            trusted(TrustedRole::Associate, &keys.associate),
+            trusted(TrustedRole::Verifier, &keys.verifier),
+            trusted(TrustedRole::Node, &keys.node),
+        ],
+        log: TrustedLog { vkey: vkey(&keys.log.public()) },
+    }
+}
+
+pub fn entries(keys: &Keys, calls: usize) -> Vec<TraceEntry> {
+    let policy = Digest::of(b"policy");
+    let start = Entry::ModuleStart {
+        run: Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001),
+        module: Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0002),
+        attempt: 2,
+        epoch: 3,
+        spec: br#"{"question":"q"}"#.to_vec(),
+        associate: keys.associate.public(),
+        policy,
+    };
+    let mut entries = vec![TraceEntry { entry: start, parent: None }];
+    let mut add = |entry, parent| entries.push(TraceEntry { entry, parent: Some(parent) });
+    add(Entry::Input { source: "input".to_owned(), digest: Digest::of(b"input") }, 0);
+    for number in 0..calls {
+        add(
+            Entry::ModelCall {
+                model: "extractive".to_owned(),
+                request: Digest::of(&number.to_be_bytes()),
+                response: Digest::of(b"response"),
+                tokens_in: 10,
+                tokens_out: 5,
+                cost_micro: 0,
+                outcome: CallEnd::Done,
+            },
+            0,
+        );
+    }
+    let deliverable = Digest::of(b"deliverable");
+    let output = calls as u64 + 2;
+    add(Entry::Output { deliverable }, 0);
+    let by = keys.verifier.public();
+    add(
+        Entry::Decision {
+            subject: "quotes-verbatim".to_owned(),
+            outcome: "passed".to_owned(),
+            by,
+            reason: String::new(),
+        },
+        output,
+    );
+    add(Entry::ModuleEnd { outcome: "completed".to_owned(), deliverable }, 0);
+    entries
+}
+
+pub fn input(keys: &Keys, calls: usize) -> SealInput {
+    let links = chain(keys);
+    SealInput {
+        network: Digest::of(b"ii dev network 1"),
+        kind: "merge".to_owned(),
+        earlier: vec![Earlier {
+            attempt: Decimal(1),
+            outcome: "rework".to_owned(),
+            root: Digest::of(b"earlier"),
+            size: Decimal(4),
+        }],
+        entries: entries(keys, calls),
+        root: keys.root.public(),
+        principal: (keys.principal.public(), links[0].id()),
+        associate_delegation: links[1].id(),
+        criteria: vec!["every-claim-cites".to_owned(), "quotes-verbatim".to_owned()],
+        judged_ms: END,
+        parents: vec![
+            Parent { receipt: Digest([0xbb; 32]), rel: Relation::Joins },
+            Parent { receipt: Digest(PARENT), rel: Relation::Joins },
+        ],
+        corpora: vec![CorpusHead {
+            origin: "ii-0123456789abcdef/corpus/docs".to_owned(),
+            root: Digest::of(b"corpus"),
+            size: Decimal(7),
+        }],
+        policy_decision: "allow".to_owned(),
+        skills: Vec::new(),
+        models: vec![UsedModel { id: "extractive".to_owned(), level: ModelLevel::Own, provider: "local".to_owned() }],
+        usage: Usage {
+            cost_micro: Decimal(0),
+            cpu_ms: Decimal(0),
+            currency: "XXX".to_owned(),
+            tokens_in: Decimal(10),
+            tokens_out: Decimal(5),
+            tool_calls: Decimal(0),
+            wall_ms: Decimal(9),
+        },
+        start_ms: START,
+        end_ms: END,
+        custody: Custody::OneProcess,
+    }
+}
+
+pub fn sealed(keys: &Keys, calls: usize) -> Sealed {
+    let seal_keys = SealKeys { log: &keys.log, associate: &keys.associate, node: &keys.node, verifier: &keys.verifier };
+    seal(&input(keys, calls), &AttemptKey::new([9; 32]), &seal_keys).expect("seals")
+}
+
+pub fn bundle(keys: &Keys) -> Bundle {
+    let sealed = sealed(keys, 1);
+    let links = chain(keys);
+    let mut files = BTreeMap::new();
+    files.insert(bundle::RECEIPT.to_owned(), sealed.receipt);
+    files.insert(bundle::CHECKPOINT.to_owned(), sealed.checkpoint.into_bytes());
+    files.insert(bundle::disclosure(0), sealed.disclosure.into_bytes());
+    files.insert(bundle::verdict(0), sealed.verdict);
+    for (link, number) in links.iter().zip(0..) {
+        files.insert(bundle::delegation(number), link.to_bytes().expect("bytes"));
+    }
+    Bundle(files)
+}
+
+/// The statement in an envelope file.
+pub fn payload(bundle: &Bundle, name: &str) -> Value {
+    let envelope = Envelope::parse(&bundle.0[name]).expect("an envelope");
+    serde_json::from_slice(&envelope.payload).expect("JSON")
+}
+
+/// Puts a statement back, signed anew by these keys.
+pub fn put(bundle: &mut Bundle, name: &str, statement: &Value, signers: &[&SigningKey]) {
+    let payload = canonical(statement).expect("canonical");
+    let envelope = Envelope::sign(IN_TOTO, payload, signers).expect("signs");
+    bundle.0.insert(name.to_owned(), envelope.to_bytes().expect("bytes"));
+}
