@@ -116,11 +116,16 @@ fn relative_to_project(name: &str, value: String, file: &Path) -> String {
     }
 }
 
+/// Whether there is no such file; a home that is no folder is somebody else's to name.
+pub(super) fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
 /// The settings of one file; none when it does not exist.
 fn file(path: &Path) -> Result<Vec<(&'static str, String)>, Failure> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
         Err(error) => return Err(failure(format!("cannot read {}: {error}", path.display()), "make it readable")),
     };
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {

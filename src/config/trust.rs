@@ -26,7 +26,7 @@ pub fn is_trusted(home: &Path, file: &Path) -> Result<bool, Failure> {
     let list = home.join(LIST);
     let known = match fs::read_to_string(&list) {
         Ok(known) => known,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if super::layers::is_absent(&error) => return Ok(false),
         Err(error) => return Err(failure(format!("cannot read {}: {error}", list.display()), "make it readable")),
     };
     let wanted = line(file)?;
