@@ -2,11 +2,11 @@
 # What the machine must have for `demo` (build and run) or `test` (all checks): installs it where it may, which is as root
 # with apt-get, and names it where it may not. Says nothing when nothing is missing. Rust is named, never installed.
 #
-# usage: setup.sh demo|test
+# usage: setup.sh demo|test     or     setup.sh missing, which prints what the foreign verification lacks and changes nothing
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-purpose=${1:?usage: setup.sh demo|test}
+purpose=${1:?usage: setup.sh demo|test|missing}
 readonly rust_line="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -73,23 +73,29 @@ needs_cc() {
   }
 }
 
-# Tools of other makers that verify our receipts. Without them the tests still run, and say what was left out.
+# Tools of other makers that verify our receipts, as packages. Without them the other tests still run.
+missing_foreign() {
+  has jq || echo jq
+  has openssl || echo openssl
+  has xxd || echo xxd
+  has node || echo nodejs
+  makes_venv || echo python3-venv
+}
 wants_foreign() {
-  local missing=()
-  has jq || missing+=(jq)
-  has openssl || missing+=(openssl)
-  has node || missing+=(nodejs)
-  makes_venv || missing+=(python3 python3-venv)
+  local missing
+  mapfile -t missing < <(missing_foreign)
   [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the foreign verification" "${missing[@]}"
 }
+
+case $purpose in
+  demo | test) ;;
+  missing) missing_foreign; exit ;;
+  *) say "unknown purpose $purpose"; exit 2 ;;
+esac
 
 # Both are looked at before giving up, so that one run names all that is missing.
 ready=yes
 needs_cc || ready=no
 needs_cargo || ready=no
-case $purpose in
-  demo) ;;
-  test) wants_foreign ;;
-  *) say "unknown purpose $purpose"; exit 2 ;;
-esac
+[ "$purpose" = demo ] || wants_foreign
 [ $ready = yes ]

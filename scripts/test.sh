@@ -46,8 +46,7 @@ skips() {
 }
 
 shell_scripts() {
-  local scripts=(.ci/run scripts/*.sh)
-  [ ! -e tests/foreign/run.sh ] || scripts+=(tests/foreign/run.sh)
+  local scripts=(.ci/run scripts/*.sh tests/foreign/*.sh)
   bash -n "${scripts[@]}"
   if has shellcheck; then
     shellcheck "${scripts[@]}"
@@ -84,10 +83,11 @@ else
   skip dependencies "cargo-deny is not installed (cargo install cargo-deny --locked)"
 fi
 
-if [ -x tests/foreign/run.sh ]; then
+mapfile -t missing < <(scripts/setup.sh missing)
+if [ ${#missing[@]} = 0 ]; then
   stage foreign tests/foreign/run.sh
 else
-  skip foreign "tests/foreign/run.sh is not in this checkout"
+  skip foreign "not installed: ${missing[*]}"
 fi
 
 stage demo scripts/demo.sh

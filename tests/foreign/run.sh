@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 here=$PWD/tests/foreign
 work=$PWD/target/foreign
 ii=$PWD/target/debug/ii
-rm -rf "$work/home" "$work/receipts"
+rm -rf "${work:?}/home" "${work:?}/receipts"
 mkdir -p "$work"
 export II_HOME=$work/home
 
