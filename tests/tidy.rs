@@ -91,13 +91,15 @@ const PURE_STD: &[&str] = &[
     "vec",
 ];
 
-/// Words that no pure crate says: clocks, randomness, executors, output, and maps whose order differs from run to run.
+/// Words that no pure crate says: clocks, randomness, waiting, logs, output, and maps whose order differs from run to run.
 const IMPURE: &[&str] = &[
     "HashMap",
     "HashSet",
     "Instant",
     "SystemTime",
     "UNIX_EPOCH",
+    "async",
+    "await",
     "dbg",
     "eprint",
     "eprintln",
@@ -110,6 +112,7 @@ const IMPURE: &[&str] = &[
     "println",
     "rand",
     "tokio",
+    "tracing",
 ];
 
 /// Lines of a source file before its tests.
