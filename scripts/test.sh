@@ -69,6 +69,14 @@ else
   skip lints "clippy is not installed (rustup component add clippy)"
 fi
 
+# A web page can verify receipts only as long as the crate needs no operating system.
+wasm=wasm32-unknown-unknown
+if [ -d "$(rustc --print sysroot)/lib/rustlib/$wasm" ]; then
+  stage wasm cargo check -p receipts --target "$wasm"
+else
+  skip wasm "the target is not installed (rustup target add $wasm)"
+fi
+
 stage scripts shell_scripts
 
 if cargo deny --version >/dev/null 2>&1; then
