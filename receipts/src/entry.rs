@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    canonical::{NotCanonical, canonical, parse_canonical},
-    commit::{AttemptKey, Salt, commit},
+    canonical::NotCanonical,
+    commit::{Salt, Salts, commit},
     digest::{Digest, PublicKey},
     integer::Decimal,
     merkle::leaf_hash,
+    presorted,
 };
 
 /// Longest entry in bytes; big values stand in it by commitment only.
@@ -93,6 +94,25 @@ impl CallEnd {
 
 /// The kinds that are counted in a receipt, by name; `module_start` and `module_end` are always there once.
 pub const COUNTED: [&str; 7] = ["artifact", "decision", "error", "input", "model_call", "output", "tool_call"];
+
+/// The fields of the first entry that every receipt opens.
+pub const OPEN: [&str; 4] = ["attempt", "epoch", "module", "run"];
+
+/// The fields of a kind, sorted; `None` for a kind that is none.
+fn fields_of(kind: &str) -> Option<&'static [&'static str]> {
+    Some(match kind {
+        "artifact" => &["digest", "media"],
+        "decision" => &["by", "outcome", "reason", "subject"],
+        "error" => &["class", "detail"],
+        "input" => &["digest", "source"],
+        "model_call" => &["cost_micro", "model", "outcome", "request", "response", "tokens_in", "tokens_out"],
+        "module_end" => &["deliverable", "outcome"],
+        "module_start" => &["associate", "attempt", "epoch", "module", "policy", "run", "spec"],
+        "output" => &["deliverable"],
+        "tool_call" => &["args", "egress", "grant", "outcome", "output", "tier", "tool", "tool_digest", "usage"],
+        _unknown => return None,
+    })
+}
 
 impl Entry {
     /// Its kind, as records name it.
@@ -181,11 +201,11 @@ pub struct Record {
 
 impl Record {
     /// The record of an entry at `index`.
-    pub fn new(key: &AttemptKey, index: u64, parent: Option<u64>, entry: &Entry) -> Self {
+    pub(crate) fn new(salts: &Salts, index: u64, parent: Option<u64>, entry: &Entry) -> Self {
         let fields = entry
             .values()
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), commit(name, &key.salt(index, name), &value)))
+            .map(|(name, value)| (name.to_owned(), commit(name, &salts.of(index, name), &value)))
             .collect();
         Self {
             fields,
@@ -201,9 +221,26 @@ impl Record {
     /// # Errors
     /// None in practice; a record has only text in it.
     pub fn to_entry(&self) -> Result<Vec<u8>, NotCanonical> {
-        let mut bytes = PREFIX.to_vec();
-        bytes.extend(canonical(self)?);
+        let mut bytes = Vec::with_capacity(1024);
+        bytes.extend_from_slice(PREFIX);
+        presorted::append(&mut bytes, self)?;
         Ok(bytes)
+    }
+
+    /// Whether it can stand at its index in a trace of `size` entries: a known kind with exactly its fields, the ends at
+    /// the ends, and hanging under an earlier entry.
+    pub fn fits(&self, size: u64) -> bool {
+        let names = self.fields.keys().map(String::as_str);
+        let hangs = match self.parent {
+            None => self.i.0 == 0,
+            Some(parent) => parent.0 < self.i.0,
+        };
+        self.v == "1"
+            && fields_of(&self.kind).is_some_and(|fields| names.eq(fields.iter().copied()))
+            && (self.kind == "module_start") == (self.i.0 == 0)
+            && self.i.0 < size
+            && (self.kind == "module_end") == (self.i.0 + 1 == size)
+            && hangs
     }
 
     /// Its leaf hash.
@@ -258,7 +295,9 @@ impl Disclosure {
             let wire = WireOpening { salt: hex::encode(opening.salt), value: STANDARD.encode(&opening.value) };
             (name.clone(), wire)
         });
-        canonical(&WireExtra { open: open.collect(), record: self.record.clone() })
+        let mut bytes = Vec::new();
+        presorted::append(&mut bytes, &WireExtra { open: open.collect(), record: self.record.clone() })?;
+        Ok(bytes)
     }
 
     /// Reads a proof's `extra` in its one spelling. Openings are not checked here; see [`Disclosure::is_true`].
@@ -267,15 +306,18 @@ impl Disclosure {
         if extra.len() > 4 * LONGEST {
             return None;
         }
-        let wire: WireExtra = serde_json::from_value(parse_canonical(extra).ok()?).ok()?;
+        let wire: WireExtra = presorted::read(extra).ok()?;
         let mut open = BTreeMap::new();
         for (name, opening) in wire.open {
             let mut salt = [0; 16];
             hex::decode_to_slice(&opening.salt, &mut salt).ok()?;
+            // Hex has two spellings; padded base64 has one, by its decoder.
+            if opening.salt.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                return None;
+            }
             open.insert(name, Opening { salt, value: STANDARD.decode(&opening.value).ok()? });
         }
-        let disclosure = Self { record: wire.record, open };
-        (disclosure.to_extra().ok()? == extra).then_some(disclosure)
+        Some(Self { record: wire.record, open })
     }
 
     /// Whether each opened field is what the record commits to.
@@ -283,5 +325,137 @@ impl Disclosure {
         self.open
             .iter()
             .all(|(name, opening)| self.record.fields.get(name) == Some(&commit(name, &opening.salt, &opening.value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{CallEnd, Disclosure, Entry, Opening, Record};
+    use crate::{
+        canonical::canonical,
+        commit::{AttemptKey, is_name},
+        digest::{Digest, PublicKey},
+        integer::Decimal,
+    };
+
+    fn all_kinds() -> [Entry; 9] {
+        let (digest, key, text) = (Digest::of(b"d"), PublicKey([1; 32]), || "t".to_owned());
+        let id = Uuid::from_u128(1);
+        [
+            Entry::ModuleStart {
+                run: id,
+                module: id,
+                attempt: 1,
+                epoch: 1,
+                spec: b"{}".to_vec(),
+                associate: key,
+                policy: digest,
+            },
+            Entry::ModelCall {
+                model: text(),
+                request: digest,
+                response: digest,
+                tokens_in: 1,
+                tokens_out: 2,
+                cost_micro: 3,
+                outcome: CallEnd::Done,
+            },
+            Entry::ToolCall {
+                tool: text(),
+                tool_digest: digest,
+                grant: text(),
+                args: digest,
+                output: digest,
+                tier: text(),
+                egress: text(),
+                usage: b"{}".to_vec(),
+                outcome: CallEnd::InDoubt,
+            },
+            Entry::Input { source: text(), digest },
+            Entry::Output { deliverable: digest },
+            Entry::Artifact { digest, media: text() },
+            Entry::Decision { subject: text(), outcome: text(), by: key, reason: text() },
+            Entry::Error { class: text(), detail: text() },
+            Entry::ModuleEnd { outcome: text(), deliverable: digest },
+        ]
+    }
+
+    /// The index at which an entry of this kind can stand in a trace of three.
+    fn place(entry: &Entry) -> (u64, Option<u64>) {
+        match entry.kind() {
+            "module_start" => (0, None),
+            "module_end" => (2, Some(1)),
+            _between => (1, Some(0)),
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_fields_and_is_written_in_canonical_form() {
+        let salts = AttemptKey::new([1; 32]).salts();
+        for entry in all_kinds() {
+            let (index, parent) = place(&entry);
+            let record = Record::new(&salts, index, parent, &entry);
+            assert!(record.fits(3), "{}", entry.kind());
+            assert!(entry.values().iter().all(|(name, _)| is_name(name)), "{}", entry.kind());
+            let written = record.to_entry().expect("writes");
+            assert_eq!(written.strip_prefix(b"pob/leaf/1\n"), canonical(&record).ok().as_deref(), "{}", entry.kind());
+        }
+    }
+
+    #[test]
+    fn what_stands_wrongly_does_not_fit() {
+        let salts = AttemptKey::new([1; 32]).salts();
+        let [start, _, _, _, output, .., end] = all_kinds();
+        let fits = |entry, index, parent| Record::new(&salts, index, parent, entry).fits(3);
+        assert!(fits(&output, 1, Some(0)));
+        for (entry, index, parent) in [
+            (&output, 0, None),
+            (&output, 2, Some(1)),
+            (&output, 1, Some(1)),
+            (&output, 1, None),
+            (&start, 1, Some(0)),
+            (&end, 1, Some(0)),
+            (&start, 0, Some(0)),
+        ] {
+            assert!(!fits(entry, index, parent), "{} at {index} under {parent:?}", entry.kind());
+        }
+        let good = Record::new(&salts, 1, Some(0), &output);
+        let more = ("more".to_owned(), Digest::of(b"d"));
+        for wrong in [
+            Record { v: "2".to_owned(), ..good.clone() },
+            Record { kind: "outputs".to_owned(), ..good.clone() },
+            Record { fields: good.fields.clone().into_iter().chain([more]).collect(), ..good.clone() },
+            Record { fields: Default::default(), ..good.clone() },
+            Record { i: Decimal(u64::MAX), ..good.clone() },
+        ] {
+            assert!(!wrong.fits(3), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_disclosure_has_one_spelling() {
+        let key = AttemptKey::new([1; 32]);
+        let [_, _, _, _, output, ..] = all_kinds();
+        let record = Record::new(&key.salts(), 1, Some(0), &output);
+        let opening = Opening { salt: [0xab; 16], value: vec![1] };
+        let disclosure = Disclosure { record, open: [("deliverable".to_owned(), opening)].into() };
+        let bytes = disclosure.to_extra().expect("writes");
+        assert!(crate::canonical::parse_canonical(&bytes).is_ok());
+        assert_eq!(Disclosure::parse(&bytes), Some(disclosure));
+        let text = String::from_utf8(bytes).expect("text");
+        for (from, to) in [
+            ("abab", "ABAB"),
+            ("AQ==", "AR=="),
+            ("AQ==", "AQ"),
+            (r#""parent":"0","#, r#""parent":null,"#),
+            (r#""parent":"0","#, r#""parent":"00","#),
+            (r#""i":"1""#, r#""i":1"#),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text);
+            assert_eq!(Disclosure::parse(changed.as_bytes()), None, "{changed}");
+        }
     }
 }

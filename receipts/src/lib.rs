@@ -17,6 +17,7 @@ pub mod keys;
 pub mod merkle;
 pub mod note;
 pub mod nullifier;
+mod presorted;
 pub mod seal;
 pub mod statement;
 pub mod timestamp;

@@ -1,6 +1,7 @@
 //! Sealing: the facts of an accepted module become a receipt and the files that stand beside it.
 //!
 //! **Invariant:** a pure function: the same input and keys give the same bytes.
+//! **Invariant:** never makes a receipt that every verifier would refuse.
 
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use crate::{
     commit::AttemptKey,
     digest::{Digest, PublicKey},
     dsse::{Envelope, IN_TOTO},
-    entry::Entry,
+    entry::{Entry, OPEN},
     integer::Decimal,
     keys::{SigningKey, key_id},
     note::log_name,
@@ -22,6 +23,7 @@ use crate::{
     timestamp::{NotATime, format_millis},
     trace::{Trace, TraceEntry, TraceError},
     verdict::{VerdictError, VerificationResult},
+    verify::{Code, refused_by_all},
 };
 
 /// A model that was used, in the clear.
@@ -128,6 +130,15 @@ pub enum SealError {
     /// The trace has no output, so nothing was accepted.
     #[error("the trace has no output")]
     NoOutput,
+    /// The last entry does not say that the output was completed.
+    #[error("the trace does not end with its output completed")]
+    OtherEnd,
+    /// Every verifier would refuse the receipt.
+    #[error("every verifier would refuse the receipt: {code}")]
+    Refused {
+        /// By this code.
+        code: Code,
+    },
     /// The first entry names another associate than the key that signs.
     #[error("the trace names another associate")]
     OtherAssociate,
@@ -138,9 +149,6 @@ pub enum SealError {
         id: String,
     },
 }
-
-/// The fields of `disclosure-0` that are always open.
-pub const OPEN: [&str; 4] = ["attempt", "epoch", "module", "run"];
 
 struct Start {
     run: Uuid,
@@ -166,6 +174,9 @@ pub fn seal(input: &SealInput, key: &AttemptKey, keys: &SealKeys<'_>) -> Result<
     let note = checkpoint.sign(keys.log);
     let output = trace.find(|entry| matches!(entry, Entry::Output { .. })).ok_or(SealError::NoOutput)?;
     let deliverable = field(&trace, output, "deliverable").ok_or(SealError::NoOutput)?;
+    if !completed(&input.entries) {
+        return Err(SealError::OtherEnd);
+    }
     let found = VerificationResult {
         verifier: keys.verifier.public(),
         deliverable,
@@ -176,6 +187,8 @@ pub fn seal(input: &SealInput, key: &AttemptKey, keys: &SealKeys<'_>) -> Result<
     let verdict = found.sign(keys.verifier)?;
     let nullifier = nullifier(&input.network, CLASS, &input.root, start.run, start.module);
     let predicate = predicate(input, keys, &start, &trace, &checkpoint, nullifier, (deliverable, verdict.id()))?;
+    refused_by_all(&predicate, &input.network, &keys.log.public(), input.judged_ms)
+        .map_err(|code| SealError::Refused { code })?;
     let subject = Digest::of(checkpoint.body().as_bytes());
     let payload = Statement::about("anchor-set", subject, PREDICATE, predicate).to_bytes()?;
     let receipt = Envelope::sign(IN_TOTO, payload, &[keys.associate, keys.node])?;
@@ -202,6 +215,23 @@ fn start(entries: &[TraceEntry], signer: &PublicKey) -> Result<Start, SealError>
         }
         Some(_) | None => Err(SealError::Trace(TraceError::Ends)),
     }
+}
+
+/// Whether the last entry says that what was handed in was completed.
+fn completed(entries: &[TraceEntry]) -> bool {
+    let handed_in = entries.iter().find_map(|entry| match &entry.entry {
+        Entry::Output { deliverable } => Some(deliverable),
+        Entry::ModuleStart { .. }
+        | Entry::ModelCall { .. }
+        | Entry::ToolCall { .. }
+        | Entry::Input { .. }
+        | Entry::Artifact { .. }
+        | Entry::Decision { .. }
+        | Entry::Error { .. }
+        | Entry::ModuleEnd { .. } => None,
+    });
+    let end = entries.last().map(|last| &last.entry);
+    matches!(end, Some(Entry::ModuleEnd { outcome, deliverable }) if outcome == "completed" && Some(deliverable) == handed_in)
 }
 
 fn field(trace: &Trace, index: u64, name: &str) -> Option<Digest> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
-    canonical::{NotCanonical, canonical, parse_canonical},
+    canonical::NotCanonical,
     digest::{Digest, PublicKey},
     integer::Decimal,
+    presorted,
 };
 
 /// in-toto's statement type.
@@ -70,20 +71,21 @@ impl<P: Serialize> Statement<P> {
     /// Its canonical bytes.
     ///
     /// # Errors
-    /// A number in the predicate.
+    /// None in practice; our predicates hold only text.
     pub fn to_bytes(&self) -> Result<Vec<u8>, NotCanonical> {
-        canonical(self)
+        let mut bytes = Vec::with_capacity(4096);
+        presorted::append(&mut bytes, self)?;
+        Ok(bytes)
     }
 }
 
-impl<P: for<'de> Deserialize<'de>> Statement<P> {
-    /// Reads canonical bytes.
+impl<P: Serialize + DeserializeOwned> Statement<P> {
+    /// Reads the one spelling.
     ///
     /// # Errors
     /// [`NotCanonical`]; a missing, unknown or wrong field is [`NotCanonical::NotJson`] with its name.
     pub fn parse(bytes: &[u8]) -> Result<Self, NotCanonical> {
-        serde_json::from_value(parse_canonical(bytes)?)
-            .map_err(|error| NotCanonical::NotJson { reason: error.to_string() })
+        presorted::read(bytes)
     }
 }
 

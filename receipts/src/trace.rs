@@ -72,6 +72,7 @@ impl Trace {
             return Err(TraceError::Ends);
         }
         let mut trace = Self { key: key.clone(), entries: Vec::new(), records: Vec::new(), tree: Tree::new() };
+        let salts = key.salts();
         for (TraceEntry { entry, parent }, index) in entries.into_iter().zip(0_u64..) {
             let fits = match parent {
                 None => index == 0,
@@ -80,7 +81,7 @@ impl Trace {
             if !fits {
                 return Err(TraceError::Parent { index });
             }
-            let record = Record::new(key, index, parent, &entry);
+            let record = Record::new(&salts, index, parent, &entry);
             let bytes = record.to_entry()?;
             if bytes.len() > LONGEST {
                 return Err(TraceError::TooLong { index, bytes: bytes.len() });

@@ -73,8 +73,8 @@ fn uri(key: &PublicKey) -> Result<String, NotCanonical> {
     Ok(format!("urn:ii:key:{}", key_id(key)?))
 }
 
-/// A criterion's name as a property.
-fn property(criterion: &str) -> String {
+/// A criterion's name as a property. Two names may become one.
+pub(crate) fn property(criterion: &str) -> String {
     format!("{PREFIX}{}", criterion.replace('-', "_").to_ascii_uppercase())
 }
 

@@ -42,7 +42,7 @@ pub const RUN_LEASE_MS: u64 = 10_000;
 const INBOX_EVERY: Duration = Duration::from_millis(100);
 
 /// Shown each fact once it is on disk.
-pub type Observer = Box<dyn FnMut(&Placed, Option<&Report>) + Send>;
+pub type Observer = Box<dyn FnMut(&Placed, Option<&Report>) + Send + Sync>;
 
 /// What a driver works with.
 pub struct Parts {

@@ -22,11 +22,15 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>) -> Result<(), Code
     if files.delegations.len() > 2 {
         return Err(Code::UnknownFile);
     }
-    for (wanted, number) in [upper, lower].iter().zip(0..) {
-        let bytes = files.delegations.get(&number).ok_or(Code::MissingDelegation)?;
-        link(predicate, wanted, bytes)?;
+    let file = |number: u64| files.delegations.get(&number).ok_or(Code::MissingDelegation);
+    let given = link(predicate, &upper, file(0)?)?;
+    let passed_on = link(predicate, &lower, file(1)?)?;
+    if passed_on.depth >= given.depth {
+        return Err(Code::DelegationDepth);
     }
-    Ok(())
+    // Kinds, budget and time of both are held against the work itself; which tools it used is not in the open.
+    let has = |tool: &String| given.tools.iter().any(|all| all == "*" || all == tool);
+    if passed_on.tools.iter().all(has) { Ok(()) } else { Err(Code::DelegationTools) }
 }
 
 struct Wanted<'a> {
@@ -37,7 +41,7 @@ struct Wanted<'a> {
     depth: u64,
 }
 
-fn link(predicate: &Predicate, wanted: &Wanted<'_>, bytes: &[u8]) -> Result<(), Code> {
+fn link(predicate: &Predicate, wanted: &Wanted<'_>, bytes: &[u8]) -> Result<Delegation, Code> {
     let (given, id) = Delegation::open(bytes).map_err(|_refused| Code::Delegation)?;
     let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
     ensure(id == wanted.id, Code::DelegationId)?;
@@ -53,5 +57,6 @@ fn link(predicate: &Predicate, wanted: &Wanted<'_>, bytes: &[u8]) -> Result<(), 
     let within = tokens <= given.budget.tokens.0
         && usage.tool_calls.0 <= given.budget.tool_calls.0
         && usage.cost_micro.0 <= given.budget.cost_micro.0;
-    ensure(within, Code::DelegationBudget)
+    ensure(within, Code::DelegationBudget)?;
+    Ok(given)
 }

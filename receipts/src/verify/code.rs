@@ -87,17 +87,21 @@ codes! {
     CountKinds = "count-kinds",
     /// The counts do not add up to the size.
     CountSum = "count-sum",
+    /// Not exactly one deliverable was handed in.
+    Output = "output",
     /// A disclosure is not a proof in its one spelling.
     Disclosure = "disclosure",
     /// A disclosure is under another checkpoint.
     DisclosureCheckpoint = "disclosure-checkpoint",
     /// A disclosure's index is not that of its name or record.
     DisclosureIndex = "disclosure-index",
+    /// A disclosed entry is of no known kind, has other fields, or cannot stand where it does.
+    Record = "record",
     /// A disclosed entry is not in the tree.
     Inclusion = "inclusion",
     /// An opened field is not what was committed to.
     Opening = "opening",
-    /// The first entry is about another module.
+    /// The first entry is about another module, associate or policy.
     Entry0 = "entry0",
     /// The commitment to what was asked is not the first entry's.
     SpecCommit = "spec-commit",
@@ -109,19 +113,21 @@ codes! {
     DelegationId = "delegation-id",
     /// The chain does not go from root to principal to associate.
     DelegationChain = "delegation-chain",
-    /// A delegation may not be delegated further.
+    /// A delegation may not be delegated further, or as far as its own says.
     DelegationDepth = "delegation-depth",
     /// A delegation does not cover the time of the work.
     DelegationTime = "delegation-time",
     /// A delegation does not cover the kind of module.
     DelegationModule = "delegation-module",
+    /// The principal gave tools that it was not given.
+    DelegationTools = "delegation-tools",
     /// The usage passes what was delegated.
     DelegationBudget = "delegation-budget",
     /// No verdict at all.
     NoVerdict = "no-verdict",
     /// A criterion did not pass.
     VerdictFailed = "verdict-failed",
-    /// A criterion is found on twice.
+    /// A criterion is found on twice, or two read the same in a verdict.
     VerdictTwice = "verdict-twice",
     /// The associate found on its own work.
     SelfJudged = "self-judged",
@@ -133,7 +139,7 @@ codes! {
     VerdictId = "verdict-id",
     /// A verdict statement is not signed by who found.
     VerdictSignature = "verdict-signature",
-    /// A verdict is on another deliverable.
+    /// A verdict is on another deliverable than the others, its statement or the trace.
     VerdictDeliverable = "verdict-deliverable",
     /// A verdict statement does not list the criterion.
     VerdictProperty = "verdict-property",
@@ -143,7 +149,7 @@ codes! {
     VerdictTime = "verdict-time",
     /// Parents out of order, or one twice.
     Parents = "parents",
-    /// A corpus head makes no sense.
+    /// A corpus head makes no sense, or two are of one corpus.
     Corpora = "corpora",
     /// Earlier attempts out of order, or not before this one.
     Earlier = "earlier",
@@ -151,12 +157,14 @@ codes! {
     Policy = "policy",
     /// A skill without a name.
     Skills = "skills",
-    /// A model without a provider, or more models than calls.
+    /// A model without a provider or twice, or more models than calls.
     Models = "models",
     /// A currency that is none.
     Currency = "currency",
     /// A time out of form or order.
     Time = "time",
+    /// More tool calls than the trace has, or more time than passed.
+    Usage = "usage",
     /// What is not claimed does not fit the custody.
     NonClaims = "non-claims",
 }

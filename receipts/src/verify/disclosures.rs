@@ -2,7 +2,10 @@
 
 use super::{Code, Files};
 use crate::{
-    checkpoint::Checkpoint, entry::Disclosure, merkle::root_from_inclusion, seal::OPEN, statement::Predicate,
+    checkpoint::Checkpoint,
+    entry::{Disclosure, OPEN},
+    merkle::root_from_inclusion,
+    statement::Predicate,
     tlog_proof::TlogProof,
 };
 
@@ -10,6 +13,10 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>, head: &Checkpoint)
     let mut first = None;
     for (index, bytes) in &files.disclosures {
         let disclosure = open(*index, bytes, files.checkpoint, head)?;
+        let handed_in = disclosure.record.fields.get("deliverable").filter(|_| disclosure.record.kind == "output");
+        if handed_in.is_some_and(|output| predicate.verdicts.iter().any(|verdict| verdict.deliverable != *output)) {
+            return Err(Code::VerdictDeliverable);
+        }
         if *index == 0 {
             first = Some(disclosure);
         }
@@ -17,13 +24,14 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>, head: &Checkpoint)
     let first = first.ok_or(Code::MissingDisclosure)?;
     let module = &predicate.module;
     let opened = |name: &str| first.open.get(name).map(|opening| opening.value.as_slice());
-    let is_module = first.record.kind == "module_start"
-        && first.record.parent.is_none()
-        && OPEN.iter().all(|name| first.open.contains_key(*name))
+    let closed_or = |name: &str, value: &[u8]| opened(name).is_none_or(|opened| opened == value);
+    let is_module = OPEN.iter().all(|name| first.open.contains_key(*name))
         && opened("run") == Some(module.run_id.as_bytes().as_slice())
         && opened("module") == Some(module.module_id.as_bytes().as_slice())
         && opened("attempt") == Some(module.attempt.0.to_string().as_bytes())
-        && opened("epoch") == Some(module.epoch.0.to_string().as_bytes());
+        && opened("epoch") == Some(module.epoch.0.to_string().as_bytes())
+        && closed_or("associate", &predicate.actors.associate.key.0)
+        && closed_or("policy", &predicate.policy.digest.0);
     if !is_module {
         return Err(Code::Entry0);
     }
@@ -43,6 +51,9 @@ fn open(index: u64, bytes: &[u8], checkpoint: &str, head: &Checkpoint) -> Result
     }
     if proof.index != index || disclosure.record.i.0 != index {
         return Err(Code::DisclosureIndex);
+    }
+    if !disclosure.record.fits(head.size) {
+        return Err(Code::Record);
     }
     let leaf = disclosure.record.leaf().map_err(|_spelling| Code::Disclosure)?;
     let root = root_from_inclusion(leaf, index, head.size, &proof.hashes).map_err(|_length| Code::Inclusion)?;

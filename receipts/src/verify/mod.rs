@@ -15,7 +15,8 @@ pub use code::Code;
 
 use crate::{
     bundle::{self, Bundle, FileKind},
-    digest::Digest,
+    digest::{Digest, PublicKey},
+    statement::Predicate,
     trust::Trust,
 };
 
@@ -136,22 +137,36 @@ fn check(bundle: &Bundle, trust: &Trust, found: &mut Verification) -> Result<(),
     found.made.push("the files of a receipt are here, and no others");
     let files = sort(bundle)?;
     found.made.push("the receipt is in its one spelling, signed by associate and node");
-    let (predicate, id) = receipt::open(files.receipt, trust)?;
+    let (statement, id) = receipt::open(files.receipt, trust)?;
+    let predicate = &statement.predicate;
     found.receipt = Some(id);
-    found.nullifier = Some(predicate.predicate.nullifier);
-    found.parents = predicate.predicate.parents.iter().map(|parent| parent.receipt).collect();
-    let subject = predicate.subject.first().map(|subject| (subject.name.as_str(), subject.digest.sha256));
-    let predicate = &predicate.predicate;
+    found.nullifier = Some(predicate.nullifier);
+    found.parents = predicate.parents.iter().map(|parent| parent.receipt).collect();
     found.made.push("the tree head is signed by the log and is what the receipt names");
-    let checkpoint = receipt::checkpoint(predicate, subject, files.checkpoint, trust)?;
+    let checkpoint = receipt::checkpoint(&statement, files.checkpoint, trust)?;
     found.made.push("the statement's fields fit each other");
-    receipt::fields(predicate, trust)?;
+    receipt::fields(predicate, &trust.network)?;
     found.made.push("disclosed entries are in the tree and open to what was committed");
     disclosures::check(predicate, &files, &checkpoint)?;
     found.made.push("authority goes from a trusted root to the principal to the associate, for this time and work");
     authority::check(predicate, &files)?;
     found.made.push("a trusted verifier, not the worker, found every criterion to hold of this deliverable");
     verdicts::check(predicate, &files, trust)
+}
+
+/// Why every verifier would refuse a receipt that says this, whomever it trusts: what [`crate::seal`] asks before it signs.
+/// `judged_ms` is when the verifier found.
+pub(crate) fn refused_by_all(
+    predicate: &Predicate,
+    network: &Digest,
+    log: &PublicKey,
+    judged_ms: u64,
+) -> Result<(), Code> {
+    receipt::apart(predicate, log)?;
+    receipt::fields(predicate, network)?;
+    verdicts::references(predicate)?;
+    let (start, end) = receipt::times(predicate)?;
+    if start <= judged_ms && judged_ms <= end { Ok(()) } else { Err(Code::VerdictTime) }
 }
 
 fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Code;
 use crate::{
+    canonical::{NotCanonical, parse_canonical},
     checkpoint::Checkpoint,
     digest::{Digest, PublicKey},
     dsse::{Envelope, IN_TOTO},
@@ -11,7 +12,7 @@ use crate::{
     keys::key_id,
     note::log_name,
     nullifier::nullifier,
-    statement::{CLASS, PREDICATE, Predicate, SPEC, STATEMENT, Statement},
+    statement::{CLASS, PREDICATE, Predicate, SPEC, STATEMENT, Statement, Subject},
     timestamp::parse_millis,
     trust::{Trust, TrustedRole},
 };
@@ -26,8 +27,15 @@ pub(super) fn open(bytes: &[u8], trust: &Trust) -> Result<(Statement<Predicate>,
     if envelope.signatures.len() != 2 {
         return Err(Code::SignatureCount);
     }
-    crate::canonical::parse_canonical(&envelope.payload).map_err(|_spelling| Code::Noncanonical)?;
-    let statement: Statement<Predicate> = Statement::parse(&envelope.payload).map_err(|_fields| Code::Shape)?;
+    let statement: Statement<Predicate> = Statement::parse(&envelope.payload).map_err(|error| match error {
+        // What is canonical JSON lacks or has a field; the rest is spelled wrongly.
+        NotCanonical::NotJson { .. } if parse_canonical(&envelope.payload).is_ok() => Code::Shape,
+        NotCanonical::NotJson { .. }
+        | NotCanonical::NotUtf8
+        | NotCanonical::DuplicateName { .. }
+        | NotCanonical::Number
+        | NotCanonical::Spelling => Code::Noncanonical,
+    })?;
     let actors = &statement.predicate.actors;
     let is = |key: &PublicKey, id: &Digest| key_id(key).is_ok_and(|known| known == *id);
     if !is(&actors.associate.key, &actors.associate.keyid) {
@@ -43,10 +51,6 @@ pub(super) fn open(bytes: &[u8], trust: &Trust) -> Result<(Statement<Predicate>,
     }
     if !is(&actors.root.key, &actors.root.keyid) {
         return Err(Code::RootKeyId);
-    }
-    let keys = [actors.associate.key, actors.node.key, actors.principal.key, actors.root.key];
-    if BTreeSet::from(keys).len() != keys.len() {
-        return Err(Code::SharedKey);
     }
     if !trust.has(TrustedRole::Root, &actors.root.key) {
         return Err(Code::RootUntrusted);
@@ -64,18 +68,17 @@ pub(super) fn open(bytes: &[u8], trust: &Trust) -> Result<(Statement<Predicate>,
 }
 
 /// Opens the tree head and compares it with what the statement says of it.
-pub(super) fn checkpoint(
-    predicate: &Predicate,
-    subject: Option<(&str, Digest)>,
-    text: &str,
-    trust: &Trust,
-) -> Result<Checkpoint, Code> {
+pub(super) fn checkpoint(statement: &Statement<Predicate>, text: &str, trust: &Trust) -> Result<Checkpoint, Code> {
+    let predicate = &statement.predicate;
     let log = trust.log_key().map_err(|_malformed| Code::LogUntrusted)?;
     if log_name(&log) != predicate.actors.node.log_origin {
         return Err(Code::LogUntrusted);
     }
+    apart(predicate, &log)?;
     let head = Checkpoint::open(text, &log).map_err(|_refused| Code::Checkpoint)?;
-    if subject != Some(("anchor-set", Digest::of(head.body().as_bytes()))) {
+    // One subject and no more: a reader that takes any subject must not find another thing to be attested.
+    let [Subject { digest, name }] = statement.subject.as_slice() else { return Err(Code::Subject) };
+    if name != "anchor-set" || digest.sha256 != Digest::of(head.body().as_bytes()) {
         return Err(Code::Subject);
     }
     let module = &predicate.module;
@@ -99,23 +102,35 @@ pub(super) fn checkpoint(
     Ok(head)
 }
 
+/// No key does two jobs. The associate as its own verifier has a code of its own.
+pub(super) fn apart(predicate: &Predicate, log: &PublicKey) -> Result<(), Code> {
+    let actors = &predicate.actors;
+    let keys = [*log, actors.node.key, actors.principal.key, actors.root.key];
+    let distinct = BTreeSet::from(keys).len() == keys.len() && !keys.contains(&actors.associate.key);
+    let judges = predicate.verdicts.iter().all(|verdict| !keys.contains(&verdict.by));
+    if distinct && judges { Ok(()) } else { Err(Code::SharedKey) }
+}
+
 /// Fields that must have one value, or fit each other.
-pub(super) fn fields(predicate: &Predicate, trust: &Trust) -> Result<(), Code> {
+pub(super) fn fields(predicate: &Predicate, network: &Digest) -> Result<(), Code> {
     let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
     ensure(predicate.spec == SPEC, Code::Spec)?;
     ensure(predicate.benefit_class == CLASS, Code::BenefitClass)?;
     ensure(predicate.status == "completed", Code::Status)?;
-    ensure(predicate.network == trust.network, Code::Network)?;
+    ensure(predicate.network == *network, Code::Network)?;
     ensure(predicate.counts.keys().map(String::as_str).eq(COUNTED), Code::CountKinds)?;
     let sum = predicate.counts.values().try_fold(2_u64, |sum, count| sum.checked_add(count.0));
     ensure(sum == Some(predicate.anchor_set.size.0), Code::CountSum)?;
+    let count = |kind: &str| predicate.counts.get(kind).map_or(0, |count| count.0);
+    ensure(count("output") == 1, Code::Output)?;
     let module = &predicate.module;
     let own = nullifier(&predicate.network, CLASS, &predicate.actors.root.key, module.run_id, module.module_id);
     ensure(predicate.nullifier == own, Code::Nullifier)?;
     let sorted = predicate.parents.windows(2).all(|pair| pair[0].receipt < pair[1].receipt);
     ensure(sorted, Code::Parents)?;
     let heads = predicate.corpora.iter().all(|head| head.size.0 > 0 && head.origin.contains("/corpus/"));
-    ensure(heads, Code::Corpora)?;
+    let corpora: BTreeSet<&str> = predicate.corpora.iter().map(|head| head.origin.as_str()).collect();
+    ensure(heads && corpora.len() == predicate.corpora.len(), Code::Corpora)?;
     let mut before = 0;
     for earlier in &predicate.earlier {
         let number = earlier.attempt.0;
@@ -126,13 +141,16 @@ pub(super) fn fields(predicate: &Predicate, trust: &Trust) -> Result<(), Code> {
     ensure(predicate.earlier.len() as u64 + 1 == module.attempt.0, Code::Earlier)?;
     ensure(predicate.policy.decision == "allow", Code::Policy)?;
     ensure(predicate.skills.iter().all(|skill| !skill.name.is_empty()), Code::Skills)?;
-    let calls = predicate.counts.get("model_call").map_or(0, |count| count.0);
-    let models = predicate.models.iter().all(|model| !model.provider.is_empty());
-    ensure(models && predicate.models.len() as u64 <= calls, Code::Models)?;
+    let models: BTreeSet<&Digest> = predicate.models.iter().map(|model| &model.commitment).collect();
+    let provided = predicate.models.iter().all(|model| !model.provider.is_empty());
+    let called = predicate.models.len() as u64 <= count("model_call");
+    ensure(provided && called && models.len() == predicate.models.len(), Code::Models)?;
     let currency = &predicate.usage.currency;
     ensure(currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase()), Code::Currency)?;
     let (start, end) = times(predicate)?;
     ensure(start <= end, Code::Time)?;
+    let usage = &predicate.usage;
+    ensure(usage.tool_calls.0 <= count("tool_call") && usage.wall_ms.0 <= end - start, Code::Usage)?;
     ensure(predicate.non_claims == predicate.actors.custody.non_claims(), Code::NonClaims)
 }
 

@@ -4,52 +4,70 @@ use std::collections::BTreeSet;
 
 use super::{Code, Files, receipt::times};
 use crate::{
-    digest::Digest,
+    digest::{Digest, PublicKey},
     dsse::Envelope,
     statement::{Predicate, VerdictRef},
     trust::{Trust, TrustedRole},
-    verdict::Found,
+    verdict::{Found, property},
 };
 
+struct Statement {
+    envelope: Envelope,
+    id: Digest,
+    found: Found,
+    /// Whose signature on it is checked already: one statement serves many criteria.
+    signer: Option<PublicKey>,
+}
+
 pub(super) fn check(predicate: &Predicate, files: &Files<'_>, trust: &Trust) -> Result<(), Code> {
-    if predicate.verdicts.is_empty() {
-        return Err(Code::NoVerdict);
-    }
-    let mut statements: Vec<(Envelope, Digest, Found)> = Vec::new();
-    for bytes in files.verdicts.values() {
+    references(predicate)?;
+    let mut statements = Vec::new();
+    let mut ids = BTreeSet::new();
+    for ((number, bytes), wanted) in files.verdicts.iter().zip(0_u64..) {
+        if *number != wanted {
+            return Err(Code::MissingVerdict);
+        }
         let envelope = Envelope::parse(bytes).map_err(|_spelling| Code::Verdict)?;
         let found = Found::parse(&envelope).map_err(|_shape| Code::Verdict)?;
         let id = envelope.id();
-        statements.push((envelope, id, found));
+        if !ids.insert(id) {
+            return Err(Code::UnknownFile);
+        }
+        statements.push(Statement { envelope, id, found, signer: None });
     }
     if statements.is_empty() {
         return Err(Code::MissingVerdict);
     }
-    let mut criteria = BTreeSet::new();
     for verdict in &predicate.verdicts {
-        if !criteria.insert(&verdict.criterion) {
-            return Err(Code::VerdictTwice);
-        }
-        one(predicate, verdict, &statements, trust)?;
+        one(predicate, verdict, &mut statements, trust)?;
     }
     // A statement that no verdict names was slipped in.
-    let named = |id: &Digest| predicate.verdicts.iter().any(|verdict| verdict.statement == *id);
-    if statements.iter().all(|(_, id, _)| named(id)) { Ok(()) } else { Err(Code::VerdictId) }
+    if statements.iter().all(|statement| statement.signer.is_some()) { Ok(()) } else { Err(Code::VerdictId) }
 }
 
-fn one(
-    predicate: &Predicate,
-    verdict: &VerdictRef,
-    statements: &[(Envelope, Digest, Found)],
-    trust: &Trust,
-) -> Result<(), Code> {
+/// What the receipt itself says of the verdicts.
+pub(super) fn references(predicate: &Predicate) -> Result<(), Code> {
     let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
-    ensure(verdict.passed, Code::VerdictFailed)?;
-    ensure(verdict.by != predicate.actors.associate.key, Code::SelfJudged)?;
+    let first = predicate.verdicts.first().ok_or(Code::NoVerdict)?;
+    let mut criteria = BTreeSet::new();
+    for verdict in &predicate.verdicts {
+        ensure(criteria.insert(property(&verdict.criterion)), Code::VerdictTwice)?;
+        ensure(verdict.passed, Code::VerdictFailed)?;
+        ensure(verdict.by != predicate.actors.associate.key, Code::SelfJudged)?;
+        ensure(verdict.deliverable == first.deliverable, Code::VerdictDeliverable)?;
+    }
+    Ok(())
+}
+
+fn one(predicate: &Predicate, verdict: &VerdictRef, statements: &mut [Statement], trust: &Trust) -> Result<(), Code> {
+    let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
     ensure(trust.has(TrustedRole::Verifier, &verdict.by), Code::VerifierUntrusted)?;
-    let named = statements.iter().find(|(_, id, _)| *id == verdict.statement);
-    let (envelope, _, found) = named.ok_or(Code::VerdictId)?;
-    envelope.verified_by(&verdict.by).map_err(|_bad| Code::VerdictSignature)?;
+    let named = statements.iter_mut().find(|statement| statement.id == verdict.statement);
+    let Statement { envelope, found, signer, .. } = named.ok_or(Code::VerdictId)?;
+    if *signer != Some(verdict.by) {
+        envelope.verified_by(&verdict.by).map_err(|_bad| Code::VerdictSignature)?;
+        *signer = Some(verdict.by);
+    }
     ensure(found.is_by(&verdict.by), Code::VerdictSignature)?;
     ensure(found.deliverable == verdict.deliverable, Code::VerdictDeliverable)?;
     ensure(found.holds(&verdict.criterion), Code::VerdictProperty)?;

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Two-hop questions on real text through `ii run`: what is cited, whether the answer stands in it, how long it takes.
+# The data are in $II_SHARED/data (../shared/data); without them there is nothing to do.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+data=${II_SHARED:-../shared}/data
+if ! [ -d "$data/hotpotqa-200" ]; then
+  echo "skipped: evaluation: there is no $data/hotpotqa-200"
+  exit 0
+fi
+cargo build --release --quiet
+python3 scripts/eval.py "$data" target/release/ii "$@"
