@@ -27,6 +27,12 @@ eval: ## two-hop questions on real text, from $II_SHARED (../shared)
 	@scripts/setup.sh demo
 	@scripts/eval.sh
 
+.PHONY: picture
+picture: ## draw docs/run.svg anew from a real run
+	@scripts/setup.sh demo
+	cargo build --workspace
+	@scripts/picture.sh
+
 .PHONY: setup
 setup: ## only what demo and test need on this machine; says nothing when all is there
 	@scripts/setup.sh test

@@ -335,6 +335,7 @@ fn accepted(run: &mut Run, at: Millis, id: ModuleId, receipt: receipts::Digest) 
         Life::Judged { lease, deliverable } => Ok(Life::Accepted { lease, deliverable, receipt }),
         _other => Err("the module was not judged"),
     })?;
+    settle(run, id)?;
     open_attempt(run, id)?.end = AttemptEnd::Accepted { at };
     let dependents = run.dependents.get(&id).cloned().unwrap_or_default();
     for dependent in dependents {
@@ -355,7 +356,23 @@ fn ready(life: Life) -> Life {
     }
 }
 
-/// Ends the open attempt. What its unfinished calls had set aside is booked as spent: they may have happened.
+/// Books what the open attempt's unfinished calls had set aside as spent: they may have happened.
+fn settle(run: &mut Run, id: ModuleId) -> Applied {
+    let steps = match run.modules.get(&id).and_then(|module| module.attempts.last()) {
+        Some(attempt) => &attempt.steps,
+        None => return Err("no attempt"),
+    };
+    let unsettled: Vec<_> =
+        steps.iter().filter(|step| step.state == StepState::Started).map(|step| step.reserved).collect();
+    let module = run.modules.get_mut(&id).ok_or("no such module")?;
+    for reserved in unsettled {
+        module.account.settle(reserved, reserved);
+        run.account.settle(reserved, reserved);
+    }
+    Ok(())
+}
+
+/// Ends the open attempt.
 fn ended(run: &mut Run, at: Millis, id: ModuleId, number: AttemptNumber, reason: &EndReason) -> Applied {
     let attempt = open_attempt(run, id)?;
     if attempt.number != number {
@@ -363,12 +380,7 @@ fn ended(run: &mut Run, at: Millis, id: ModuleId, number: AttemptNumber, reason:
     }
     attempt.end = AttemptEnd::Ended { at, reason: reason.clone() };
     let lease = attempt.lease;
-    let unsettled: Vec<_> =
-        attempt.steps.iter().filter(|step| step.state == StepState::Started).map(|step| step.reserved).collect();
-    let owner = Owner::Attempt { module: id, attempt: number, epoch: lease.epoch };
-    for reserved in unsettled {
-        book(run, owner, |account| account.settle(reserved, reserved));
-    }
+    settle(run, id)?;
     let turn = Turn { attempt: AttemptNumber(number.0 + 1), epoch: lease.epoch.next() };
     change(run, id, |life| match life {
         Life::Paused { .. } => Ok(Life::Paused { back: Box::new(Life::Ready(turn)) }),
