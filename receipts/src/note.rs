@@ -76,7 +76,14 @@ pub fn sign(text: &str, key: &SigningKey) -> String {
 /// # Errors
 /// [`NoteError`].
 pub fn open<'a>(note: &'a str, key: &PublicKey) -> Result<&'a str, NoteError> {
-    let name = log_name(key);
+    open_as(note, &log_name(key), key)
+}
+
+/// The text of a note signed by `key` under any name: another's log, as its verifier key names it.
+///
+/// # Errors
+/// [`NoteError`].
+pub fn open_as<'a>(note: &'a str, name: &str, key: &PublicKey) -> Result<&'a str, NoteError> {
     let at = note.rfind("\n\n").ok_or(NoteError::Malformed)?;
     let (text, line) = (&note[..=at], &note[at + 2..]);
     let line = line.strip_suffix('\n').ok_or(NoteError::Malformed)?;
@@ -88,8 +95,8 @@ pub fn open<'a>(note: &'a str, key: &PublicKey) -> Result<&'a str, NoteError> {
     let bytes = STANDARD.decode(encoded).map_err(|_base64| NoteError::Malformed)?;
     let (hash, signature) = bytes.split_at_checked(4).ok_or(NoteError::Malformed)?;
     let signature: &[u8; 64] = signature.try_into().map_err(|_length| NoteError::Malformed)?;
-    if signer != name || hash != key_hash(&name, key) {
-        return Err(NoteError::OtherKey { expected: name });
+    if signer != name || hash != key_hash(name, key) {
+        return Err(NoteError::OtherKey { expected: name.to_owned() });
     }
     verify(key, text.as_bytes(), signature).map_err(|_bad| NoteError::BadSignature)?;
     Ok(text)
