@@ -121,6 +121,11 @@ fn canonical_json_of_rfc_8785() {
     assert_eq!(met, 6);
 }
 
+/// A root; the probes that do not care spell some short text instead, which stands for its digest.
+fn root(value: &Value) -> Digest {
+    digest(value).unwrap_or_else(|| Digest::of(value.as_str().expect("base64").as_bytes()))
+}
+
 fn probes(folder: &Path, found: &mut Vec<Value>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -163,8 +168,8 @@ fn consistency_probes_of_rfc_6962() {
     for probe in &all {
         let number = |name: &str| probe[name].as_u64().unwrap_or(u64::MAX);
         let holds = || {
-            let old = (number("size1"), digest(&probe["root1"])?);
-            let new = (number("size2"), digest(&probe["root2"])?);
+            let old = (number("size1"), root(&probe["root1"]));
+            let new = (number("size2"), root(&probe["root2"]));
             check_consistency(old, new, &proof(probe)?).ok()
         };
         // Nothing is consistent with an empty tree here: no checkpoint of ours has size 0.
