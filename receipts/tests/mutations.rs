@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 use common::{Keys, bundle, chain, grant, keys, payload, put, trust};
 use receipts::{
     Digest,
-    bundle::{Bundle, CHECKPOINT, RECEIPT},
+    bundle::{Bundle, CHECKPOINT, RECEIPT, disclosure},
     checkpoint::Checkpoint,
+    commit::AttemptKey,
     delegation::{DelegatedRole, Delegation},
     dsse::{Envelope, IN_TOTO},
     integer::Decimal,
     keys::{SigningKey, key_id},
     tlog_proof::TlogProof,
+    trace::Trace,
     trust::{Trust, TrustedRole},
     verify::{Code, Outcome, TrustOrigin, verify},
 };
@@ -103,6 +105,25 @@ impl World {
     }
 }
 
+/// Opens the policy in the first disclosure too.
+fn open_policy(world: &mut World) {
+    let salt: String =
+        AttemptKey::new(common::SECRET).salt(0, "policy").iter().map(|byte| format!("{byte:02x}")).collect();
+    world.reopen(|extra| extra["open"]["policy"] = json!({"salt": salt, "value": POLICY}));
+}
+
+/// The base64 of the digest of `policy`.
+const POLICY: &str = "gjQS0erLZ5ViIOUylZ8BBGAwV8iHBIY8o4580Yj9qBI=";
+
+/// Discloses an entry with some fields opened.
+fn disclose(world: &mut World, index: u64, open: &[&str]) {
+    let entries = common::entries(&world.keys, 1);
+    let trace = Trace::new(&AttemptKey::new(common::SECRET), entries).expect("a trace");
+    let checkpoint = String::from_utf8(world.bundle.0[CHECKPOINT].clone()).expect("text");
+    let proof = trace.disclose(index, open, &checkpoint).expect("encodes").expect("is there");
+    world.bundle.0.insert(disclosure(index), proof.to_text().into_bytes());
+}
+
 fn other() -> SigningKey {
     SigningKey::from_seed(&[77; 32])
 }
@@ -126,6 +147,14 @@ const MUTATIONS: &[(Code, Mutation)] = &[
     (Code::MissingVerdict, |w| drop(w.bundle.0.remove(VERDICT))),
     (Code::UnknownFile, |w| drop(w.bundle.0.insert("README".to_owned(), Vec::new()))),
     (Code::UnknownFile, |w| drop(w.bundle.0.insert("disclosure-01.tlog-proof".to_owned(), Vec::new()))),
+    (Code::UnknownFile, |w| {
+        let copy = w.bundle.0[VERDICT].clone();
+        w.bundle.0.insert("verdict-1.intoto.json".to_owned(), copy);
+    }),
+    (Code::MissingVerdict, |w| {
+        let moved = w.bundle.0.remove(VERDICT).expect("one");
+        w.bundle.0.insert("verdict-7.intoto.json".to_owned(), moved);
+    }),
     (Code::UnknownFile, |w| drop(w.bundle.0.insert("delegation-2.intoto.json".to_owned(), Vec::new()))),
     (Code::Noncanonical, |w| w.file(RECEIPT, |text| text.push('\n'))),
     (Code::Noncanonical, |w| w.file(RECEIPT, |text| *text = text.replacen('{', "{ ", 1))),
@@ -138,6 +167,7 @@ const MUTATIONS: &[(Code, Mutation)] = &[
         let envelope = Envelope::sign(IN_TOTO, folded.into_bytes(), &both).expect("signs");
         w.bundle.0.insert(RECEIPT.to_owned(), envelope.to_bytes().expect("bytes"));
     }),
+    (Code::Noncanonical, |w| w.set("/predicate/module/runId", json!("01920000000070008000000000000001"))),
     (Code::PayloadType, |w| {
         let known = Envelope::parse(&w.bundle.0[RECEIPT]).expect("an envelope");
         let both = [&w.keys.associate, &w.keys.node];
@@ -171,6 +201,15 @@ const MUTATIONS: &[(Code, Mutation)] = &[
         let key = SigningKey::from_seed(&[4; 32]);
         actor(w, "principal", &key);
     }),
+    (Code::SharedKey, |w| {
+        let node = json!(w.keys.node.public());
+        w.set("/predicate/verdicts/0/by", node);
+    }),
+    (Code::SharedKey, |w| {
+        let node = w.keys.node.public();
+        w.trust.log.vkey = receipts::note::vkey(&node);
+        w.set("/predicate/actors/node/logOrigin", json!(receipts::note::log_name(&node)));
+    }),
     (Code::AssociateSignature, |w| actor(w, "associate", &other())),
     (Code::NodeSignature, |w| actor(w, "node", &other())),
     (Code::RootUntrusted, |w| actor(w, "root", &other())),
@@ -181,6 +220,12 @@ const MUTATIONS: &[(Code, Mutation)] = &[
     (Code::Checkpoint, |w| w.file(CHECKPOINT, |text| text.push_str("\u{2014} other AAAA\n"))),
     (Code::Subject, |w| w.set("/subject/0/digest/sha256", zeros())),
     (Code::Subject, |w| w.set("/subject/0/name", json!("something"))),
+    (Code::Subject, |w| {
+        w.restate(|s| {
+            let more = json!({"digest": {"sha256": "0".repeat(64)}, "name": "anchor-set"});
+            s["subject"].as_array_mut().expect("subjects").push(more);
+        });
+    }),
     (Code::Origin, |w| w.set("/predicate/module/attempt", json!("3"))),
     (Code::Origin, |w| w.set("/predicate/anchorSet/origin", json!("elsewhere"))),
     (Code::Size, |w| w.set("/predicate/anchorSet/size", json!("7"))),
@@ -190,6 +235,12 @@ const MUTATIONS: &[(Code, Mutation)] = &[
     (Code::CountKinds, |w| w.restate(|s| drop(s["predicate"]["counts"].as_object_mut().expect("one").remove("error")))),
     (Code::CountSum, |w| w.set("/predicate/counts/error", json!("1"))),
     (Code::CountSum, |w| w.set("/predicate/counts/error", json!("18446744073709551615"))),
+    (Code::Output, |w| {
+        w.restate(|s| {
+            s["predicate"]["counts"]["output"] = json!("2");
+            s["predicate"]["counts"]["input"] = json!("0");
+        });
+    }),
     (Code::Disclosure, |w| w.file(DISCLOSURE, |text| *text = text.replacen("index 0", "index 00", 1))),
     (Code::Disclosure, |w| w.reprove(|proof| proof.extra = None)),
     (Code::DisclosureCheckpoint, |w| w.reprove(|proof| proof.checkpoint.push('x'))),
@@ -198,6 +249,9 @@ const MUTATIONS: &[(Code, Mutation)] = &[
         let bytes = w.bundle.0[DISCLOSURE].clone();
         w.bundle.0.insert("disclosure-1.tlog-proof".to_owned(), bytes);
     }),
+    (Code::Record, |w| w.reopen(|extra| extra["record"]["kind"] = json!("module_begin"))),
+    (Code::Record, |w| w.reopen(|extra| extra["record"]["parent"] = json!("0"))),
+    (Code::Record, |w| w.reopen(|extra| extra["record"]["fields"]["more"] = zeros())),
     (Code::Inclusion, |w| w.reprove(|proof| proof.hashes[0].0[0] ^= 1)),
     (Code::Inclusion, |w| {
         w.reprove(|proof| {
@@ -210,6 +264,10 @@ const MUTATIONS: &[(Code, Mutation)] = &[
     (Code::Opening, |w| w.reopen(|extra| extra["open"]["run"]["salt"] = json!("0".repeat(32)))),
     (Code::Entry0, |w| w.reopen(|extra| drop(extra["open"].as_object_mut().expect("one").remove("run")))),
     (Code::Entry0, |w| w.set("/predicate/module/epoch", json!("4"))),
+    (Code::Entry0, |w| {
+        open_policy(w);
+        w.set("/predicate/policy/digest", zeros());
+    }),
     (Code::SpecCommit, |w| w.set("/predicate/module/specCommit", zeros())),
     (Code::Nullifier, |w| w.set("/predicate/nullifier", zeros())),
     (Code::Delegation, |w| w.file(UPPER, |text| text.push(' '))),
@@ -233,6 +291,8 @@ const MUTATIONS: &[(Code, Mutation)] = &[
         w.redelegate(false, |d| d.from = associate);
     }),
     (Code::DelegationDepth, |w| w.redelegate(true, |d| d.depth = 0)),
+    (Code::DelegationDepth, |w| w.redelegate(false, |d| d.depth = 1)),
+    (Code::DelegationTools, |w| w.redelegate(true, |d| d.tools = vec!["read".to_owned()])),
     (Code::DelegationTime, |w| w.redelegate(true, |d| d.not_before_ms = common::START + 1)),
     (Code::DelegationTime, |w| w.redelegate(false, |d| d.not_after_ms = common::END - 1)),
     (Code::DelegationModule, |w| w.redelegate(false, |d| d.modules = vec!["answer".to_owned()])),
@@ -240,6 +300,7 @@ const MUTATIONS: &[(Code, Mutation)] = &[
     (Code::NoVerdict, |w| w.set("/predicate/verdicts", json!([]))),
     (Code::VerdictFailed, |w| w.set("/predicate/verdicts/0/passed", json!(false))),
     (Code::VerdictTwice, |w| w.set("/predicate/verdicts/0/criterion", json!("quotes-verbatim"))),
+    (Code::VerdictTwice, |w| w.set("/predicate/verdicts/0/criterion", json!("Quotes_Verbatim"))),
     (Code::SelfJudged, |w| {
         let associate = json!(w.keys.associate.public());
         w.set("/predicate/verdicts/0/by", associate);
@@ -253,6 +314,14 @@ const MUTATIONS: &[(Code, Mutation)] = &[
     (Code::VerdictId, |w| w.set("/predicate/verdicts/1/statement", zeros())),
     (Code::VerdictSignature, |w| w.rejudge(&other(), |_| {})),
     (Code::VerdictDeliverable, |w| w.set("/predicate/verdicts/0/deliverable", zeros())),
+    (Code::VerdictDeliverable, |w| {
+        disclose(w, 3, &[]);
+        let verifier = SigningKey::from_seed(&[5; 32]);
+        w.rejudge(&verifier, |s| s["subject"][0]["digest"]["sha256"] = zeros());
+        for place in 0..2 {
+            w.set(&format!("/predicate/verdicts/{place}/deliverable"), zeros());
+        }
+    }),
     (Code::VerdictProperty, |w| {
         let verifier = SigningKey::from_seed(&[5; 32]);
         w.rejudge(&verifier, |s| s["predicate"]["properties"] = json!(["II_QUOTES_VERBATIM"]));
@@ -270,6 +339,13 @@ const MUTATIONS: &[(Code, Mutation)] = &[
         });
     }),
     (Code::Corpora, |w| w.set("/predicate/corpora/0/size", json!("0"))),
+    (Code::Corpora, |w| {
+        w.restate(|s| {
+            let corpora = s["predicate"]["corpora"].as_array_mut().expect("corpora");
+            corpora.push(corpora[0].clone());
+            corpora[1]["size"] = json!("8");
+        });
+    }),
     (Code::Earlier, |w| w.set("/predicate/earlier", json!([]))),
     (Code::Earlier, |w| w.set("/predicate/earlier/0/outcome", json!("completed"))),
     (Code::Policy, |w| w.set("/predicate/policy/decision", json!("deny"))),
@@ -278,6 +354,8 @@ const MUTATIONS: &[(Code, Mutation)] = &[
     (Code::Currency, |w| w.set("/predicate/usage/currency", json!("euro"))),
     (Code::Time, |w| w.set("/predicate/time/end", json!("2026-11-18T11:06:39.999Z"))),
     (Code::Time, |w| w.set("/predicate/time/start", json!("2026-11-18 11:06:40.000Z"))),
+    (Code::Usage, |w| w.set("/predicate/usage/toolCalls", json!("1"))),
+    (Code::Usage, |w| w.set("/predicate/usage/wallMs", json!("5001"))),
     (Code::NonClaims, |w| w.set("/predicate/actors/custody", json!("two-hosts"))),
     (Code::NonClaims, |w| w.set("/predicate/nonClaims", json!([]))),
 ];
@@ -290,6 +368,15 @@ fn the_receipt_that_is_mutated_is_good() {
     assert_eq!(by_folder.outcome, Outcome::SelfTrust);
     let lonely = verify(&world.bundle, &world.trust, TrustOrigin::Pinned, &|parent| parent.0 != common::PARENT);
     assert_eq!(lonely.outcome, Outcome::UnresolvedParent(Digest(common::PARENT)));
+}
+
+#[test]
+fn more_may_be_disclosed() {
+    let mut world = World::new();
+    open_policy(&mut world);
+    disclose(&mut world, 3, &["deliverable"]);
+    disclose(&mut world, 5, &["outcome"]);
+    assert_eq!(world.outcome(), Outcome::Unanchored);
 }
 
 #[test]
@@ -337,10 +424,16 @@ fn no_flipped_bit_of_any_file_verifies() {
 }
 
 #[test]
-fn the_format_page_lists_every_code() {
+fn the_format_page_lists_every_result_and_every_code() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/RECEIPT-FORMAT.md");
     let text = std::fs::read_to_string(page).expect("the page");
-    for code in Code::ALL {
-        assert!(text.contains(&format!("| `{code}` |")), "{code}");
+    // Only the table of codes: some kinds of entries and files are spelled the same.
+    let (before, codes) = text.split_once("### Codes").expect("the section");
+    let listed: Vec<&str> = codes.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let all: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(listed, all);
+    let parent = Outcome::UnresolvedParent(Digest::of(b""));
+    for outcome in [Outcome::Valid, Outcome::SelfTrust, Outcome::Unwitnessed, Outcome::Unanchored, parent] {
+        assert!(before.contains(&format!("| `{}` |", outcome.as_text())), "{outcome:?}");
     }
 }

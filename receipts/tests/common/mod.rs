@@ -39,6 +39,8 @@ pub fn keys() -> Keys {
 pub const START: u64 = 1_795_000_000_000;
 pub const END: u64 = START + 5_000;
 pub const PARENT: [u8; 32] = [0xaa; 32];
+/// The attempt's secret.
+pub const SECRET: [u8; 32] = [9; 32];
 
 pub fn grant(from: &SigningKey, to: &SigningKey, role: DelegatedRole) -> Delegation {
     let most = Decimal(1_000_000);
@@ -172,11 +174,15 @@ pub fn input(keys: &Keys, calls: usize) -> SealInput {
 
 pub fn sealed(keys: &Keys, calls: usize) -> Sealed {
     let seal_keys = SealKeys { log: &keys.log, associate: &keys.associate, node: &keys.node, verifier: &keys.verifier };
-    seal(&input(keys, calls), &AttemptKey::new([9; 32]), &seal_keys).expect("seals")
+    seal(&input(keys, calls), &AttemptKey::new(SECRET), &seal_keys).expect("seals")
 }
 
 pub fn bundle(keys: &Keys) -> Bundle {
-    let sealed = sealed(keys, 1);
+    files_of(keys, sealed(keys, 1))
+}
+
+/// What was sealed, with the chain of authority.
+pub fn files_of(keys: &Keys, sealed: Sealed) -> Bundle {
     let links = chain(keys);
     let mut files = BTreeMap::new();
     files.insert(bundle::RECEIPT.to_owned(), sealed.receipt);
