@@ -52,7 +52,19 @@ fn canonical_value(value: &Value) -> Result<Vec<u8>, NotCanonical> {
     if has_number(value) {
         return Err(NotCanonical::Number);
     }
-    serde_json_canonicalizer::to_vec(value).map_err(|error| NotCanonical::NotJson { reason: error.to_string() })
+    // serde_json keeps names in the order of their bytes and escapes as RFC 8785 does; the orders differ only where a
+    // name has characters beyond the basic plane. The canonicalizer takes three times as long.
+    let written =
+        if names_are_ascii(value) { serde_json::to_vec(value) } else { serde_json_canonicalizer::to_vec(value) };
+    written.map_err(|error| NotCanonical::NotJson { reason: error.to_string() })
+}
+
+fn names_are_ascii(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(names_are_ascii),
+        Value::Object(fields) => fields.iter().all(|(name, value)| name.is_ascii() && names_are_ascii(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
 }
 
 fn has_number(value: &Value) -> bool {
@@ -150,7 +162,38 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::{NotCanonical, canonical, parse_canonical};
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            any::<String>().prop_map(Value::String)
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
+                proptest::collection::btree_map(any::<String>(), inner.clone(), 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+                proptest::collection::btree_map("[ -~\u{0}-\u{1f}\u{7f}]{0,6}", inner, 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_short_way_writes_what_the_canonicalizer_writes(value in values()) {
+            let written = canonical(&value).expect("no numbers");
+            prop_assert_eq!(&written, &serde_json_canonicalizer::to_vec(&value).expect("canonical"));
+            prop_assert_eq!(parse_canonical(&written), Ok(value));
+        }
+    }
 
     #[test]
     fn what_parses_is_what_is_written() {

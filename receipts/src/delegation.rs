@@ -99,12 +99,12 @@ impl Delegation {
     /// # Errors
     /// A time past the year 9999.
     pub fn sign(&self, key: &SigningKey) -> Result<Envelope, DelegationError> {
-        let to = Actor { key: self.to, keyid: key_id(&self.to)? };
+        let to = Actor { key: self.to, keyid: key_id(&self.to) };
         let subject = to.keyid;
         let predicate = Predicate {
             budget: self.budget,
             depth: Decimal(self.depth),
-            from: Actor { key: self.from, keyid: key_id(&self.from)? },
+            from: Actor { key: self.from, keyid: key_id(&self.from) },
             modules: self.modules.clone(),
             not_after: format_millis(self.not_after_ms)?,
             not_before: format_millis(self.not_before_ms)?,
@@ -130,8 +130,8 @@ impl Delegation {
             && statement.predicate_type == PREDICATE
             && subject == [predicate.to.keyid]
             && statement.subject.iter().all(|subject| subject.name == "key")
-            && key_id(&predicate.to.key)? == predicate.to.keyid
-            && key_id(&predicate.from.key)? == predicate.from.keyid
+            && key_id(&predicate.to.key) == predicate.to.keyid
+            && key_id(&predicate.from.key) == predicate.from.keyid
             && envelope.signatures.len() == 1;
         if !fits {
             return Err(DelegationError::Shape);

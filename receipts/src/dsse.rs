@@ -96,7 +96,7 @@ impl Envelope {
         let message = pae(payload_type, &payload);
         let mut signatures = Vec::with_capacity(keys.len());
         for key in keys {
-            signatures.push(Signature { keyid: key_id(&key.public())?, sig: key.sign(&message) });
+            signatures.push(Signature { keyid: key_id(&key.public()), sig: key.sign(&message) });
         }
         signatures.sort_by_key(|signature| signature.keyid);
         Ok(Self { payload_type: payload_type.to_owned(), payload, signatures })
@@ -151,7 +151,7 @@ impl Envelope {
     /// # Errors
     /// [`DsseError::Unsigned`] or [`DsseError::BadSignature`].
     pub fn verified_by(&self, key: &PublicKey) -> Result<(), DsseError> {
-        let id = key_id(key)?;
+        let id = key_id(key);
         let signature =
             self.signatures.iter().find(|signature| signature.keyid == id).ok_or(DsseError::Unsigned(*key))?;
         verify(key, &pae(&self.payload_type, &self.payload), &signature.sig)

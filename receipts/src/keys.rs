@@ -6,13 +6,9 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signature, Signer, SigningKey as DalekKey, VerifyingKey};
-use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::{
-    canonical::{NotCanonical, canonical},
-    digest::{Digest, PublicKey},
-};
+use crate::digest::{Digest, PublicKey};
 
 /// RFC 8410: a PKCS#8 v1 private key of Ed25519 up to its 32 bytes.
 const PRIVATE_DER: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
@@ -86,23 +82,11 @@ pub fn verify(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> Result<(
     key.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_refused| BadSignature)
 }
 
-/// A key's id by the rule of securesystemslib: the digest of its canonical description.
-///
-/// # Errors
-/// None in practice; the description has only text in it.
-pub fn key_id(key: &PublicKey) -> Result<Digest, NotCanonical> {
-    #[derive(Serialize)]
-    struct Value<'a> {
-        public: &'a PublicKey,
-    }
-    #[derive(Serialize)]
-    struct Description<'a> {
-        keytype: &'static str,
-        keyval: Value<'a>,
-        scheme: &'static str,
-    }
-    let description = Description { keytype: "ed25519", keyval: Value { public: key }, scheme: "ed25519" };
-    canonical(&description).map(|bytes| Digest::of(&bytes))
+/// A key's id by the rule of securesystemslib: the digest of its canonical description, which is written out here since
+/// only the key differs.
+pub fn key_id(key: &PublicKey) -> Digest {
+    let description = format!(r#"{{"keytype":"ed25519","keyval":{{"public":"{key}"}},"scheme":"ed25519"}}"#);
+    Digest::of(description.as_bytes())
 }
 
 /// A public key as `openssl` reads it.
@@ -133,9 +117,11 @@ mod tests {
         assert_eq!(SigningKey::from_pem(&pem).expect("own form").public(), key.public());
         assert!(SigningKey::from_pem("-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n").is_err());
         assert!(!format!("{key:?}").contains("9d61"));
-        let described =
-            format!(r#"{{"keytype":"ed25519","keyval":{{"public":"{}"}},"scheme":"ed25519"}}"#, key.public());
-        assert_eq!(key_id(&key.public()).expect("an id"), crate::Digest::of(described.as_bytes()));
+        let described = serde_json::json!({
+            "scheme": "ed25519", "keytype": "ed25519", "keyval": {"public": key.public()},
+        });
+        let canonical = crate::canonical::canonical(&described).expect("canonical");
+        assert_eq!(key_id(&key.public()), crate::Digest::of(&canonical));
     }
 
     #[test]

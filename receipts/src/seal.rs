@@ -304,10 +304,10 @@ fn actors(input: &SealInput, keys: &SealKeys<'_>) -> Result<Actors, NotCanonical
     let (associate, node) = (keys.associate.public(), keys.node.public());
     let (principal, principal_delegation) = input.principal;
     Ok(Actors {
-        associate: Delegated { delegation: input.associate_delegation, key: associate, keyid: key_id(&associate)? },
+        associate: Delegated { delegation: input.associate_delegation, key: associate, keyid: key_id(&associate) },
         custody: input.custody,
-        node: Node { key: node, keyid: key_id(&node)?, log_origin: log_name(&keys.log.public()) },
-        principal: Delegated { delegation: principal_delegation, key: principal, keyid: key_id(&principal)? },
-        root: Actor { key: input.root, keyid: key_id(&input.root)? },
+        node: Node { key: node, keyid: key_id(&node), log_origin: log_name(&keys.log.public()) },
+        principal: Delegated { delegation: principal_delegation, key: principal, keyid: key_id(&principal) },
+        root: Actor { key: input.root, keyid: key_id(&input.root) },
     })
 }

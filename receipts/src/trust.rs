@@ -101,7 +101,7 @@ impl Trust {
         let shape = |error: String| TrustError::Shape { reason: error };
         let trust: Self = serde_json::from_slice(bytes).map_err(|error| shape(error.to_string()))?;
         for key in &trust.keys {
-            if key_id(&key.public).map_err(|error| shape(error.to_string()))? != key.keyid {
+            if key_id(&key.public) != key.keyid {
                 return Err(TrustError::KeyId { keyid: key.keyid, public: key.public });
             }
         }

@@ -73,7 +73,7 @@ pub fn renew(home: &Home, plan: &SignerPlan, name: &str, old: Old, now_ms: u64) 
     let key = SigningKey::from_seed(&seed);
     keyfile::replace(&file, key.to_pem().as_bytes())?;
     forget(&link_path(home, name))?;
-    Ok(KeyRow { name: name.to_owned(), public: key.public(), keyid: key_id(&key.public())?, here: true })
+    Ok(KeyRow { name: name.to_owned(), public: key.public(), keyid: key_id(&key.public()), here: true })
 }
 
 fn forget(file: &Path) -> Result<(), SignerError> {
@@ -88,18 +88,18 @@ fn forget(file: &Path) -> Result<(), SignerError> {
 fn retire(home: &Home, role: TrustedRole, public: PublicKey) -> Result<(), SignerError> {
     let mut all = retired(home)?;
     if !all.iter().any(|key| key.public == public) {
-        all.push(TrustedKey { role, keyid: key_id(&public)?, public });
+        all.push(TrustedKey { role, keyid: key_id(&public), public });
     }
     let bytes = receipts::canonical::canonical(&all)?;
     keyfile::replace(&home.keys().join(RETIRED), &bytes)
 }
 
 fn revoke(home: &Home, plan: &SignerPlan, name: &str, key: PublicKey, now_ms: u64) -> Result<(), SignerError> {
-    let file = home.keys().join(format!("revoked-{}.intoto.json", key_id(&key)?));
+    let file = home.keys().join(format!("revoked-{}.intoto.json", key_id(&key)));
     let (_, root) = root(home, plan)?;
     let root = root.ok_or_else(|| SignerError::RootAway { needed_for: file.clone() })?;
     let revoked_at = format_millis(now_ms).map_err(|error| SignerError::Delegation(error.into()))?;
-    let subject: Digest = key_id(&key)?;
+    let subject: Digest = key_id(&key);
     let predicate = Revocation { key, name: name.to_owned(), revoked_at };
     let payload = Statement::about("key", subject, REVOCATION, predicate).to_bytes()?;
     keyfile::replace(&file, &Envelope::sign(IN_TOTO, payload, &[&root])?.to_bytes()?)

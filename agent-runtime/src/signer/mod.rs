@@ -255,7 +255,7 @@ impl Signer {
     pub fn trust(&self) -> Result<Trust, SignerError> {
         let mut keys = Vec::new();
         let mut add = |role, public: PublicKey| {
-            keys.push(TrustedKey { role, keyid: key_id(&public)?, public });
+            keys.push(TrustedKey { role, keyid: key_id(&public), public });
             Ok::<(), SignerError>(())
         };
         add(TrustedRole::Root, self.root)?;
@@ -300,13 +300,13 @@ pub fn list(home: &Home) -> Result<Vec<KeyRow>, SignerError> {
         if let Some(name) = pem_name(&file)
             && let Some(key) = keyfile::read(&file)?
         {
-            rows.push(KeyRow { name, public: key.public(), keyid: key_id(&key.public())?, here: true });
+            rows.push(KeyRow { name, public: key.public(), keyid: key_id(&key.public()), here: true });
         }
     }
     if !rows.iter().any(|row| row.name == "root")
         && let Some(public) = keyfile::read_public(&folder.join("root.pub"))?
     {
-        rows.push(KeyRow { name: "root".to_owned(), public, keyid: key_id(&public)?, here: false });
+        rows.push(KeyRow { name: "root".to_owned(), public, keyid: key_id(&public), here: false });
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(rows)
