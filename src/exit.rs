@@ -95,7 +95,8 @@ impl Failure {
 
 /// Errors print as one line, whatever a source put into its message.
 fn one_line(text: String) -> String {
-    if text.contains(['\n', '\r']) { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
+    let line = if text.contains(['\n', '\r']) { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text };
+    crate::show::plain(&line)
 }
 
 /// An error with all its sources, as one text.

@@ -3,7 +3,7 @@
 use agent_runtime::{
     driver::DriveError,
     journal::{Damage, JournalError},
-    signer::SignerError,
+    signer::{SealError, SignerError},
 };
 use commons_index::{IngestError, StoreError};
 
@@ -69,6 +69,11 @@ pub fn from_drive(error: &DriveError) -> Failure {
         DriveError::NothingRecorded => {
             Failure::new(Exit::Usage, "nothing is recorded of this run: it was stopped before it began", "ask again")
         }
+        DriveError::Seal(SealError::NoAssociate(key)) => Failure::new(
+            Exit::NotCompleted,
+            format!("the run began under key {key}, which this home no longer has"),
+            "cancel it and ask again",
+        ),
         DriveError::Refused(_)
         | DriveError::Seal(_)
         | DriveError::Encoding(_)

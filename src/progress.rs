@@ -50,7 +50,7 @@ impl Progress {
 
     /// Something worth a line.
     pub fn say(&self, text: impl Into<String>) {
-        let text = text.into();
+        let text = crate::show::plain(&text.into());
         match self {
             Self::Spinner(bar) => bar.set_message(text),
             Self::Lines => eprintln!("ii: {text}"),

@@ -18,10 +18,10 @@ pub(crate) fn report(report: &Report) -> Result<String, Failure> {
 }
 
 fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
-    writeln!(text, "{}", report.question)?;
+    writeln!(text, "{}", squeezed(&report.question))?;
     for section in &report.sections {
         if report.sections.len() > 1 || section.question != report.question {
-            writeln!(text, "\n{}", section.question)?;
+            writeln!(text, "\n{}", squeezed(&section.question))?;
         } else {
             writeln!(text)?;
         }
@@ -59,7 +59,7 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
     if !report.gaps.is_empty() {
         writeln!(text, "\nMissing")?;
         for gap in &report.gaps {
-            writeln!(text, "  {} ({})", gap.question, gap.reason)?;
+            writeln!(text, "  {} ({})", squeezed(&gap.question), squeezed(&gap.reason))?;
         }
     }
     let modules = if report.accepted == 1 { "module was" } else { "modules were" };
@@ -69,7 +69,7 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
 
 /// Where a quote stands.
 fn place(source: &Citation) -> String {
-    format!("{}, bytes {}–{}", source.path, source.span.start, source.span.end)
+    format!("{}, bytes {}–{}", plain(&source.path), source.span.start, source.span.end)
 }
 
 /// What made the answer, said plainly.
@@ -82,9 +82,18 @@ fn engine(id: &str) -> String {
     }
 }
 
-/// White space as single blanks, so that a quote stays on its line.
+/// White space as single blanks, so that a quote stays on its line, and nothing that a terminal would obey.
 fn squeezed(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Text without what a terminal obeys: control characters and marks that turn the direction of writing stand as U+FFFD.
+/// Documents and file names are data of others.
+pub(crate) fn plain(text: &str) -> String {
+    let obeyed = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// The longest excerpt shown beside a source, in characters.
@@ -132,5 +141,15 @@ pub(crate) fn exit_of(end: &agent_runtime::driver::End) -> Exit {
         End::Paused { reason: PauseReason::Budget } => Exit::Budget,
         End::Paused { reason: PauseReason::Approval } => Exit::NotCompleted,
         End::Paused { reason: PauseReason::Guardian } => Exit::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::squeezed;
+
+    #[test]
+    fn a_document_cannot_speak_to_the_terminal() {
+        assert_eq!(squeezed("a\u{1b}[2Jb \u{202e}c\n\td"), "a\u{fffd}[2Jb \u{fffd}c d");
     }
 }

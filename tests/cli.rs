@@ -401,6 +401,18 @@ fn rotated_keys_leave_old_receipts_good_and_revoked_ones_do_not() {
 }
 
 #[test]
+fn a_run_that_is_not_over_keeps_its_keys() {
+    let place = Place::new();
+    let mut arguments = place.run_args(QUESTION);
+    arguments.extend(["--budget-tool-calls".to_owned(), "1".to_owned()]);
+    assert_eq!(code(&place.ii(&arguments)), 5);
+    let run = place.only_run().expect("a run");
+    refused(&place.ii(&["keys", "rotate", "node"]), 2, &run);
+    assert_eq!(code(&place.ii(&["runs", "cancel", &run])), 0);
+    assert_eq!(code(&place.ii(&["keys", "rotate", "node"])), 0);
+}
+
+#[test]
 fn a_root_key_can_live_elsewhere() {
     let (place, run) = ran();
     let away = place.folder.path().join("usb");

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use agent_runtime::signer::{self, KeyRow, Old, SignerPlan};
+use common_ground::run::Phase;
 use serde_json::json;
 
-use super::{Program, print_json};
+use super::{Program, print_json, runs};
 use crate::{
     exit::{Exit, Failure},
-    failures::from_signer,
+    failures::{from_journal, from_signer},
 };
 
 /// Subcommands of `ii keys`.
@@ -34,7 +35,7 @@ pub enum Args {
 }
 
 /// Runs the command.
-pub(super) fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
+pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     match args {
         Args::List => list(program),
         Args::Backup { dir } => {
@@ -42,9 +43,25 @@ pub(super) fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
             eprintln!("ii: {} files copied to {}; keep them where only you can read them", copied.len(), dir.display());
             Ok(Exit::Completed)
         }
-        Args::Rotate { name } => renew(program, &name, Old::Retired),
+        Args::Rotate { name } => {
+            all_over(program).await?;
+            renew(program, &name, Old::Retired)
+        }
         Args::Revoke { name } => renew(program, &name, Old::Revoked),
     }
+}
+
+/// A run that is not over still needs its keys: refuses to replace one under it. A revocation cannot wait.
+async fn all_over(program: &Program) -> Result<(), Failure> {
+    let Some(reader) = runs::reader(program) else { return Ok(()) };
+    for row in reader.runs().await.map_err(|error| from_journal(&error))? {
+        let (_, state) = runs::load(&reader, row.run).await?;
+        if state.run().is_some_and(|run| !matches!(run.phase, Phase::Closed { .. })) {
+            let what = format!("run {} is not over and needs its keys", row.run);
+            return Err(Failure::new(Exit::Usage, what, "resume or cancel it first"));
+        }
+    }
+    Ok(())
 }
 
 fn row_json(row: &KeyRow) -> serde_json::Value {
@@ -74,7 +91,7 @@ fn renew(program: &Program, name: &str, old: Old) -> Result<Exit, Failure> {
     if program.json {
         print_json(&row_json(&row));
     } else {
-        eprintln!("ii: {name} is now {}; a run that is under way with the old key cannot seal: ask again", row.keyid);
+        eprintln!("ii: {name} is now {}", row.keyid);
     }
     Ok(Exit::Completed)
 }

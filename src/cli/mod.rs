@@ -150,7 +150,7 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
             Command::Verify(args) => verify::run(args, &program).await,
             Command::Runs(args) => runs::run(args, &program).await,
             Command::Receipts(args) => receipts::run(args, &program).await,
-            Command::Keys(args) => keys::run(args, &program),
+            Command::Keys(args) => keys::run(args, &program).await,
             Command::Config(args) => config::run(args, &program),
             Command::Backup(args) => backup::run(args, &program).await,
             Command::Restore(args) => restore::run(args, &program).await,

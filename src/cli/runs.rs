@@ -135,7 +135,7 @@ async fn list(program: &Program) -> Result<Exit, Failure> {
     }
     for (row, state, outcome, question) in listed {
         let question: String = question.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-        let question: String = question.chars().take(72).collect();
+        let question = show::plain(&question.chars().take(72).collect::<String>());
         println!("{}  {:<12} {}", row.run, outcome.unwrap_or(state), question);
     }
     Ok(Exit::Completed)
@@ -166,7 +166,7 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
     }
     println!("run      {id}");
     println!("state    {}", outcome.unwrap_or(word));
-    println!("question {}", run.task.question);
+    println!("question {}", show::plain(&run.task.question));
     let spent = run.account.spent();
     println!("used     {} tokens, {} tool calls", spent.tokens, spent.tool_calls);
     for reason in &run.plan {
@@ -178,7 +178,7 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
                 "module   {id}  {:<10} attempt {}  {}",
                 life(&module.life),
                 module.attempts.len(),
-                module.spec.question
+                show::plain(&module.spec.question)
             );
         }
     }
