@@ -8,10 +8,7 @@ use common_ground::{
     port::index::Passage,
 };
 
-use super::{
-    conversation::Conversation,
-    words::{names, terms},
-};
+use super::{conversation::Conversation, names, words::terms};
 use crate::roles::talk::WorkTask;
 
 /// A sentence that may be quoted.
@@ -69,7 +66,7 @@ fn cut(passage: &Passage, span: Span) -> Option<&str> {
 
 fn sentences<'a>(question: &str, passages: &[&'a Passage]) -> Vec<Sentence<'a>> {
     let asked = terms(question);
-    let named: BTreeSet<String> = names(question).iter().flat_map(|name| terms(name)).collect();
+    let named: BTreeSet<String> = names::of_question(question).iter().flat_map(|name| terms(name)).collect();
     let weights = rarity(passages);
     let weight = |term: &String| weights.get(term).copied().unwrap_or(0.0);
     let mut found = Vec::new();

@@ -11,7 +11,10 @@ mod answer;
 mod conversation;
 mod hop;
 mod merge;
+mod names;
 mod plan;
+mod pool;
+mod question;
 mod rank;
 mod words;
 
@@ -24,6 +27,8 @@ use futures_util::stream;
 
 use crate::roles::talk::{PLAN, PlanTask, SUBMIT, WorkTask};
 use conversation::Conversation;
+use pool::Pool;
+use question::Question;
 
 /// The engine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,20 +76,22 @@ fn next(request: &ModelRequest) -> Result<Vec<Act>, String> {
 
 /// Search, follow what was found, read, answer.
 fn work(task: &WorkTask, conversation: &Conversation) -> Result<Vec<Act>, String> {
-    match conversation.searches.len() {
-        0 => Ok(hop::first(&task.question)),
-        _ if !conversation.passages.is_empty() || conversation.read => submit(&answer::answer(task, conversation)),
-        _ => {
-            if conversation.rounds == 1 {
-                let further = hop::further(&task.question, conversation);
-                if !further.is_empty() {
-                    return Ok(further);
-                }
-            }
-            let chosen = rank::choose(&task.question, conversation, task.max_passages);
-            if chosen.is_empty() { submit(&answer::answer(task, conversation)) } else { Ok(vec![rank::read(&chosen)?]) }
+    let question = Question::new(&task.question);
+    if conversation.searches.is_empty() {
+        return Ok(hop::first(&task.question, &question));
+    }
+    if conversation.read {
+        return submit(&answer::answer(task, conversation));
+    }
+    let pool = Pool::new(&question, conversation);
+    if conversation.rounds == 1 {
+        let further = hop::further(&question, &pool, conversation.searches.len());
+        if !further.is_empty() {
+            return Ok(further);
         }
     }
+    let chosen = rank::choose(&question, &pool, task.max_passages);
+    if chosen.is_empty() { submit(&answer::answer(task, conversation)) } else { Ok(vec![rank::read(&chosen)?]) }
 }
 
 fn submit(deliverable: &common_ground::deliverable::Deliverable) -> Result<Vec<Act>, String> {

@@ -2,7 +2,10 @@
 
 use common_ground::{module::ModuleKind, run::PlanReason};
 
-use super::words::{is_empty, names, terms};
+use super::{
+    names,
+    words::{is_empty, terms},
+};
 use crate::roles::talk::{Plan, PlannedModule};
 
 /// Words that begin a question of its own.
@@ -171,14 +174,14 @@ fn sides(question: &str) -> Vec<String> {
 /// A name that ends the text.
 fn last_name(text: &str) -> Option<String> {
     let clean = text.trim_end_matches(|c: char| !c.is_alphanumeric());
-    names(text).into_iter().filter(|name| clean.ends_with(name.as_str())).max_by_key(String::len)
+    names::of_question(text).into_iter().filter(|name| clean.ends_with(name.as_str())).max_by_key(String::len)
 }
 
 /// A name that begins the text.
 fn first_name(text: &str) -> Option<String> {
     let clean = text.trim_start_matches(|c: char| !c.is_alphanumeric());
     let clean = clean.strip_prefix("the ").unwrap_or(clean);
-    names(text)
+    names::of_question(text)
         .into_iter()
         .filter(|name| clean.starts_with(name.as_str()) && !is_empty(&name.to_lowercase()))
         .max_by_key(String::len)
