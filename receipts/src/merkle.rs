@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 
-/// Most hashes a proof may have: a tree of 2^63 leaves.
+/// Most hashes a proof of either kind may have; no tree that anyone can fill needs more.
 pub const MOST_HASHES: usize = 63;
 
 /// Why a proof is refused.
@@ -61,10 +61,14 @@ pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
 }
 
 /// A tree that grows at its end. Keeps every complete subtree's hash, about two hashes a leaf.
+///
+/// One vector in the order in which subtrees become complete: appending costs the node hashes and little else, and where
+/// a subtree's hash stands follows from where the subtree lies.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
-    /// `levels[k][i]` is the hash of leaves `i·2^k .. (i+1)·2^k`, for complete subtrees.
-    levels: Vec<Vec<Digest>>,
+    /// Of `n` leaves there are `2n` hashes less one for each bit set in `n`.
+    hashes: Vec<Digest>,
+    size: u64,
 }
 
 impl Tree {
@@ -75,23 +79,19 @@ impl Tree {
 
     /// Leaves in it.
     pub fn size(&self) -> u64 {
-        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+        self.size
     }
 
     /// Adds the hash of the next leaf.
     pub fn push(&mut self, leaf: Digest) {
         let mut hash = leaf;
-        for level in 0.. {
-            if self.levels.len() == level {
-                self.levels.push(Vec::new());
-            }
-            let row = &mut self.levels[level];
-            row.push(hash);
-            if row.len() % 2 == 1 {
-                return;
-            }
-            hash = node_hash(&row[row.len() - 2], &row[row.len() - 1]);
+        self.hashes.push(hash);
+        for level in 0..self.size.trailing_ones() {
+            let left = self.hashes.len() - (2 << level);
+            hash = node_hash(&self.hashes[left], &hash);
+            self.hashes.push(hash);
         }
+        self.size += 1;
     }
 
     /// Root of the whole tree; SHA-256 of nothing when it is empty.
@@ -111,8 +111,8 @@ impl Tree {
             return Digest::of(b"");
         }
         if length.is_power_of_two() {
-            let level = length.trailing_zeros() as usize;
-            return self.levels[level][(start >> level) as usize];
+            let before = 2 * start - u64::from(start.count_ones());
+            return self.hashes[(before + 2 * length - 2) as usize];
         }
         let middle = start + split(length);
         node_hash(&self.hash_of(start, middle), &self.hash_of(middle, end))
@@ -220,7 +220,7 @@ pub fn check_consistency(old: (u64, Digest), new: (u64, Digest), path: &[Digest]
         return Err(ProofError::Order { old: old_size, new: new_size });
     }
     let length = ProofError::Length { given: path.len() };
-    if path.len() > MOST_HASHES + 1 {
+    if path.len() > MOST_HASHES {
         return Err(length);
     }
     if old_size == new_size {
@@ -263,14 +263,18 @@ pub fn check_consistency(old: (u64, Digest), new: (u64, Digest), path: &[Digest]
 
 #[cfg(test)]
 mod tests {
-    use super::{ProofError, Tree, check_consistency, leaf_hash, node_hash, root_from_inclusion};
+    use proptest::prelude::*;
+
+    use super::{MOST_HASHES, ProofError, Tree, check_consistency, leaf_hash, node_hash, root_from_inclusion};
     use crate::digest::Digest;
+
+    fn leaf(index: u64) -> Digest {
+        leaf_hash(&index.to_be_bytes())
+    }
 
     fn tree(size: u64) -> Tree {
         let mut tree = Tree::new();
-        for index in 0..size {
-            tree.push(leaf_hash(&index.to_be_bytes()));
-        }
+        (0..size).for_each(|index| tree.push(leaf(index)));
         tree
     }
 
@@ -278,7 +282,7 @@ mod tests {
     fn defined(leaves: &[u64]) -> Digest {
         match leaves {
             [] => Digest::of(b""),
-            [one] => leaf_hash(&one.to_be_bytes()),
+            [one] => leaf(*one),
             more => {
                 let mut k = 1;
                 while k * 2 < more.len() {
@@ -294,57 +298,143 @@ mod tests {
         for size in 0..130_u64 {
             let leaves: Vec<u64> = (0..size).collect();
             assert_eq!(tree(size).root(), defined(&leaves), "size {size}");
+            assert_eq!(tree(size).size(), size);
             assert_eq!(tree(130).root_at(size), Some(defined(&leaves)));
+        }
+        assert_eq!(tree(130).root_at(131), None);
+    }
+
+    /// The entries and roots with which Certificate Transparency's own implementations are tested.
+    #[test]
+    fn roots_are_those_of_certificate_transparency() {
+        let entries =
+            ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+        let roots = [
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+            "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+            "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+            "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+            "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+        ];
+        let mut tree = Tree::new();
+        assert_eq!(tree.root().to_string(), roots[0]);
+        for (entry, root) in entries.iter().zip(&roots[1..]) {
+            tree.push(leaf_hash(&hex::decode(entry).expect("hex")));
+            assert_eq!(tree.root().to_string(), *root);
         }
     }
 
     #[test]
     fn every_leaf_of_every_size_is_proved_and_nothing_else() {
-        for size in 1..70_u64 {
+        for size in 1..=300_u64 {
             let tree = tree(size);
             for index in 0..size {
                 let path = tree.inclusion(index).expect("in the tree");
-                let leaf = leaf_hash(&index.to_be_bytes());
-                assert_eq!(root_from_inclusion(leaf, index, size, &path), Ok(tree.root()));
-                let mut long = path.clone();
-                long.push(leaf);
-                assert!(matches!(root_from_inclusion(leaf, index, size, &long), Err(ProofError::Length { .. })));
-                if !path.is_empty() {
-                    let short = &path[1..];
-                    assert_ne!(root_from_inclusion(leaf, index, size, short), Ok(tree.root()));
-                    let mut other = path.clone();
-                    other[0].0[7] ^= 1;
-                    assert_ne!(root_from_inclusion(leaf, index, size, &other), Ok(tree.root()));
-                }
+                let leads = |leaf, index, path: &[Digest]| root_from_inclusion(leaf, index, size, path);
+                assert_eq!(leads(leaf(index), index, &path), Ok(tree.root()), "{index} of {size}");
+                assert_ne!(leads(leaf(size), index, &path), Ok(tree.root()), "{index} of {size}");
                 let wrong = (index + 1) % size;
-                assert!(size == 1 || root_from_inclusion(leaf, wrong, size, &path) != Ok(tree.root()));
+                assert!(size == 1 || leads(leaf(index), wrong, &path) != Ok(tree.root()), "{index} of {size}");
+                let mut long = path.clone();
+                long.push(leaf(index));
+                assert_eq!(leads(leaf(index), index, &long), Err(ProofError::Length { given: long.len() }));
+                if let Some((_last, short)) = path.split_last() {
+                    assert_eq!(leads(leaf(index), index, short), Err(ProofError::Length { given: short.len() }));
+                }
             }
-            assert!(tree.inclusion(size).is_none());
+            assert_eq!(tree.inclusion(size), None);
         }
-        let leaf = leaf_hash(b"");
-        assert_eq!(root_from_inclusion(leaf, 0, 0, &[]), Err(ProofError::Empty));
-        assert_eq!(root_from_inclusion(leaf, 2, 2, &[]), Err(ProofError::OutOfRange { index: 2, size: 2 }));
     }
 
     #[test]
     fn every_beginning_of_a_tree_is_consistent_with_it_and_nothing_else() {
-        for size in 1..50_u64 {
+        for size in 1..=130_u64 {
             let new = tree(size);
             for old in 1..=size {
                 let before = new.root_at(old).expect("a beginning");
                 let path = new.consistency(old).expect("a proof");
-                assert_eq!(check_consistency((old, before), (size, new.root()), &path), Ok(()), "{old} {size}");
+                let check = |path: &[Digest]| check_consistency((old, before), (size, new.root()), path);
+                assert_eq!(check(&path), Ok(()), "{old} of {size}");
                 let mut wrong = before;
                 wrong.0[0] ^= 1;
-                assert!(check_consistency((old, wrong), (size, new.root()), &path).is_err());
-                assert!(check_consistency((old, before), (size, wrong), &path).is_err());
-                if !path.is_empty() {
-                    assert!(check_consistency((old, before), (size, new.root()), &path[1..]).is_err());
+                assert_eq!(check_consistency((old, wrong), (size, new.root()), &path), Err(ProofError::Root));
+                assert_eq!(check_consistency((old, before), (size, wrong), &path), Err(ProofError::Root));
+                let mut long = path.clone();
+                long.push(before);
+                assert_eq!(check(&long), Err(ProofError::Length { given: long.len() }));
+                if let Some((_last, short)) = path.split_last() {
+                    assert_eq!(check(short), Err(ProofError::Length { given: short.len() }));
                 }
             }
             assert!(new.consistency(0).is_none() && new.consistency(size + 1).is_none());
         }
+    }
+
+    #[test]
+    fn sizes_that_prove_nothing_are_refused() {
         let root = tree(2).root();
+        assert_eq!(root_from_inclusion(leaf(0), 0, 0, &[]), Err(ProofError::Empty));
+        assert_eq!(root_from_inclusion(leaf(0), 2, 2, &[root]), Err(ProofError::OutOfRange { index: 2, size: 2 }));
+        let most = u64::MAX;
+        assert_eq!(
+            root_from_inclusion(leaf(0), most, most, &[]),
+            Err(ProofError::OutOfRange { index: most, size: most })
+        );
+        assert_eq!(check_consistency((0, Digest::of(b"")), (2, root), &[]), Err(ProofError::Empty));
         assert_eq!(check_consistency((3, root), (2, root), &[]), Err(ProofError::Order { old: 3, new: 2 }));
+    }
+
+    #[test]
+    fn a_proof_has_63_hashes_at_most() {
+        let hashes = [leaf(0); MOST_HASHES + 1];
+        let most = 1 << MOST_HASHES;
+        assert!(root_from_inclusion(leaf(1), 0, most, &hashes[1..]).is_ok());
+        // One more leaf would need one more hash.
+        assert_eq!(root_from_inclusion(leaf(1), 0, most + 1, &hashes), Err(ProofError::Length { given: 64 }));
+        // By the RFC this shows that all leaves but the last of 2^63 are a beginning of them.
+        let (mut old, mut new) = (hashes[0], node_hash(&hashes[0], &hashes[1]));
+        for hash in &hashes[2..] {
+            (old, new) = (node_hash(hash, &old), node_hash(hash, &new));
+        }
+        assert_eq!(check_consistency((most - 1, old), (most, new), &hashes), Err(ProofError::Length { given: 64 }));
+        let half = (most / 2 - 1, most / 2);
+        let (mut old, mut new) = (hashes[0], node_hash(&hashes[0], &hashes[1]));
+        for hash in &hashes[3..] {
+            (old, new) = (node_hash(hash, &old), node_hash(hash, &new));
+        }
+        assert_eq!(check_consistency((half.0, old), (half.1, new), &hashes[1..]), Ok(()));
+    }
+
+    fn flip(hashes: &mut [Digest], at: proptest::sample::Index, bit: usize) {
+        hashes[at.index(hashes.len())].0[bit / 8] ^= 1 << (bit % 8);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_flipped_bit_of_a_proof_shows(
+            size in 2..3000_u64,
+            other in any::<proptest::sample::Index>(),
+            at in any::<proptest::sample::Index>(),
+            bit in 0..256_usize,
+        ) {
+            let tree = tree(size);
+            let index = other.index(usize::try_from(size).expect("small")) as u64;
+            let mut path = tree.inclusion(index).expect("in the tree");
+            prop_assert_eq!(root_from_inclusion(leaf(index), index, size, &path), Ok(tree.root()));
+            flip(&mut path, at, bit);
+            prop_assert_ne!(root_from_inclusion(leaf(index), index, size, &path), Ok(tree.root()));
+            let old = index.max(1);
+            let heads = ((old, tree.root_at(old).expect("a beginning")), (size, tree.root()));
+            let mut path = tree.consistency(old).expect("a proof");
+            prop_assert_eq!(check_consistency(heads.0, heads.1, &path), Ok(()));
+            flip(&mut path, at, bit);
+            prop_assert_eq!(check_consistency(heads.0, heads.1, &path), Err(ProofError::Root));
+        }
     }
 }
