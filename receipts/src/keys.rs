@@ -12,6 +12,10 @@ use crate::digest::{Digest, PublicKey};
 
 /// RFC 8410: a PKCS#8 v1 private key of Ed25519 up to its 32 bytes.
 const PRIVATE_DER: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
+const PEM_END: &str = "\n-----END PRIVATE KEY-----\n";
+/// Its 48 bytes of DER are 64 characters.
+const PEM_LENGTH: usize = PEM_BEGIN.len() + 64 + PEM_END.len();
 /// RFC 8410: a public key of Ed25519 up to its 32 bytes.
 const PUBLIC_DER: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
@@ -39,7 +43,8 @@ impl SigningKey {
     /// # Errors
     /// [`NotAKey`].
     pub fn from_pem(pem: &str) -> Result<Self, NotAKey> {
-        let body: Zeroizing<String> = Zeroizing::new(pem.split_ascii_whitespace().collect());
+        let mut body = Zeroizing::new(String::with_capacity(pem.len()));
+        body.extend(pem.split_ascii_whitespace());
         let inner = body.strip_prefix("-----BEGINPRIVATEKEY-----").ok_or(NotAKey)?;
         let inner = inner.strip_suffix("-----ENDPRIVATEKEY-----").ok_or(NotAKey)?;
         let der = Zeroizing::new(STANDARD.decode(inner).map_err(|_base64| NotAKey)?);
@@ -50,10 +55,16 @@ impl SigningKey {
 
     /// The key as `openssl` reads it.
     pub fn to_pem(&self) -> Zeroizing<String> {
-        let mut der = Zeroizing::new(PRIVATE_DER.to_vec());
-        der.extend_from_slice(self.0.as_bytes());
-        let body = Zeroizing::new(STANDARD.encode(&*der));
-        Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", &*body))
+        let mut der = Zeroizing::new([0; PRIVATE_DER.len() + 32]);
+        let (head, seed) = der.split_at_mut(PRIVATE_DER.len());
+        head.copy_from_slice(&PRIVATE_DER);
+        seed.copy_from_slice(self.0.as_bytes());
+        // A string that grows leaves its old bytes in memory, unwiped.
+        let mut pem = Zeroizing::new(String::with_capacity(PEM_LENGTH));
+        pem.push_str(PEM_BEGIN);
+        STANDARD.encode_string(der.as_slice(), &mut pem);
+        pem.push_str(PEM_END);
+        pem
     }
 
     /// Its public key.
@@ -98,35 +109,96 @@ pub fn public_pem(key: &PublicKey) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadSignature, SigningKey, key_id, verify};
+    use proptest::prelude::*;
+    use zeroize::ZeroizeOnDrop;
 
-    /// RFC 8032, 7.1, test 1 and RFC 8410, 10.3's form of a private key.
+    use super::{BadSignature, DalekKey, NotAKey, SigningKey, key_id, public_pem, verify};
+    use crate::digest::{Digest, PublicKey};
+
+    fn seed(text: &str) -> [u8; 32] {
+        hex::decode(text).expect("hex").try_into().expect("32 bytes")
+    }
+
+    /// RFC 8032, 7.1, test 1.
     #[test]
     fn known_answers() {
-        let mut seed = [0; 32];
-        hex::decode_to_slice("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", &mut seed)
-            .expect("hex");
-        let key = SigningKey::from_seed(&seed);
+        let key = SigningKey::from_seed(&seed("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"));
         assert_eq!(key.public().to_string(), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
         let signature = key.sign(b"");
         assert!(hex::encode(signature).starts_with("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974"));
         assert_eq!(verify(&key.public(), b"", &signature), Ok(()));
         assert_eq!(verify(&key.public(), b"x", &signature), Err(BadSignature));
-        let pem = key.to_pem();
-        assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEI"));
-        assert_eq!(SigningKey::from_pem(&pem).expect("own form").public(), key.public());
-        assert!(SigningKey::from_pem("-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n").is_err());
-        assert!(!format!("{key:?}").contains("9d61"));
         let described = serde_json::json!({
             "scheme": "ed25519", "keytype": "ed25519", "keyval": {"public": key.public()},
         });
         let canonical = crate::canonical::canonical(&described).expect("canonical");
-        assert_eq!(key_id(&key.public()), crate::Digest::of(&canonical));
+        assert_eq!(key_id(&key.public()), Digest::of(&canonical));
+    }
+
+    /// RFC 8410, 10.1 and 10.3.
+    #[test]
+    fn the_texts_of_keys_are_those_of_the_rfc() {
+        let private = "-----BEGIN PRIVATE KEY-----\n\
+             MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+             -----END PRIVATE KEY-----\n";
+        let public = "-----BEGIN PUBLIC KEY-----\n\
+             MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+             -----END PUBLIC KEY-----\n";
+        let key = SigningKey::from_pem(private).expect("a key");
+        assert_eq!(key.to_pem().as_str(), private);
+        assert_eq!(public_pem(&key.public()), public);
+        assert_eq!(SigningKey::from_pem(&private.replace('\n', "\r\n")).expect("a key").public(), key.public());
+        for wrong in [
+            "",
+            public,
+            &private.replace("MC4C", "MC5C"),
+            &private.replace("K2Vw", "K2Vx"),
+            &private.replace("dVhC", ""),
+            &private.replace("dVhC", "dVhCdVhC"),
+            &private.replace("PRIVATE", "ENCRYPTED PRIVATE"),
+        ] {
+            let refused = SigningKey::from_pem(wrong).map(|key| key.public());
+            assert!(matches!(refused, Err(NotAKey)), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_private_is_shown_or_left_behind() {
+        fn wiped<T: ZeroizeOnDrop>() {}
+        wiped::<DalekKey>();
+        let key = SigningKey::from_seed(&[0xab; 32]);
+        assert_eq!(format!("{key:?}"), format!("SigningKey({})", key.public()));
+        let pem = key.to_pem();
+        assert_eq!(pem.capacity(), pem.len(), "it grew, and what it grew from is not wiped");
     }
 
     #[test]
     fn a_weak_key_signs_nothing() {
-        let weak = crate::PublicKey([0; 32]);
+        let weak = PublicKey([0; 32]);
         assert!(verify(&weak, b"", &[0; 64]).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_signature_is_of_one_key_on_one_message(
+            seed in any::<[u8; 32]>(),
+            message in proptest::collection::vec(any::<u8>(), 1..64),
+            at in any::<proptest::sample::Index>(),
+            bit in 0..8,
+        ) {
+            let key = SigningKey::from_seed(&seed);
+            let (public, signature) = (key.public(), key.sign(&message));
+            prop_assert_eq!(verify(&public, &message, &signature), Ok(()));
+            let flip = |bytes: &mut [u8]| bytes[at.index(bytes.len())] ^= 1_u8 << bit;
+            let (mut other_public, mut other_message, mut other_signature) = (public, message.clone(), signature);
+            flip(&mut other_public.0);
+            flip(&mut other_message);
+            flip(&mut other_signature);
+            prop_assert_eq!(verify(&other_public, &message, &signature), Err(BadSignature));
+            prop_assert_eq!(verify(&public, &other_message, &signature), Err(BadSignature));
+            prop_assert_eq!(verify(&public, &message, &other_signature), Err(BadSignature));
+        }
     }
 }
