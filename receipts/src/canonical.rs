@@ -41,6 +41,9 @@ pub enum NotCanonical {
 
 /// The canonical bytes of a value.
 ///
+/// A float that is infinite or no number is beyond this check: serde_json makes it `null` before we see it. No type of
+/// ours holds floats.
+///
 /// # Errors
 /// [`NotCanonical::Number`] for a value with a number in it; [`NotCanonical::NotJson`] for one that is no JSON.
 pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NotCanonical> {
@@ -52,17 +55,21 @@ fn canonical_value(value: &Value) -> Result<Vec<u8>, NotCanonical> {
     if has_number(value) {
         return Err(NotCanonical::Number);
     }
-    // serde_json keeps names in the order of their bytes and escapes as RFC 8785 does; the orders differ only where a
-    // name has characters beyond the basic plane. The canonicalizer takes three times as long.
+    // serde_json escapes as RFC 8785 does and writes names in the order in which it holds them. That is the order of
+    // their bytes unless some dependency turns its `preserve_order` on, and RFC 8785's own unless a name has characters
+    // beyond the basic plane. The canonicalizer takes three times as long.
     let written =
-        if names_are_ascii(value) { serde_json::to_vec(value) } else { serde_json_canonicalizer::to_vec(value) };
+        if names_are_plain(value) { serde_json::to_vec(value) } else { serde_json_canonicalizer::to_vec(value) };
     written.map_err(|error| NotCanonical::NotJson { reason: error.to_string() })
 }
 
-fn names_are_ascii(value: &Value) -> bool {
+/// Whether all names are ASCII, and held in order.
+fn names_are_plain(value: &Value) -> bool {
     match value {
-        Value::Array(items) => items.iter().all(names_are_ascii),
-        Value::Object(fields) => fields.iter().all(|(name, value)| name.is_ascii() && names_are_ascii(value)),
+        Value::Array(items) => items.iter().all(names_are_plain),
+        Value::Object(fields) => {
+            fields.keys().is_sorted() && fields.iter().all(|(name, value)| name.is_ascii() && names_are_plain(value))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
@@ -193,6 +200,31 @@ mod tests {
             prop_assert_eq!(&written, &serde_json_canonicalizer::to_vec(&value).expect("canonical"));
             prop_assert_eq!(parse_canonical(&written), Ok(value));
         }
+
+        #[test]
+        fn a_changed_byte_is_refused_or_is_another_value(
+            value in values(),
+            at in any::<proptest::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut bytes = canonical(&value).expect("no numbers");
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != byte);
+            bytes[at] = byte;
+            if let Ok(other) = parse_canonical(&bytes) {
+                prop_assert_ne!(&other, &value);
+                prop_assert_eq!(canonical(&other), Ok(bytes));
+            }
+        }
+
+        #[test]
+        fn a_number_is_refused_wherever_it_stands(value in values(), number in any::<i64>()) {
+            for holder in [serde_json::json!([value, number]), serde_json::json!({"a": {"b": [value, {"c": number}]}})] {
+                prop_assert_eq!(canonical(&holder), Err(NotCanonical::Number));
+                let written = serde_json_canonicalizer::to_vec(&holder).expect("JSON");
+                prop_assert_eq!(parse_canonical(&written), Err(NotCanonical::Number));
+            }
+        }
     }
 
     #[test]
@@ -200,6 +232,31 @@ mod tests {
         let bytes = br#"{"a":["x",null,true],"b":{"c":"\u0001"}}"#;
         let value = parse_canonical(bytes).expect("canonical");
         assert_eq!(canonical(&value).expect("writes"), bytes);
+    }
+
+    /// A canonicalizer of doubles would read both as 9007199254740992, and one signature would stand for two documents.
+    #[test]
+    fn integers_past_2_to_the_53_are_text_or_nothing() {
+        for text in ["9007199254740992", "9007199254740993"] {
+            assert_eq!(parse_canonical(text.as_bytes()), Err(NotCanonical::Number));
+            let quoted = format!("\"{text}\"");
+            assert_eq!(parse_canonical(quoted.as_bytes()), Ok(Value::String(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn names_sort_by_their_utf_16_form() {
+        let value = serde_json::json!({"\u{1f602}": "d83d", "\u{fb33}": "fb33", "\u{20ac}": "20ac", "a": "61"});
+        let written = "{\"a\":\"61\",\"\u{20ac}\":\"20ac\",\"\u{1f602}\":\"d83d\",\"\u{fb33}\":\"fb33\"}";
+        assert_eq!(canonical(&value).expect("canonical"), written.as_bytes());
+        assert_eq!(parse_canonical(written.as_bytes()), Ok(value));
+    }
+
+    #[test]
+    fn what_nests_too_deep_is_refused_and_overflows_no_stack() {
+        let nested = |depth: usize| format!("{}\"\"{}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
+        assert!(parse_canonical(&nested(100)).is_ok());
+        assert!(matches!(parse_canonical(&nested(1_000_000)), Err(NotCanonical::NotJson { .. })));
     }
 
     #[test]
