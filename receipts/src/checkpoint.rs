@@ -54,8 +54,34 @@ impl Checkpoint {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Checkpoint;
-    use crate::{digest::Digest, keys::SigningKey};
+    use crate::{
+        digest::Digest,
+        keys::SigningKey,
+        note::{self, NoteError},
+    };
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn opens_as_it_was_signed_and_no_line_can_pose_as_another(
+            origin in "[ -~\n]{0,12}",
+            size in any::<u64>(),
+            root in any::<[u8; 32]>(),
+        ) {
+            let key = SigningKey::from_seed(&[3; 32]);
+            let head = Checkpoint { origin, size, root: Digest(root) };
+            let opened = Checkpoint::open(&head.sign(&key), &key.public());
+            if head.origin.is_empty() || head.origin.contains('\n') {
+                prop_assert_eq!(opened, Err(NoteError::Malformed));
+            } else {
+                prop_assert_eq!(opened, Ok(head));
+            }
+        }
+    }
 
     #[test]
     fn one_spelling_only() {
@@ -64,11 +90,16 @@ mod tests {
         assert_eq!(Checkpoint::open(&head.sign(&key), &key.public()), Ok(head.clone()));
         for body in [
             head.body().replace("12", "012"),
+            head.body().replace("12", "+12"),
+            head.body().replace("12", "18446744073709551616"),
+            head.body().replace("=\n", "\n"),
+            head.body().replacen('\n', "\n\n", 1),
             format!("{}extension\n", head.body()),
             head.body().replace("ii-0/trace/x", ""),
             head.body().trim_end().to_owned(),
         ] {
             assert_eq!(Checkpoint::parse(&body), None, "{body:?}");
+            assert_eq!(Checkpoint::open(&note::sign(&body, &key), &key.public()), Err(NoteError::Malformed));
         }
     }
 }

@@ -162,7 +162,7 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::{DsseError, Envelope, pae};
-    use crate::keys::SigningKey;
+    use crate::{canonical::NotCanonical, digest::Digest, keys::SigningKey};
 
     /// The example of the DSSE protocol document.
     #[test]
@@ -171,6 +171,45 @@ mod tests {
             pae("http://example.com/HelloWorld", b"hello world"),
             b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
         );
+        assert_eq!(
+            pae("\u{e9}", "\u{20ac}".as_bytes()),
+            "DSSEv1 2 \u{e9} 3 \u{20ac}".as_bytes(),
+            "lengths are of bytes"
+        );
+    }
+
+    #[test]
+    fn what_was_signed_is_told_from_what_it_resembles() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let one = Envelope::sign("a", b"1 b".to_vec(), &[&key]).expect("signs");
+        let mut moved = Envelope { payload_type: "a 3 1".to_owned(), payload: b"b".to_vec(), ..one.clone() };
+        assert_ne!(moved.id(), one.id());
+        assert_eq!(moved.verified_by(&key.public()), Err(DsseError::BadSignature(key.public())));
+        moved.signatures.clear();
+        assert_eq!(moved.verified_by(&key.public()), Err(DsseError::Unsigned(key.public())));
+        let more = Envelope::sign("a", b"1 b".to_vec(), &[&key, &SigningKey::from_seed(&[2; 32])]).expect("signs");
+        assert_eq!(more.id(), one.id(), "whoever signed it");
+        assert_eq!(one.id(), Digest::of(b"DSSEv1 1 a 3 1 b"));
+    }
+
+    #[test]
+    fn other_shapes_are_refused_with_their_cause() {
+        let text = String::from_utf8(
+            Envelope::sign("t", b"p".to_vec(), &[&SigningKey::from_seed(&[1; 32])])
+                .expect("signs")
+                .to_bytes()
+                .expect("bytes"),
+        )
+        .expect("text");
+        let refused = |text: String| Envelope::parse(text.as_bytes()).expect_err("refused");
+        assert!(matches!(refused(text.replace("}]}", "}],\"x\":\"\"}")), DsseError::Shape { .. }));
+        assert!(matches!(refused(text.replace("\"payloadType\":\"t\",", "")), DsseError::Shape { .. }));
+        assert!(matches!(refused(text.replace("\"keyid\"", "\"kid\"")), DsseError::Shape { .. }));
+        assert_eq!(refused(text.replace("\"cA==\"", "\"cA\"")), DsseError::Base64);
+        assert_eq!(refused(text.replace("\"cA==\"", "\"cB==\"")), DsseError::Base64);
+        assert_eq!(refused(text.replace("==\"}]", "\"}]")), DsseError::Base64);
+        assert_eq!(refused(format!("{text}\n")), DsseError::NotCanonical(NotCanonical::Spelling));
+        assert_eq!(refused(text.replace("\"t\"", "1")), DsseError::NotCanonical(NotCanonical::Number));
     }
 
     #[test]

@@ -26,12 +26,39 @@ pub fn parse(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::{Decimal, parse};
+
     #[test]
     fn one_spelling_a_number() {
-        assert_eq!(super::parse("0"), Some(0));
-        assert_eq!(super::parse("18446744073709551615"), Some(u64::MAX));
-        for text in ["", "00", "01", "+1", "-0", "1.0", " 1", "1e3", "18446744073709551616"] {
-            assert_eq!(super::parse(text), None, "{text}");
+        assert_eq!(parse("0"), Some(0));
+        assert_eq!(parse("18446744073709551615"), Some(u64::MAX));
+        for text in
+            ["", "00", "01", "+1", "-0", "1.0", " 1", "1 ", "1e3", "0x1", "1_0", "\u{0661}", "18446744073709551616"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_has_it_as_text_only() {
+        assert_eq!(serde_json::to_string(&Decimal(u64::MAX)).expect("JSON"), r#""18446744073709551615""#);
+        assert_eq!(serde_json::from_str::<Decimal>(r#""7""#).expect("a number"), Decimal(7));
+        for text in ["7", r#""07""#, r#""-7""#, "null", r#"["7"]"#] {
+            assert!(serde_json::from_str::<Decimal>(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_parses_is_spelled_as_it_was(number in any::<u64>(), text in "[0-9+ -]{0,21}") {
+            prop_assert_eq!(parse(&number.to_string()), Some(number));
+            if let Some(number) = parse(&text) {
+                prop_assert_eq!(number.to_string(), text);
+            }
         }
     }
 }

@@ -125,11 +125,49 @@ mod tests {
         assert_eq!(open(&format!("{note}{line}"), &key.public()), Err(NoteError::Malformed));
     }
 
+    /// An insider may sign any text; what is no note of the one form does not open for all that.
+    #[test]
+    fn a_good_signature_mends_no_bad_form() {
+        let key = SigningKey::from_seed(&[7; 32]);
+        for text in ["a", "a\tb\n", "a\r\n", "a\u{7f}\n"] {
+            assert_eq!(open(&sign(text, &key), &key.public()), Err(NoteError::Malformed), "{text:?}");
+        }
+        assert_eq!(open(&sign("a\n\nb\n", &key), &key.public()), Ok("a\n\nb\n"));
+        let good = sign("a\n", &key);
+        for wrong in [
+            good.trim_end().to_owned(),
+            format!("{good}\n"),
+            good.replace("\n\n", "\n"),
+            good.replace("\u{2014} ", "- "),
+            good.replace("\u{2014} ", "\u{2014}  "),
+            good.replace("=\n", "\n"),
+            good.replace('\n', "\r\n"),
+        ] {
+            assert_ne!(wrong, good);
+            assert_eq!(open(&wrong, &key.public()), Err(NoteError::Malformed), "{wrong:?}");
+        }
+    }
+
     #[test]
     fn verifier_keys_round_trip() {
         let key = SigningKey::from_seed(&[7; 32]).public();
         assert_eq!(parse_vkey(&vkey(&key)), Some((log_name(&key), key)));
         assert_eq!(parse_vkey(&vkey(&key).replace("ii-", "ij-")), None);
-        assert_eq!(parse_vkey("name"), None);
+        let good = vkey(&key);
+        let other_type = good.replace("+Ae", "+Ee");
+        let spaced = good.replacen("ii-", "i i-", 1);
+        for wrong in [
+            "",
+            "name",
+            "++",
+            &good[..good.len() - 1],
+            &good.to_uppercase(),
+            &format!("{good}\n"),
+            &other_type,
+            &spaced,
+        ] {
+            assert_ne!(wrong, good);
+            assert_eq!(parse_vkey(wrong), None, "{wrong}");
+        }
     }
 }

@@ -37,11 +37,21 @@ pub fn parse_millis(text: &str) -> Result<u64, NotATime> {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_millis, parse_millis};
+    use proptest::prelude::*;
+
+    use super::{NotATime, format_millis, parse_millis};
+
+    /// The last millisecond of the year 9999.
+    const LAST: u64 = 253_402_300_799_999;
 
     #[test]
     fn text_and_number_are_one_to_one() {
-        for (ms, text) in [(0, "1970-01-01T00:00:00.000Z"), (1_795_000_000_123, "2026-11-18T11:06:40.123Z")] {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_795_000_000_123, "2026-11-18T11:06:40.123Z"),
+            (LAST, "9999-12-31T23:59:59.999Z"),
+        ] {
             assert_eq!(format_millis(ms).expect("in range"), text);
             assert_eq!(parse_millis(text).expect("a time"), ms);
         }
@@ -52,9 +62,30 @@ mod tests {
             "",
             "1969-12-31T23:59:59.999Z",
             "2026-13-01T00:00:00.000Z",
+            "2026-02-29T00:00:00.000Z",
+            "2026-01-01T24:00:00.000Z",
+            "2016-12-31T23:59:60.000Z",
+            "2026-11-18T11:06:40.12Z",
+            "2026-11-18T11:06:40.1234Z",
+            "2026-11-18t11:06:40.123z",
+            "2026-11-18T11:06:40.123Z ",
+            "+2026-11-18T11:06:40.123Z",
         ] {
-            assert!(parse_millis(text).is_err(), "{text}");
+            assert_eq!(parse_millis(text), Err(NotATime { text: text.to_owned() }));
         }
-        assert!(format_millis(u64::MAX).is_err());
+        for past in [LAST + 1, u64::MAX] {
+            assert_eq!(format_millis(past), Err(NotATime { text: past.to_string() }));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_moment_round_trips_and_texts_sort_as_moments(one in 0..=LAST, other in 0..=LAST) {
+            let (first, second) = (format_millis(one).expect("in range"), format_millis(other).expect("in range"));
+            prop_assert_eq!(parse_millis(&first), Ok(one));
+            prop_assert_eq!(first.cmp(&second), one.cmp(&other));
+        }
     }
 }

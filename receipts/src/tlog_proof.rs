@@ -73,8 +73,43 @@ impl TlogProof {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{NotAProof, TlogProof};
-    use crate::digest::Digest;
+    use crate::{digest::Digest, merkle::MOST_HASHES};
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_changed_byte_is_refused_or_is_another_proof(
+            extra in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..9)),
+            index in any::<u64>(),
+            hashes in proptest::collection::vec(any::<[u8; 32]>(), 0..4),
+            at in any::<proptest::sample::Index>(),
+            byte in 0..128_u8,
+        ) {
+            let hashes = hashes.into_iter().map(Digest).collect();
+            let proof = TlogProof { extra, index, hashes, checkpoint: "origin\n4\nroot\n\n- name sig\n".to_owned() };
+            let text = proof.to_text();
+            prop_assert_eq!(TlogProof::parse(&text), Ok(proof.clone()));
+            let mut bytes = text.clone().into_bytes();
+            bytes[at.index(text.len())] = byte;
+            let changed = String::from_utf8(bytes).expect("ASCII");
+            if changed != text {
+                prop_assert_ne!(TlogProof::parse(&changed), Ok(proof));
+            }
+        }
+    }
+
+    #[test]
+    fn as_many_hashes_as_a_tree_can_need() {
+        let proof =
+            TlogProof { extra: None, index: 0, hashes: vec![Digest::of(b""); MOST_HASHES], checkpoint: "c".to_owned() };
+        let text = proof.to_text();
+        assert!(text.starts_with("c2sp.org/tlog-proof@v1\nindex 0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"));
+        assert_eq!(TlogProof::parse(&text), Ok(proof));
+    }
 
     #[test]
     fn reads_what_it_writes_and_refuses_other_spellings() {
@@ -93,6 +128,11 @@ mod tests {
             text.replace("extra eA==\n", "extra eA==\nextra eA==\n"),
             text.replacen('\n', "\r\n", 1),
             text.replace("\n\n", "\n"),
+            text.replacen("\n\n", "\nAAAA\n\n", 1),
+            text.replace("extra eA==\nindex 3", "index 3\nextra eA=="),
+            text.replace("index 3\n", ""),
+            text.replace("extra", "Extra"),
+            String::new(),
         ] {
             assert_eq!(TlogProof::parse(&changed), Err(NotAProof), "{changed:?}");
         }
