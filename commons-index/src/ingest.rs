@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, io, path::Path};
 
-use receipts::Digest;
+use receipts::{Digest, checkpoint::Checkpoint};
 
 use crate::{
     corpus::{CorpusOp, CorpusRow},
@@ -188,7 +188,8 @@ async fn seal(
         (caller.entropy)(&mut row.salt).map_err(IngestError::Entropy)?;
     }
     let (size, root) = records.append(on, &rows).await?;
-    let body = crate::corpus::checkpoint_body(place.origin, size, &root);
+    let head = Checkpoint { origin: place.origin.to_owned(), size, root };
+    let body = head.body().into_bytes();
     let checkpoint = (caller.sign)(&body).map_err(IngestError::Unsigned)?;
     let mut revision = Revision { number, size, root, checkpoint, documents, passages: 0 };
     revision.passages = draw_words(records, on, place.collection, &revision).await?;

@@ -204,8 +204,8 @@ impl Records {
             );
             let query =
                 query.bind(row.op.word()).bind(row.document.0.to_vec()).bind(signed(row.bytes)).bind(&row.media);
-            let query =
-                query.bind(&row.path).bind(row.salt.to_vec()).bind(corpus::leaf(&corpus::entry(row)).0.to_vec());
+            let leaf = corpus::leaf(row).map_err(|error| self.damaged(&error.to_string()))?;
+            let query = query.bind(&row.path).bind(row.salt.to_vec()).bind(leaf.0.to_vec());
             query.execute(&mut *on).await.map_err(self.failed())?;
         }
         let rows = sqlx::query("SELECT leaf FROM corpus ORDER BY seq").fetch_all(on).await.map_err(self.failed())?;

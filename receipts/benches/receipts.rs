@@ -46,8 +46,7 @@ fn merkle_append_of_1000(bencher: divan::Bencher<'_, '_>) {
 fn seal_a_module(bencher: divan::Bencher<'_, '_>, calls: usize) {
     let keys = common::keys();
     let input = common::input(&keys, calls);
-    let seal_keys =
-        SealKeys { log: &keys.log, associate: &keys.associate, node: &keys.node, verifier: &keys.verifier };
+    let seal_keys = SealKeys { log: &keys.log, associate: &keys.associate, node: &keys.node, verifier: &keys.verifier };
     let key = AttemptKey::new([9; 32]);
     bencher.bench(|| seal(divan::black_box(&input), &key, &seal_keys).expect("seals"));
 }
