@@ -32,8 +32,9 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
     ),
 ];
 
-/// Digests, trees and the bodies that somebody else signs.
-const UNSIGNED: Parts = Parts::Only(&["Digest", "PublicKey", "checkpoint", "commit", "corpus", "merkle"]);
+/// Digests, trees, and the bytes that somebody else signs: what a crate that holds no key can make of evidence.
+const UNSIGNED: Parts =
+    Parts::Only(&["Digest", "PublicKey", "canonical", "checkpoint", "commit", "corpus", "integer", "merkle"]);
 
 /// How much of a crate another may name.
 #[derive(Clone, Copy)]
