@@ -64,7 +64,7 @@ impl Place {
         self.folder.path().join("home")
     }
 
-    pub fn run_args<'a>(&self, question: &'a str) -> Vec<String> {
+    pub fn run_args(&self, question: &str) -> Vec<String> {
         vec!["run".to_owned(), question.to_owned(), "--docs".to_owned(), self.docs().display().to_string()]
     }
 
