@@ -73,6 +73,14 @@ needs_cc() {
   }
 }
 
+# The crash tests end programs with the program of this name; the shell's own is none.
+needs_kill() {
+  type -P kill >/dev/null || install procps || {
+    name_packages "the program kill is missing" procps
+    return 1
+  }
+}
+
 # Tools of other makers that verify our receipts, as packages. Without them the other tests still run.
 missing_foreign() {
   has jq || echo jq
@@ -93,9 +101,12 @@ case $purpose in
   *) say "unknown purpose $purpose"; exit 2 ;;
 esac
 
-# Both are looked at before giving up, so that one run names all that is missing.
+# All are looked at before giving up, so that one run names everything that is missing.
 ready=yes
 needs_cc || ready=no
 needs_cargo || ready=no
-[ "$purpose" = demo ] || wants_foreign
+if [ "$purpose" = test ]; then
+  needs_kill || ready=no
+  wants_foreign
+fi
 [ $ready = yes ]

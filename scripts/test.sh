@@ -61,7 +61,7 @@ else
   skip format "rustfmt is not installed (rustup component add rustfmt)"
 fi
 
-stage tests cargo test --workspace -- --show-output
+stage tests cargo test --workspace --no-fail-fast -- --show-output
 
 if cargo clippy --version >/dev/null 2>&1; then
   stage lints cargo clippy --workspace --all-targets -- -D warnings
