@@ -8,7 +8,12 @@ use common_ground::{
     port::index::Passage,
 };
 
-use super::{conversation::Conversation, names, words::terms};
+use super::{
+    conversation::Conversation,
+    names,
+    question::{self, Wants},
+    words::terms,
+};
 use crate::roles::talk::WorkTask;
 
 /// A sentence that may be quoted.
@@ -69,6 +74,7 @@ fn sentences<'a>(question: &str, passages: &[&'a Passage]) -> Vec<Sentence<'a>> 
     let named: BTreeSet<String> = names::of_question(question).iter().flat_map(|name| terms(name)).collect();
     let weights = rarity(passages);
     let weight = |term: &String| weights.get(term).copied().unwrap_or(0.0);
+    let wanted = question::wants(question);
     let mut found = Vec::new();
     for (number, passage) in passages.iter().enumerate() {
         let context = terms(&format!("{} {}", passage.title, passage.headings.join(" ")));
@@ -81,7 +87,12 @@ fn sentences<'a>(question: &str, passages: &[&'a Passage]) -> Vec<Sentence<'a>> 
             let new = words.iter().filter(|term| !asked.contains(*term)).count().min(12) as f64;
             let hits_name = if named.is_disjoint(&words) && named.is_disjoint(&context) { 0.8 } else { 1.0 };
             let opening = if place == 0 { 1.15 } else { 1.0 };
-            let score = (direct + 0.5 * around) * standing * hits_name * opening * (0.6 + 0.4 * new / 12.0);
+            let score = (direct + 0.5 * around)
+                * standing
+                * hits_name
+                * opening
+                * fit(wanted, text, &asked)
+                * (0.6 + 0.4 * new / 12.0);
             let length = text.split_whitespace().count();
             if length >= 3 && direct + around > 0.0 {
                 found.push(Sentence {
@@ -95,6 +106,19 @@ fn sentences<'a>(question: &str, passages: &[&'a Passage]) -> Vec<Sentence<'a>> 
         }
     }
     found
+}
+
+/// Whether a sentence holds the sort of thing that would answer.
+fn fit(wanted: Wants, text: &str, asked: &BTreeSet<String>) -> f64 {
+    let holds = match wanted {
+        Wants::Time | Wants::Number => text.bytes().any(|byte| byte.is_ascii_digit()),
+        Wants::Person | Wants::Place => {
+            let capital = |word: &&str| word.starts_with(char::is_uppercase) && terms(word).is_disjoint(asked);
+            text.split_whitespace().skip(1).any(|word| capital(&word))
+        }
+        Wants::Anything => return 1.0,
+    };
+    if holds { 1.2 } else { 0.8 }
 }
 
 /// How telling each term is, by how few of the passages have it.

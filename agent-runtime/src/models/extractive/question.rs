@@ -61,7 +61,6 @@ pub(super) struct Question {
     pub names: Vec<String>,
     /// The text as [`flat`] writes it.
     pub flat: String,
-    pub wants: Wants,
     stems: BTreeMap<String, usize>,
     kin: BTreeMap<String, u64>,
 }
@@ -94,7 +93,7 @@ impl Question {
         for (at, term) in terms.iter().enumerate().filter(|(_, term)| !term.named) {
             *by_kin.entry(kin(&term.stem).to_owned()).or_default() |= 1 << at;
         }
-        Self { names, flat: flat(text), wants: wants(text), stems, kin: by_kin, terms }
+        Self { names, flat: flat(text), stems, kin: by_kin, terms }
     }
 
     /// What a text covers.
@@ -116,8 +115,8 @@ impl Question {
     }
 }
 
-/// By the asking word and the noun after it.
-fn wants(text: &str) -> Wants {
+/// What would answer, by the asking word and the noun after it.
+pub(super) fn wants(text: &str) -> Wants {
     let words: Vec<String> = text.unicode_words().map(str::to_lowercase).collect();
     for (at, word) in words.iter().enumerate() {
         let next: Vec<&str> = words[at + 1..].iter().take(4).map(String::as_str).collect();
