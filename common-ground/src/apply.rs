@@ -3,7 +3,7 @@
 //! **Invariant:** [`apply`] is the only code that changes a [`State`], in replay as in life.
 
 use crate::{
-    budget::Account,
+    budget::{Account, Amount},
     criterion::Verdict,
     fact::Fact,
     id::{AttemptNumber, Epoch, Millis, ModuleId},
@@ -62,6 +62,9 @@ fn opened(id: crate::id::RunId, task: &Task, roster: &crate::role::Roster, at: M
 }
 
 fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
+    if matches!(run.phase, Phase::Closed { .. }) && !matches!(fact, Fact::CommandRefused { .. }) {
+        return Err("the run was over");
+    }
     match fact {
         Fact::RunOpened { .. } => Err("the run was opened before"),
         Fact::PlanRecorded { plan, .. } => {
@@ -111,16 +114,18 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
             run.phase = Phase::Open;
             Ok(())
         }
-        Fact::RunClosed { outcome, report, .. } => closed(run, *outcome, *report),
+        Fact::RunClosed { outcome, report, .. } => {
+            closed(run, *outcome, *report);
+            Ok(())
+        }
     }
 }
 
-fn closed(run: &mut Run, outcome: Outcome, report: Option<receipts::Digest>) -> Applied {
-    if matches!(run.phase, Phase::Closed { .. }) {
-        return Err("the run was closed before");
-    }
+/// What calls of roles without a result had set aside is booked as spent: they may have happened.
+fn closed(run: &mut Run, outcome: Outcome, report: Option<receipts::Digest>) {
+    let account = &mut run.account;
+    unsettled(run.role_steps.values().flatten()).for_each(|reserved| account.settle(reserved, reserved));
     run.phase = Phase::Closed { outcome, report };
-    Ok(())
 }
 
 /// Every lease is given up: same attempt, next epoch.
@@ -226,9 +231,10 @@ fn leased(run: &mut Run, at: Millis, id: ModuleId, lease: Lease) -> Applied {
 
 fn renewed(run: &mut Run, id: ModuleId, epoch: Epoch, until: Millis) -> Applied {
     let module = run.modules.get_mut(&id).ok_or("no such module")?;
-    match &mut module.life {
-        Life::Leased(lease) if lease.epoch == epoch => {
+    match (&mut module.life, module.attempts.last_mut()) {
+        (Life::Leased(lease), Some(attempt)) if lease.epoch == epoch => {
             lease.until = until;
+            attempt.lease = *lease;
             Ok(())
         }
         _other => Err("no such lease"),
@@ -356,16 +362,16 @@ fn ready(life: Life) -> Life {
     }
 }
 
+/// What calls without a result have set aside.
+fn unsettled<'a>(steps: impl Iterator<Item = &'a Step>) -> impl Iterator<Item = Amount> {
+    steps.filter(|step| step.state == StepState::Started).map(|step| step.reserved)
+}
+
 /// Books what the open attempt's unfinished calls had set aside as spent: they may have happened.
 fn settle(run: &mut Run, id: ModuleId) -> Applied {
-    let steps = match run.modules.get(&id).and_then(|module| module.attempts.last()) {
-        Some(attempt) => &attempt.steps,
-        None => return Err("no attempt"),
-    };
-    let unsettled: Vec<_> =
-        steps.iter().filter(|step| step.state == StepState::Started).map(|step| step.reserved).collect();
     let module = run.modules.get_mut(&id).ok_or("no such module")?;
-    for reserved in unsettled {
+    let attempt = module.attempts.last().ok_or("no attempt")?;
+    for reserved in unsettled(attempt.steps.iter()) {
         module.account.settle(reserved, reserved);
         run.account.settle(reserved, reserved);
     }

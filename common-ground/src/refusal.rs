@@ -29,8 +29,8 @@ pub enum Refusal {
     /// No such module.
     #[error("no module {module}")]
     NoModule { module: ModuleId },
-    /// A plan names a module twice, or one that does not exist or comes later.
-    #[error("module {module} takes {input} as input, which is no earlier module")]
+    /// A module names an input twice, or one that does not exist, comes later or was given up.
+    #[error("module {module} takes {input} as input, which is no earlier module that can be accepted")]
     BadInput { module: ModuleId, input: ModuleId },
     /// The plan proposes an id that is in use.
     #[error("module {module} was proposed before")]
@@ -80,6 +80,9 @@ pub enum Refusal {
     /// No such question, or it has its answer.
     #[error("no open approval {approval}")]
     NoApproval { approval: ApprovalId },
+    /// The id of the question is in use.
+    #[error("approval {approval} was asked for before")]
+    AskedBefore { approval: ApprovalId },
     /// Closing as completed while modules are missing, or the other way round.
     #[error("the modules do not bear out this outcome")]
     WrongOutcome,

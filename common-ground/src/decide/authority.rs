@@ -18,7 +18,7 @@ pub(super) fn check(run: &Run, command: &Command, ctx: &Ctx) -> Result<(), Refus
         Command::Renew { .. } | Command::Reclaim { .. } => needs(run, ctx, Role::Node),
         Command::Judge { module, .. } => verifier(run, ctx, *module),
         Command::StartStep { owner, .. } | Command::FinishStep { owner, .. } => match owner {
-            Owner::Role { role } => needs(run, ctx, *role),
+            Owner::Role { role } => planner(run, ctx, *role),
             Owner::Attempt { module, .. } => worker(run, ctx, *module),
         },
         Command::Submit { module, .. } | Command::GiveUp { module, .. } | Command::Ask { module, .. } => {
@@ -37,6 +37,17 @@ pub(super) fn check(run: &Run, command: &Command, ctx: &Ctx) -> Result<(), Refus
 
 fn needs(run: &Run, ctx: &Ctx, role: Role) -> Result<(), Refusal> {
     if run.roster.holds(ctx.by, role) { Ok(()) } else { Err(Refusal::NotAllowed { role }) }
+}
+
+/// Only the Partner and the Principal, one key, call at the level of the run. Everybody else's calls are an attempt's, and
+/// count against its module's limit.
+fn planner(run: &Run, ctx: &Ctx, role: Role) -> Result<(), Refusal> {
+    match role {
+        Role::Partner | Role::Principal => needs(run, ctx, role),
+        Role::Person | Role::Associate | Role::Verifier | Role::Node => {
+            Err(Refusal::NotAllowed { role: Role::Principal })
+        }
+    }
 }
 
 /// The Associate that holds the module's lease, and no other.

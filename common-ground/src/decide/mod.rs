@@ -48,6 +48,9 @@ pub fn decide(state: &State, command: &Command, ctx: &Ctx) -> Result<Vec<Fact>, 
         Command::GiveUp { module, epoch, error } => judge::give_up(run, *module, *epoch, error),
         Command::Ask { module, epoch, approval, ask } => {
             let lease = leased(run, *module, *epoch)?;
+            if run.approvals.contains_key(approval) {
+                return Err(Refusal::AskedBefore { approval: *approval });
+            }
             Ok(vec![Fact::ModuleBlocked {
                 module: *module,
                 attempt: lease.attempt,

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::{
     fact::Fact,
     id::ModuleId,
-    module::ModuleSpec,
+    module::{Life, ModuleSpec},
     refusal::Refusal,
     run::{PlanReason, Run},
 };
 
-/// Inputs may only name modules proposed before, so the graph can have no cycle.
+/// Inputs may only name modules proposed before, so the graph can have no cycle, and none that was given up, so that no
+/// module waits for ever.
 pub(super) fn propose(run: &Run, plan: &PlanReason, modules: &[(ModuleId, ModuleSpec)]) -> Result<Vec<Fact>, Refusal> {
     super::at_work(run)?;
     if modules.is_empty() {
@@ -27,8 +28,10 @@ pub(super) fn propose(run: &Run, plan: &PlanReason, modules: &[(ModuleId, Module
         let mut share = 0_u32;
         let mut seen = BTreeSet::new();
         for input in &spec.inputs {
-            let exists = run.modules.contains_key(&input.module) || known.contains(&input.module);
-            if !exists || !seen.insert(input.module) {
+            let earlier = run.modules.get(&input.module);
+            let given_up = |life: &Life| matches!(life, Life::Cancelled | Life::Failed { .. });
+            let can_come = known.contains(&input.module) || earlier.is_some_and(|module| !given_up(&module.life));
+            if !can_come || !seen.insert(input.module) {
                 return Err(Refusal::BadInput { module: *id, input: input.module });
             }
             share = share.saturating_add(input.share);

@@ -11,7 +11,7 @@ use crate::{
     module::{AttemptEnd, EndReason, Life},
     refusal::{Refusal, Wanted},
     role::{Role, Roster},
-    run::{Outcome, PauseReason, Phase, Run, Task},
+    run::{Approval, Outcome, PauseReason, Phase, Run, Task},
 };
 
 pub(super) fn open(run: RunId, task: &Task, roster: &Roster, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {
@@ -25,10 +25,12 @@ pub(super) fn open(run: RunId, task: &Task, roster: &Roster, ctx: &Ctx) -> Resul
 }
 
 pub(super) fn answer(run: &Run, id: ApprovalId, allowed: bool, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {
+    let waits = |approval: &Approval| {
+        let live = run.modules.get(&approval.module).is_some_and(|module| !module.life.is_over());
+        live && approval.answer.is_none()
+    };
     match run.approvals.get(&id) {
-        Some(approval) if approval.answer.is_none() => {
-            Ok(vec![Fact::ApprovalAnswered { approval: id, allowed, by: ctx.by }])
-        }
+        Some(approval) if waits(approval) => Ok(vec![Fact::ApprovalAnswered { approval: id, allowed, by: ctx.by }]),
         Some(_) | None => Err(Refusal::NoApproval { approval: id }),
     }
 }
@@ -118,8 +120,7 @@ pub(super) fn close(run: &Run, outcome: Outcome, report: Option<Digest>) -> Resu
         !run.modules.is_empty() && run.modules.values().all(|module| matches!(module.life, Life::Accepted { .. }));
     let borne_out = match outcome {
         Outcome::Completed => all_accepted && report.is_some(),
-        Outcome::NotAccepted | Outcome::Failed => run.live() == 0 && !all_accepted,
-        Outcome::Refused => run.live() == 0,
+        Outcome::NotAccepted | Outcome::Failed | Outcome::Refused => run.live() == 0 && !all_accepted,
         Outcome::Cancelled => false,
     };
     if !borne_out {

@@ -9,7 +9,7 @@ use crate::{
     id::StepIndex,
     module::{CallKind, Owner, Step, StepState},
     refusal::Refusal,
-    run::Run,
+    run::{Phase, Run},
 };
 
 /// A call about to be made.
@@ -93,8 +93,12 @@ fn granted(run: &Run, starting: &Starting<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// The step must be started and not finished; `fact` is what is then recorded.
+/// The step must be started and not finished; `fact` is what is then recorded. A paused run still takes the results of
+/// calls under way; one that is over has settled them.
 pub(super) fn finish(run: &Run, owner: Owner, step: StepIndex, fact: Fact) -> Result<Vec<Fact>, Refusal> {
+    if matches!(run.phase, Phase::Closed { .. }) {
+        return Err(Refusal::NotOpen);
+    }
     match steps(run, owner)?.get(step.0 as usize).map(|recorded| &recorded.state) {
         Some(StepState::Started) => Ok(vec![fact]),
         Some(StepState::Finished { .. }) | None => Err(Refusal::WrongStep { step }),
