@@ -117,6 +117,11 @@ fn what_every_verifier_would_refuse_is_not_sealed() {
     assert_eq!(try_seal(&input(&keys, 1), &one_key), Err(SealError::Refused { code: Code::SharedKey }));
     let one_key = SealKeys { log: &keys.node, ..seal_keys(&keys) };
     assert_eq!(try_seal(&input(&keys, 1), &one_key), Err(SealError::Refused { code: Code::SharedKey }));
+    // Two calls of one model: listed once it is sealed, listed twice it is not.
+    let mut two_calls = input(&keys, 2);
+    assert!(try_seal(&two_calls, &seal_keys(&keys)).is_ok());
+    two_calls.models.push(two_calls.models[0].clone());
+    assert_eq!(try_seal(&two_calls, &seal_keys(&keys)), Err(SealError::Refused { code: Code::Models }));
     let own = SealKeys { verifier: &keys.associate, ..seal_keys(&keys) };
     assert_eq!(try_seal(&input(&keys, 1), &own), Err(SealError::Refused { code: Code::SelfJudged }));
 }
