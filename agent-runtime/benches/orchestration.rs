@@ -24,7 +24,7 @@ use common_ground::{
     criterion::Criterion,
     port::{
         BoxFuture,
-        model::{Call, Model, ModelEvent, ModelRequest, ModelStream, ModelUsage, Turn},
+        model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, ModelUsage, Price, Turn},
         tool::{StepKey, Tool, ToolError, ToolSpec},
     },
     role::Role,
@@ -91,8 +91,20 @@ impl Model for NoOp {
         "no-op"
     }
 
-    fn count_tokens(&self, _request: &ModelRequest) -> u64 {
-        0
+    fn is_language_model(&self) -> bool {
+        false
+    }
+
+    fn window(&self) -> Option<u64> {
+        None
+    }
+
+    fn price(&self) -> Price {
+        Price::default()
+    }
+
+    fn count_tokens<'a>(&'a self, _request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {
+        Box::pin(async { Ok(0) })
     }
 
     fn complete<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a> {

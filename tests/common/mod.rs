@@ -19,7 +19,7 @@ use agent_runtime::{
 };
 use common_ground::port::{
     BoxFuture,
-    model::{Call, Model, ModelEvent, ModelRequest, ModelStream},
+    model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, Price},
     tool::{StepKey, Tool, ToolError, ToolSpec},
 };
 use futures_util::StreamExt;
@@ -207,7 +207,19 @@ impl Model for Scripted {
         "extractive"
     }
 
-    fn count_tokens(&self, request: &ModelRequest) -> u64 {
+    fn is_language_model(&self) -> bool {
+        false
+    }
+
+    fn window(&self) -> Option<u64> {
+        None
+    }
+
+    fn price(&self) -> Price {
+        Price::default()
+    }
+
+    fn count_tokens<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {
         Extractive.count_tokens(request)
     }
 

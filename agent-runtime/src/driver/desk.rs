@@ -65,10 +65,10 @@ pub enum Answer {
         /// Calls it makes.
         calls: Vec<Call>,
     },
-    /// It could not be reached or refused.
+    /// It did not answer.
     Failed {
-        /// The cause.
-        reason: String,
+        /// Why.
+        error: ModelError,
     },
 }
 
@@ -150,11 +150,20 @@ impl Desk {
     /// A call of the model.
     pub async fn ask(&mut self, request: &ModelRequest) -> Result<Answer, Stop> {
         let bytes = serde_json::to_vec(request).map_err(Stop::Encoding)?;
-        let tokens = self.room.model.count_tokens(request).saturating_add(request.max_tokens);
+        let model = Arc::clone(&self.room.model);
+        let tokens_in = match model.count_tokens(request).await {
+            Ok(tokens) => tokens,
+            Err(error) => return Ok(Answer::Failed { error }),
+        };
+        let worst = ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() };
         let intent = Intent {
             call: CallKind::Model { model: request.model.clone() },
             request: Digest::of(&bytes),
-            reserve: Amount { tokens, cost_micro: 0, tool_calls: 0 },
+            reserve: Amount {
+                tokens: tokens_in.saturating_add(request.max_tokens),
+                cost_micro: model.price().worst_micro(tokens_in, request.max_tokens),
+                tool_calls: 0,
+            },
         };
         let first = self.next;
         let places = self.start(vec![intent]).await?;
@@ -162,19 +171,22 @@ impl Desk {
             return self.recorded_answer(&places, first).await;
         };
         let before = self.room.clock.now_ms();
-        let asked = tokio::time::timeout(self.room.patience.model, collect(&*self.room.model, request)).await;
+        let asked = tokio::time::timeout(self.room.patience.model, collect(&*model, request)).await;
         let (answer, used) = match asked {
             Ok(Ok((answer, used))) => (answer, used),
-            Ok(Err(error)) => (Answer::Failed { reason: error.to_string() }, ModelUsage::default()),
+            Ok(Err(error)) => {
+                let used = used_by_failed(&error, worst);
+                (Answer::Failed { error }, used)
+            }
             Err(_elapsed) => {
-                let reason = format!("model {} gave no answer in {:?}", request.model, self.room.patience.model);
-                (Answer::Failed { reason }, ModelUsage::default())
+                let reason = format!("no answer in {:?}", self.room.patience.model);
+                (Answer::Failed { error: ModelError::Broken { model: request.model.clone(), reason } }, worst)
             }
         };
         let usage = Usage {
             tokens_in: used.tokens_in,
             tokens_out: used.tokens_out,
-            cost_micro: used.cost_micro,
+            cost_micro: model.price().cost_micro(used),
             tool_calls: 0,
             wall_ms: self.room.clock.now_ms().saturating_sub(before),
         };
@@ -325,9 +337,21 @@ async fn collect(model: &dyn Model, request: &ModelRequest) -> Result<(Answer, M
     while let Some(event) = stream.next().await {
         match event? {
             ModelEvent::Text(more) => text.push_str(&more),
+            ModelEvent::Thinking(_unrecorded) => {}
             ModelEvent::Call(call) => calls.push(call),
             ModelEvent::Done(usage) => return Ok((Answer::Said { text, calls }, usage)),
         }
     }
-    Err(ModelError::Unreachable { model: request.model.clone(), reason: "the answer broke off".to_owned() })
+    Err(ModelError::Broken { model: request.model.clone(), reason: "the answer broke off".to_owned() })
+}
+
+/// What a call without an answer is booked at: nothing when the model did not take the request, else the worst case,
+/// since the provider may charge for it.
+fn used_by_failed(error: &ModelError, worst: ModelUsage) -> ModelUsage {
+    match error {
+        ModelError::Unreachable { .. } | ModelError::Refused { .. } | ModelError::TooLarge { .. } => {
+            ModelUsage::default()
+        }
+        ModelError::Cut { .. } | ModelError::Broken { .. } => worst,
+    }
 }

@@ -8,7 +8,7 @@ use common_ground::{
     deliverable::Deliverable,
     module::{ModuleKind, ModuleSpec, WorkError},
     port::{
-        model::{Call, ModelRequest, Turn},
+        model::{Call, ModelRequest, Reply, Turn},
         tool::{Tool, ToolSpec},
     },
     refusal::Refusal,
@@ -76,12 +76,15 @@ async fn converse(desk: &mut Desk, job: &Job) -> Result<End, Stop> {
         role: Role::Associate,
         turns: vec![Turn::Rules { text: RULES.to_owned() }, Turn::Task { text }],
         tools,
+        reply: Reply::Calls,
         max_tokens: ANSWER_TOKENS,
     };
     for _turn in 0..MOST_TURNS {
         let (text, calls) = match desk.ask(&request).await? {
             Answer::Said { text, calls } => (text, calls),
-            Answer::Failed { reason } => return Ok(End::GaveUp(WorkError::Model { detail: reason })),
+            Answer::Failed { error } => {
+                return Ok(End::GaveUp(WorkError::Model { detail: error.to_string() }));
+            }
         };
         if let Some(call) = calls.iter().find(|call| call.tool == SUBMIT) {
             return Ok(match serde_json::from_str(&call.arguments) {

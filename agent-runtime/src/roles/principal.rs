@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use common_ground::{
     Command, ModuleId,
     module::{Handover, Input, ModuleKind, ModuleSpec},
-    port::model::{ModelRequest, Turn},
+    port::model::{ModelRequest, Reply, Turn},
     role::Role,
     run::Task,
 };
@@ -59,11 +59,12 @@ pub(crate) async fn plan(
         role: Role::Principal,
         turns: vec![Turn::Rules { text: RULES.to_owned() }, Turn::Task { text }],
         tools: vec![acts::plan()],
+        reply: Reply::Calls,
         max_tokens: ANSWER_TOKENS,
     };
     let call = match desk.ask(&request).await? {
         Answer::Said { calls, .. } => calls.into_iter().find(|call| call.tool == PLAN),
-        Answer::Failed { reason } => return Err(PlanError::Model { reason }),
+        Answer::Failed { error } => return Err(PlanError::Model { reason: error.to_string() }),
     };
     let Some(call) = call else { return Err(PlanError::Protocol { reason: "no call of plan".to_owned() }) };
     let plan: Plan =

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use futures_core::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::tool::ToolSpec;
+use super::{BoxFuture, tool::ToolSpec};
 use crate::role::Role;
 
 /// One turn of the conversation a model reads.
@@ -52,6 +52,23 @@ pub struct Call {
     pub arguments: String,
 }
 
+/// The form an answer must have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// At least one call of the tools offered.
+    Calls,
+    /// Words only; no tool is offered.
+    Text,
+    /// One JSON value, as text, that fits a schema; no tool is offered.
+    Json {
+        /// What the value is, `[a-z][a-z0-9_]*`.
+        name: String,
+        /// JSON Schema as JSON text.
+        schema: String,
+    },
+}
+
 /// What is asked of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,9 +79,11 @@ pub struct ModelRequest {
     pub role: Role,
     /// The conversation, oldest first.
     pub turns: Vec<Turn>,
-    /// Tools the model may call.
+    /// Tools the model may call; none unless `reply` is [`Reply::Calls`].
     pub tools: Vec<ToolSpec>,
-    /// The most tokens the answer may have.
+    /// The form the answer must have.
+    pub reply: Reply,
+    /// The most tokens the answer may have, thinking included. An answer that reaches it has failed.
     pub max_tokens: u64,
 }
 
@@ -73,33 +92,66 @@ pub struct ModelRequest {
 pub enum ModelEvent {
     /// More text.
     Text(String),
-    /// One whole call; never half a call.
+    /// More of what the model thinks before it answers. Shown at most; never recorded and never handed to anybody.
+    Thinking(String),
+    /// One whole call; never half a call. Its arguments are what the model wrote, not checked against any schema.
     Call(Call),
-    /// The end, with what it cost. Always last, exactly once.
+    /// The end, with what it used. Always last, exactly once.
     Done(ModelUsage),
 }
 
-/// What a model call used.
+/// Tokens a model call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelUsage {
     /// Tokens read.
     pub tokens_in: u64,
-    /// Tokens written.
+    /// Those of `tokens_in` that were read from a cache.
+    pub tokens_cached: u64,
+    /// Tokens written, thinking included.
     pub tokens_out: u64,
-    /// Millionths of the currency unit.
-    pub cost_micro: u64,
+    /// Those of `tokens_out` that were thinking.
+    pub tokens_thinking: u64,
+}
+
+/// What tokens cost, in millionths of the currency unit per million tokens: 2.50 a million is 2,500,000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Tokens read.
+    pub input: u64,
+    /// Tokens read from a cache.
+    pub cached: u64,
+    /// Tokens written.
+    pub output: u64,
+}
+
+impl Price {
+    /// What a call cost, in millionths of the currency unit, rounded up.
+    pub fn cost_micro(self, used: ModelUsage) -> u64 {
+        let cached = used.tokens_cached.min(used.tokens_in);
+        let parts = [(used.tokens_in - cached, self.input), (cached, self.cached), (used.tokens_out, self.output)];
+        let sum: u128 = parts.iter().map(|(tokens, price)| u128::from(*tokens) * u128::from(*price)).sum();
+        u64::try_from(sum.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+
+    /// The most a call can cost that reads and writes no more than this: nothing counts as cached, unless that is dearer.
+    pub fn worst_micro(self, tokens_in: u64, tokens_out: u64) -> u64 {
+        let dearest = Self { input: self.input.max(self.cached), ..self };
+        dearest.cost_micro(ModelUsage { tokens_in, tokens_out, ..ModelUsage::default() })
+    }
 }
 
 /// Why a model did not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "error", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ModelError {
-    /// It cannot be reached; trying again may help.
-    #[error("model {model} unreachable: {reason}")]
+    /// It cannot be reached or is overloaded, also after the adapter's own retries; later it may answer.
+    #[error("model {model} cannot be reached: {reason}")]
     Unreachable {
         /// The model.
         model: String,
-        /// The cause.
+        /// The cause and, where it is known, the fix.
         reason: String,
     },
     /// It refused the request; the same request will be refused again.
@@ -107,12 +159,38 @@ pub enum ModelError {
     Refused {
         /// The model.
         model: String,
-        /// The cause.
+        /// The cause and the fix.
+        reason: String,
+    },
+    /// The request and its answer do not fit the window together.
+    #[error("model {model} has a window of {window} tokens and this needs {need}")]
+    TooLarge {
+        /// The model.
+        model: String,
+        /// Tokens needed, as far as they are known.
+        need: u64,
+        /// Tokens there are; 0 where only the server knows.
+        window: u64,
+    },
+    /// The answer reached the most tokens it may have before it ended.
+    #[error("the answer of model {model} was cut off at {limit} tokens")]
+    Cut {
+        /// The model.
+        model: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// What came is no answer: garbage, half a stream, a call without a name.
+    #[error("model {model} sent no whole answer: {reason}")]
+    Broken {
+        /// The model.
+        model: String,
+        /// What came instead.
         reason: String,
     },
 }
 
-/// The stream a model answers with.
+/// The stream a model answers with. An error is its last item.
 pub type ModelStream<'a> = Pin<Box<dyn Stream<Item = Result<ModelEvent, ModelError>> + Send + 'a>>;
 
 /// A model. It decides nothing about budgets or authority; those are settled before it is asked.
@@ -120,9 +198,40 @@ pub trait Model: Send + Sync {
     /// Its id, as configuration and receipts name it.
     fn id(&self) -> &str;
 
-    /// An upper bound on tokens this request will read, counted with the model's own tokenizer.
-    fn count_tokens(&self, request: &ModelRequest) -> u64;
+    /// Whether it reads and writes language: rules, skills and rubrics mean nothing to one that does not.
+    fn is_language_model(&self) -> bool;
+
+    /// Tokens that a request and its answer may have together; `None` where there is no limit or nobody can tell.
+    fn window(&self) -> Option<u64>;
+
+    /// What its tokens cost.
+    fn price(&self) -> Price;
+
+    /// An upper bound on the tokens this request will read, counted with the model's own tokenizer where there is one
+    /// at hand. The same request always counts the same.
+    ///
+    /// # Errors
+    /// [`ModelError::Unreachable`] where a server counts and cannot be reached.
+    fn count_tokens<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>>;
 
     /// Answers. Dropping the stream cancels the call.
     fn complete<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ModelUsage, Price};
+
+    #[test]
+    fn costs_are_rounded_up_and_never_above_the_worst_case() {
+        let price = Price { input: 2_500_000, cached: 1_250_000, output: 10_000_000 };
+        let used = ModelUsage { tokens_in: 1001, tokens_cached: 1000, tokens_out: 3, tokens_thinking: 2 };
+        // 1 × 2.5 + 1,000 × 1.25 + 3 × 10 = 1,282.5
+        assert_eq!(price.cost_micro(used), 1283);
+        assert!(price.worst_micro(1001, 3) >= price.cost_micro(used));
+        let dear_cache = Price { cached: 5_000_000, ..price };
+        assert!(dear_cache.worst_micro(1001, 3) >= dear_cache.cost_micro(used));
+        assert_eq!(Price::default().worst_micro(u64::MAX, u64::MAX), 0);
+        assert_eq!(Price { input: u64::MAX, ..price }.worst_micro(u64::MAX, 0), u64::MAX);
+    }
 }

@@ -20,7 +20,10 @@ mod words;
 
 use common_ground::{
     module::ModuleKind,
-    port::model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, ModelUsage, Turn},
+    port::{
+        BoxFuture,
+        model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, ModelUsage, Price, Turn},
+    },
     role::Role,
 };
 use futures_util::stream;
@@ -117,8 +120,20 @@ impl Model for Extractive {
         ID
     }
 
-    fn count_tokens(&self, request: &ModelRequest) -> u64 {
-        tokens(request)
+    fn is_language_model(&self) -> bool {
+        false
+    }
+
+    fn window(&self) -> Option<u64> {
+        None
+    }
+
+    fn price(&self) -> Price {
+        Price::default()
+    }
+
+    fn count_tokens<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {
+        Box::pin(async move { Ok(tokens(request)) })
     }
 
     fn complete<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a> {
@@ -128,7 +143,7 @@ impl Model for Extractive {
                 let usage = ModelUsage {
                     tokens_in: tokens(request),
                     tokens_out: acts.iter().map(|(_, arguments)| arguments.split_whitespace().count() as u64).sum(),
-                    cost_micro: 0,
+                    ..ModelUsage::default()
                 };
                 let calls = acts.into_iter().enumerate().map(|(number, (tool, arguments))| {
                     let id = format!("{said}-{number}");
