@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common_ground::Fact;
+use common_ground::{Fact, budget::BudgetPart};
 use commons_index::Progress as IngestProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -76,6 +76,7 @@ impl Progress {
             Fact::StepStarted { .. } => tally.calls += 1,
             Fact::ModuleAccepted { .. } => tally.accepted += 1,
             Fact::AttemptEnded { .. } => tally.sent_back += 1,
+            Fact::BudgetWarned { part, spent, limit } => return self.warn(*part, *spent, *limit),
             Fact::RunOpened { .. }
             | Fact::ModuleProposed { .. }
             | Fact::AttemptLeased { .. }
@@ -83,6 +84,8 @@ impl Progress {
             | Fact::LeaseLost { .. }
             | Fact::StepRetried { .. }
             | Fact::StepFinished { .. }
+            | Fact::ContextCompacted { .. }
+            | Fact::BudgetRaised { .. }
             | Fact::ModuleSubmitted { .. }
             | Fact::ModuleJudged { .. }
             | Fact::ModuleFailed { .. }
@@ -105,6 +108,16 @@ impl Progress {
                 eprintln!("ii: {text}");
             }
             Self::Lines | Self::Silent => {}
+        }
+    }
+
+    /// A part of the budget runs short; said above the spinner, so that it stays.
+    fn warn(&self, part: BudgetPart, spent: u64, limit: u64) {
+        let text = format!("ii: four fifths of the budget are used: {}", crate::show::part(part, spent, limit));
+        match self {
+            Self::Spinner(bar) => bar.println(text),
+            Self::Lines => eprintln!("{text}"),
+            Self::Silent => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 use common_ground::{
+    budget::BudgetPart,
     citation::Citation,
     report::Report,
     run::{Outcome, PauseReason},
@@ -120,12 +121,31 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
+/// A part of a budget in words.
+pub(crate) fn part(part: BudgetPart, spent: u64, limit: u64) -> String {
+    match part {
+        BudgetPart::Tokens => format!("{spent} of {limit} tokens"),
+        BudgetPart::Cost => format!("{} of {}", money(spent), money(limit)),
+        BudgetPart::ToolCalls => format!("{spent} of {limit} tool calls"),
+        BudgetPart::Wall => format!("{} of {} seconds", spent / 1000, limit / 1000),
+    }
+}
+
+/// Millionths of a currency unit as a decimal number.
+pub(crate) fn money(micro: u64) -> String {
+    let digits = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
+    let shortest = digits.len() - 4;
+    let end = digits.trim_end_matches('0').len().max(shortest);
+    digits[..end].to_owned()
+}
+
 /// A pause in words.
 pub(crate) fn pause(reason: PauseReason) -> &'static str {
     match reason {
         PauseReason::Interrupt => "interrupted",
         PauseReason::Budget => "the budget is used up",
-        PauseReason::Approval => "it waits for your answer",
+        PauseReason::Approval => "its plan waits for you",
+        PauseReason::Model => "its model cannot be used",
         PauseReason::Guardian => "a guardian ordered it",
     }
 }
@@ -137,16 +157,23 @@ pub(crate) fn exit_of(end: &agent_runtime::driver::End) -> Exit {
         End::Closed { outcome: Outcome::Completed, .. } => Exit::Completed,
         End::Closed { outcome: Outcome::NotAccepted | Outcome::Failed | Outcome::Cancelled, .. } => Exit::NotCompleted,
         End::Closed { outcome: Outcome::Refused, .. } => Exit::Refused,
-        End::Paused { reason: PauseReason::Interrupt } => Exit::Interrupted,
-        End::Paused { reason: PauseReason::Budget } => Exit::Budget,
-        End::Paused { reason: PauseReason::Approval } => Exit::NotCompleted,
-        End::Paused { reason: PauseReason::Guardian } => Exit::Refused,
+        End::Paused { reason: PauseReason::Interrupt, .. } => Exit::Interrupted,
+        End::Paused { reason: PauseReason::Budget, .. } => Exit::Budget,
+        End::Paused { reason: PauseReason::Approval, .. } => Exit::NotCompleted,
+        End::Paused { reason: PauseReason::Guardian, .. } => Exit::Refused,
+        End::Paused { reason: PauseReason::Model, .. } => Exit::Model,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::squeezed;
+    use super::{money, squeezed};
+
+    #[test]
+    fn money_has_two_digits_or_as_many_as_it_needs() {
+        let shown = [0, 1, 2_500_000, 1_234_500, 99_999_999_999].map(money);
+        assert_eq!(shown, ["0.00", "0.000001", "2.50", "1.2345", "99999.999999"]);
+    }
 
     #[test]
     fn a_document_cannot_speak_to_the_terminal() {

@@ -10,10 +10,13 @@ use agent_runtime::{
     home::Home,
     ids,
     journal::{Journal, Store},
-    models::extractive::Extractive,
+    models::{RoleModels, extractive::Extractive},
     signer::{Signer, SignerPlan},
 };
-use common_ground::port::{index::Index, model::Model, tool::Tool};
+use common_ground::{
+    port::{BoxFuture, index::Index, tool::Tool},
+    run::Models,
+};
 use commons_index::{Caller, EmbeddedIndex, Ingested, Limits, Progress as IngestProgress};
 
 use crate::{
@@ -27,13 +30,17 @@ pub type MakeStore = Arc<dyn Fn(Arc<Journal>) -> Arc<dyn Store> + Send + Sync>;
 /// Makes the tools from an index.
 pub type MakeTools = Arc<dyn Fn(Arc<dyn Index>) -> Vec<Arc<dyn Tool>> + Send + Sync>;
 
+/// Makes the models of these ids from the home and the settings.
+pub type MakeModels =
+    Arc<dyn for<'a> Fn(&'a Home, &'a Config, &'a Models) -> BoxFuture<'a, Result<RoleModels, Failure>> + Send + Sync>;
+
 /// The parts that can differ between the program and a test of it.
 #[derive(Clone)]
 pub struct Wiring {
     /// The store around the journal.
     pub store: MakeStore,
-    /// The model that plays the roles.
-    pub model: Arc<dyn Model>,
+    /// The models that play the roles.
+    pub models: MakeModels,
     /// The tools over the commons.
     pub tools: MakeTools,
     /// The time.
@@ -47,7 +54,9 @@ impl Wiring {
     pub fn real() -> Self {
         Self {
             store: Arc::new(|journal| journal),
-            model: Arc::new(Extractive::new()),
+            models: Arc::new(|_home, _config, _ids| {
+                Box::pin(async { Ok(RoleModels::one(Arc::new(Extractive::new()))) })
+            }),
             tools: Arc::new(tools::all),
             clock: Clock::system(),
             lease_ms: RUN_LEASE_MS,

@@ -16,6 +16,7 @@ use agent_runtime::{
     home::Home,
     ids,
     journal::{Journal, Store},
+    models::RoleModels,
     signer::{Signer, SignerPlan, read_bundle},
 };
 use common_ground::{
@@ -28,7 +29,7 @@ use common_ground::{
         tool::{StepKey, Tool, ToolError, ToolSpec},
     },
     role::Role,
-    run::{Outcome, Task},
+    run::{Models, Outcome, Task},
 };
 use receipts::{
     Digest,
@@ -140,16 +141,20 @@ fn task(parallel: u32) -> Task {
         question: "no question".to_owned(),
         collection: "none".to_owned(),
         corpora: Vec::new(),
-        model: "no-op".to_owned(),
+        models: Models::one("no-op"),
         criteria: vec![Criterion::EveryClaimCites],
         limit: Amount::UNLIMITED,
+        currency: "XXX".to_owned(),
         wall_ms: 0,
+        approve_plan: false,
         parallel,
         attempts: 1,
         lease_ms: 600_000,
         max_passages: 10,
         max_words: 60,
         policy: Digest::of(b"policy"),
+        rules: Vec::new(),
+        skills: Vec::new(),
     }
 }
 
@@ -170,7 +175,7 @@ async fn run(home: &Path, shape: Shape, calls: usize, parallel: u32) -> (Duratio
     };
     let parts = Parts {
         store: Arc::clone(&journal) as Arc<dyn Store>,
-        model: Arc::new(NoOp { shape, calls }),
+        models: RoleModels::one(Arc::new(NoOp { shape, calls })),
         tools: vec![Arc::new(Answers { spec })],
         signer: Arc::clone(&signer),
         clock,
@@ -179,7 +184,7 @@ async fn run(home: &Path, shape: Shape, calls: usize, parallel: u32) -> (Duratio
         interrupt: Arc::new(Notify::new()),
         observer: Box::new(|_, _| {}),
     };
-    let start = Start::New { task: Box::new(task(parallel)), roster: signer.roster() };
+    let start = Start::New { task: Box::new(task(parallel)), roster: signer.roster(), contents: Vec::new() };
     let began = Instant::now();
     let end = tokio::spawn(drive(parts, id, start)).await.expect("a task").expect("an end");
     let took = began.elapsed();

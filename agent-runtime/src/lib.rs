@@ -8,6 +8,7 @@ pub mod journal;
 pub mod models;
 pub mod roles;
 pub mod signer;
+pub mod skills;
 
 /// Whether a value is a JSON Schema that deliverables can be checked against.
 ///

@@ -46,6 +46,8 @@ fn opened(id: crate::id::RunId, task: &Task, roster: &crate::role::Roster, at: M
         opened: at,
         phase: Phase::Open,
         account: Account::new(task.limit),
+        wall_ms: task.wall_ms,
+        warned: Default::default(),
         plan: Vec::new(),
         modules: Default::default(),
         order: Vec::new(),
@@ -86,6 +88,19 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
         Fact::StepFinished { owner, step, outcome, response, usage } => {
             let state = StepState::Finished { outcome: *outcome, response: *response, usage: *usage };
             finished(run, *owner, step.0 as usize, state)
+        }
+        Fact::ContextCompacted { owner, step, compaction } => {
+            let (module, number, _) = owner.attempt().ok_or("no attempt was compacted")?;
+            attempt(run, module, number)?.compactions.push((*step, *compaction));
+            Ok(())
+        }
+        Fact::BudgetWarned { part, .. } => {
+            run.warned.insert(*part);
+            Ok(())
+        }
+        Fact::BudgetRaised { limit, wall_ms } => {
+            raised(run, *limit, *wall_ms);
+            Ok(())
         }
         Fact::ModuleSubmitted { module, deliverable, .. } => submitted(run, *module, *deliverable),
         Fact::ModuleJudged { module, by, verdicts, .. } => judged(run, at, *module, *by, verdicts),
@@ -193,7 +208,7 @@ fn proposed(run: &mut Run, id: ModuleId, spec: &ModuleSpec) -> Applied {
         }
         run.dependents.entry(input.module).or_default().push(id);
     }
-    let limit = spec.limit.clamp_to(run.task.limit);
+    let limit = allowed(spec.limit, run.task.limit, run.account.limit());
     let life = if missing == 0 { Life::Ready(FIRST) } else { Life::Proposed };
     if missing == 0 {
         run.ready.insert(id);
@@ -222,6 +237,8 @@ fn leased(run: &mut Run, at: Millis, id: ModuleId, lease: Lease) -> Applied {
             lease,
             steps: Vec::new(),
             deliverable: None,
+            submitted_after: None,
+            compactions: Vec::new(),
             judgement: None,
             end: AttemptEnd::Open,
         }),
@@ -271,7 +288,7 @@ fn paused(life: Life) -> Life {
 /// The accounts that a call of this owner is booked on: the run's, and the module's.
 fn book(run: &mut Run, owner: Owner, booking: impl Fn(&mut Account)) {
     booking(&mut run.account);
-    if let Owner::Attempt { module, .. } = owner
+    if let Some((module, ..)) = owner.attempt()
         && let Some(module) = run.modules.get_mut(&module)
     {
         booking(&mut module.account);
@@ -281,12 +298,36 @@ fn book(run: &mut Run, owner: Owner, booking: impl Fn(&mut Account)) {
 fn steps(run: &mut Run, owner: Owner) -> Result<&mut Vec<Step>, &'static str> {
     match owner {
         Owner::Role { role } => Ok(run.role_steps.entry(role).or_default()),
-        Owner::Attempt { module, attempt, .. } => {
-            let module = run.modules.get_mut(&module).ok_or("no such module")?;
-            let open = module.attempts.last_mut().filter(|open| open.number == attempt);
-            open.map(|open| &mut open.steps).ok_or("no such attempt")
+        Owner::Attempt { module, attempt: number, .. } | Owner::Verifier { module, attempt: number, .. } => {
+            Ok(&mut attempt(run, module, number)?.steps)
         }
     }
+}
+
+/// The latest attempt of a module, when it has this number.
+fn attempt(run: &mut Run, module: ModuleId, number: AttemptNumber) -> Result<&mut Attempt, &'static str> {
+    let module = run.modules.get_mut(&module).ok_or("no such module")?;
+    module.attempts.last_mut().filter(|open| open.number == number).ok_or("no such attempt")
+}
+
+/// What a module may use: its own limit, or all that the run may use now where its own was no less than the run's first.
+fn allowed(own: Amount, first: Amount, now: Amount) -> Amount {
+    let part = |own: u64, first: u64, now: u64| if own >= first { now } else { own };
+    Amount {
+        tokens: part(own.tokens, first.tokens, now.tokens),
+        cost_micro: part(own.cost_micro, first.cost_micro, now.cost_micro),
+        tool_calls: part(own.tool_calls, first.tool_calls, now.tool_calls),
+    }
+}
+
+fn raised(run: &mut Run, limit: Amount, wall_ms: u64) {
+    let first = run.task.limit;
+    for module in run.modules.values_mut() {
+        module.account.set_limit(allowed(module.spec.limit, first, limit));
+    }
+    run.account.set_limit(limit);
+    run.wall_ms = wall_ms;
+    run.warned.clear();
 }
 
 fn started(run: &mut Run, owner: Owner, step: Step) -> Applied {
@@ -316,6 +357,7 @@ fn submitted(run: &mut Run, id: ModuleId, deliverable: receipts::Digest) -> Appl
     })?;
     let attempt = open_attempt(run, id)?;
     attempt.deliverable = Some(deliverable);
+    attempt.submitted_after = u32::try_from(attempt.steps.len()).ok();
     Ok(())
 }
 

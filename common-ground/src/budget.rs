@@ -50,9 +50,40 @@ impl Amount {
         }
     }
 
+    /// The larger of each part.
+    #[must_use]
+    pub fn largest(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.max(other.tokens),
+            cost_micro: self.cost_micro.max(other.cost_micro),
+            tool_calls: self.tool_calls.max(other.tool_calls),
+        }
+    }
+
     /// Whether each part is at most the other's.
     pub fn fits(self, room: Self) -> bool {
         self.tokens <= room.tokens && self.cost_micro <= room.cost_micro && self.tool_calls <= room.tool_calls
+    }
+}
+
+/// A part of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetPart {
+    /// Model tokens.
+    Tokens,
+    /// Money, in millionths of the currency unit.
+    Cost,
+    /// Tool calls.
+    ToolCalls,
+    /// Wall time, in milliseconds.
+    Wall,
+}
+
+impl BudgetPart {
+    /// Whether `spent` is four fifths of `limit` or more, which is when the person is warned.
+    pub fn is_short(spent: u64, limit: u64) -> bool {
+        spent > 0 && u128::from(spent) * 5 >= u128::from(limit) * 4
     }
 }
 
@@ -89,6 +120,21 @@ impl Account {
     /// What can still be reserved.
     pub fn room(&self) -> Amount {
         self.limit.minus(self.reserved.plus(self.spent))
+    }
+
+    /// Each part with what is spent, when `more` is too, and the limit.
+    pub fn parts(&self, more: Amount) -> [(BudgetPart, u64, u64); 3] {
+        let (spent, limit) = (self.spent.plus(more), self.limit);
+        [
+            (BudgetPart::Tokens, spent.tokens, limit.tokens),
+            (BudgetPart::Cost, spent.cost_micro, limit.cost_micro),
+            (BudgetPart::ToolCalls, spent.tool_calls, limit.tool_calls),
+        ]
+    }
+
+    /// Sets another limit; what stands against it stays.
+    pub(crate) fn set_limit(&mut self, limit: Amount) {
+        self.limit = limit;
     }
 
     /// Sets `amount` aside. The caller has checked that it fits [`Account::room`].

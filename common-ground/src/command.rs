@@ -6,7 +6,7 @@ use crate::{
     budget::Amount,
     criterion::Verdict,
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
-    module::{CallKind, CallOutcome, ModuleSpec, Owner, Usage, WorkError},
+    module::{CallKind, CallOutcome, Compaction, ModuleSpec, Owner, Usage, WorkError},
     role::Roster,
     run::{Outcome, PauseReason, PlanReason, Task},
 };
@@ -38,6 +38,8 @@ pub enum Command {
     StartStep { owner: Owner, step: StepIndex, call: CallKind, request: Digest, reserve: Amount },
     /// Owner: the call ended.
     FinishStep { owner: Owner, step: StepIndex, outcome: CallOutcome, response: Digest, usage: Usage },
+    /// Owner: its conversation was made to fit before this step.
+    Compact { owner: Owner, step: StepIndex, compaction: Compaction },
     /// Associate: hand in a deliverable.
     Submit { module: ModuleId, epoch: Epoch, deliverable: Digest },
     /// Associate: cannot go on.
@@ -56,10 +58,12 @@ pub enum Command {
     ResumeModule { module: ModuleId },
     /// Person: give a module up, and all that need it.
     CancelModule { module: ModuleId },
-    /// Person, or the node for want of budget: stand still.
+    /// Person, or the node for want of budget or of a model: stand still.
     Pause { reason: PauseReason },
     /// Person: go on.
     Resume,
+    /// Person: allow the run more. Parts below what is allowed now stay as they are; 0 wall time is no limit.
+    Raise { limit: Amount, wall_ms: u64 },
     /// Person: give the run up.
     Cancel,
     /// Partner: the report is made.
@@ -77,6 +81,7 @@ impl Command {
             Self::Reclaim { .. } => "reclaim",
             Self::StartStep { .. } => "start_step",
             Self::FinishStep { .. } => "finish_step",
+            Self::Compact { .. } => "compact",
             Self::Submit { .. } => "submit",
             Self::GiveUp { .. } => "give_up",
             Self::Ask { .. } => "ask",
@@ -88,6 +93,7 @@ impl Command {
             Self::CancelModule { .. } => "cancel_module",
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
+            Self::Raise { .. } => "raise",
             Self::Cancel => "cancel",
             Self::Close { .. } => "close",
         }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Something that must hold before a module is accepted. All of these are checked by machine.
+/// Something that must hold before a module is accepted. The first four are checked by machine, the last is judged by the
+/// Verifier's model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "criterion", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Criterion {
@@ -20,6 +21,11 @@ pub enum Criterion {
         /// The schema as JSON text.
         schema: String,
     },
+    /// A language model that is not the worker's, reading criteria, deliverable and sources, finds that this holds.
+    Judged {
+        /// What must hold, in words.
+        rubric: String,
+    },
 }
 
 impl Criterion {
@@ -30,6 +36,7 @@ impl Criterion {
             Self::QuotesVerbatim => "quotes-verbatim",
             Self::MinimumSources { .. } => "minimum-sources",
             Self::AnswerMatchesSchema { .. } => "answer-matches-schema",
+            Self::Judged { .. } => "judged",
         }
     }
 }
@@ -42,6 +49,6 @@ pub struct Verdict {
     pub criterion: u32,
     /// Whether it holds.
     pub passed: bool,
-    /// What was found, in one line; empty when it holds.
+    /// What was found, in one line; empty when it holds and there is nothing to say.
     pub reason: String,
 }

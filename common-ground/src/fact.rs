@@ -4,10 +4,10 @@ use receipts::{Digest, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    budget::Amount,
+    budget::{Amount, BudgetPart},
     criterion::Verdict,
     id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex},
-    module::{CallKind, CallOutcome, EndReason, ModuleSpec, Owner, Usage},
+    module::{CallKind, CallOutcome, Compaction, EndReason, ModuleSpec, Owner, Usage},
     refusal::Refusal,
     role::Roster,
     run::{Outcome, PauseReason, PlanReason, Task},
@@ -45,6 +45,15 @@ pub enum Fact {
     /// A call has its result on record.
     #[serde(rename = "step.finished")]
     StepFinished { owner: Owner, step: StepIndex, outcome: CallOutcome, response: Digest, usage: Usage },
+    /// A conversation was made to fit its model's window before this step.
+    #[serde(rename = "context.compacted")]
+    ContextCompacted { owner: Owner, step: StepIndex, compaction: Compaction },
+    /// Four fifths of a part of the budget are used up.
+    #[serde(rename = "budget.warned")]
+    BudgetWarned { part: BudgetPart, spent: u64, limit: u64 },
+    /// The person allowed the run more.
+    #[serde(rename = "budget.raised")]
+    BudgetRaised { limit: Amount, wall_ms: u64 },
     /// A deliverable was submitted.
     #[serde(rename = "module.submitted")]
     ModuleSubmitted { module: ModuleId, attempt: AttemptNumber, deliverable: Digest },
@@ -99,13 +108,13 @@ impl Fact {
     /// The attempt whose stream the fact belongs to, when it is not the run's own.
     pub fn attempt(&self) -> Option<(ModuleId, AttemptNumber, Epoch)> {
         match self {
-            Self::StepStarted { owner: Owner::Attempt { module, attempt, epoch }, .. }
-            | Self::StepRetried { owner: Owner::Attempt { module, attempt, epoch }, .. }
-            | Self::StepFinished { owner: Owner::Attempt { module, attempt, epoch }, .. }
-            | Self::AttemptLeased { module, attempt, epoch, .. } => Some((*module, *attempt, *epoch)),
-            Self::StepStarted { .. }
-            | Self::StepRetried { .. }
-            | Self::StepFinished { .. }
+            Self::StepStarted { owner, .. }
+            | Self::StepRetried { owner, .. }
+            | Self::StepFinished { owner, .. }
+            | Self::ContextCompacted { owner, .. } => owner.attempt(),
+            Self::AttemptLeased { module, attempt, epoch, .. } => Some((*module, *attempt, *epoch)),
+            Self::BudgetWarned { .. }
+            | Self::BudgetRaised { .. }
             | Self::RunOpened { .. }
             | Self::PlanRecorded { .. }
             | Self::ModuleProposed { .. }

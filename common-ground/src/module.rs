@@ -180,6 +180,13 @@ pub enum WorkError {
         /// Which step.
         step: StepIndex,
     },
+    /// What must be read does not fit the model's window, and nothing more may be left out.
+    Context {
+        /// Tokens needed.
+        need: u64,
+        /// Tokens there are.
+        window: u64,
+    },
     /// What the journal keeps could not be read.
     Storage {
         /// What failed.
@@ -303,6 +310,51 @@ pub enum Owner {
         /// Under which lease epoch.
         epoch: Epoch,
     },
+    /// The Verifier at work on an attempt's deliverable; its calls stand in that attempt's trace.
+    Verifier {
+        /// The module.
+        module: ModuleId,
+        /// Which try.
+        attempt: AttemptNumber,
+        /// Under which lease epoch the deliverable was made.
+        epoch: Epoch,
+    },
+}
+
+impl Owner {
+    /// The attempt whose trace the calls stand in.
+    pub fn attempt(self) -> Option<(ModuleId, AttemptNumber, Epoch)> {
+        match self {
+            Self::Role { .. } => None,
+            Self::Attempt { module, attempt, epoch } | Self::Verifier { module, attempt, epoch } => {
+                Some((module, attempt, epoch))
+            }
+        }
+    }
+}
+
+/// How a conversation was made to fit a model's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompactionRule {
+    /// Old tool results gave way to their digests.
+    Digests,
+    /// Old turns gave way to a summary.
+    Summary,
+}
+
+/// One time a conversation was made to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compaction {
+    /// By which rule.
+    pub rule: CompactionRule,
+    /// Turns replaced.
+    pub turns: u32,
+    /// Tokens the request had.
+    pub before: u64,
+    /// Tokens it has now.
+    pub after: u64,
 }
 
 /// Findings of the Verifier on one deliverable.
@@ -348,6 +400,10 @@ pub struct Attempt {
     pub steps: Vec<Step>,
     /// What it submitted, if it did.
     pub deliverable: Option<Digest>,
+    /// Steps made before it submitted; those after are the Verifier's.
+    pub submitted_after: Option<u32>,
+    /// When its conversations were made to fit, with the step that followed.
+    pub compactions: Vec<(StepIndex, Compaction)>,
     /// What was found, if it was judged.
     pub judgement: Option<Judgement>,
     /// How it stands.

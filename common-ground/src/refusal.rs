@@ -59,6 +59,9 @@ pub enum Refusal {
     /// The reservation does not fit.
     #[error("the budget has {room:?} left and the call needs {need:?}")]
     OverBudget { need: Amount, room: Amount },
+    /// An answer without evidence: no tool brought anything and nothing was handed over.
+    #[error("module {module} brings no evidence: no tool call of this attempt succeeded")]
+    NoEvidence { module: ModuleId },
     /// The run's wall time is used up.
     #[error("the run's time is used up")]
     OutOfTime,

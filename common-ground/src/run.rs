@@ -6,7 +6,7 @@ use receipts::{Digest, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    budget::{Account, Amount},
+    budget::{Account, Amount, BudgetPart},
     criterion::Criterion,
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId},
     module::{Module, Step, StepState},
@@ -24,14 +24,18 @@ pub struct Task {
     pub collection: String,
     /// Its heads when the run was opened.
     pub corpora: Vec<CorpusHead>,
-    /// Which model plays the roles.
-    pub model: String,
+    /// Which model plays which role.
+    pub models: Models,
     /// What must hold of every module.
     pub criteria: Vec<Criterion>,
     /// The most the whole tree may use.
     pub limit: Amount,
+    /// ISO 4217 code of what the limit's money is counted in; `XXX` where nothing has a price.
+    pub currency: String,
     /// Wall time in milliseconds after which the run pauses; 0 for none.
     pub wall_ms: u64,
+    /// Whether the plan waits for the person before any module starts.
+    pub approve_plan: bool,
     /// Modules worked on at once.
     pub parallel: u32,
     /// Attempts a module has.
@@ -44,6 +48,64 @@ pub struct Task {
     pub max_words: u32,
     /// SHA-256 of the canonical policy in force.
     pub policy: Digest,
+    /// The person's and the project's own rules, in the order they are read. Fixed when the run is opened.
+    pub rules: Vec<Rules>,
+    /// Skills on offer. Fixed when the run is opened.
+    pub skills: Vec<Skill>,
+}
+
+/// Model ids by role. The Partner writes nothing of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Models {
+    /// Who plans.
+    pub principal: String,
+    /// Who works.
+    pub associate: String,
+    /// Who finds on criteria that need judgement.
+    pub verifier: String,
+}
+
+impl Models {
+    /// One model for all roles.
+    pub fn one(id: &str) -> Self {
+        Self { principal: id.to_owned(), associate: id.to_owned(), verifier: id.to_owned() }
+    }
+
+    /// Each model once, in the order of the roles.
+    pub fn distinct(&self) -> Vec<&str> {
+        let mut distinct: Vec<&str> = Vec::new();
+        for id in [&self.principal, &self.associate, &self.verifier] {
+            if !distinct.contains(&id.as_str()) {
+                distinct.push(id);
+            }
+        }
+        distinct
+    }
+}
+
+/// A file of rules for agents (AGENTS.md) whose text is kept as content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// Where it was read, for people.
+    pub source: String,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+}
+
+/// A skill on offer: a folder with SKILL.md.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skill {
+    /// Its name, which is its folder's.
+    pub name: String,
+    /// What it does and when to use it.
+    pub description: String,
+    /// SHA-256 of SKILL.md, whose text is kept as content.
+    pub digest: Digest,
+    /// Its further files by path within the folder, kept as content too.
+    pub files: BTreeMap<String, Digest>,
 }
 
 /// Why a run stands still.
@@ -58,6 +120,8 @@ pub enum PauseReason {
     Approval,
     /// A guardian's order.
     Guardian,
+    /// A model cannot be reached, or refuses.
+    Model,
 }
 
 /// How a run ended.
@@ -121,6 +185,10 @@ pub struct Run {
     pub phase: Phase,
     /// The budget of the whole tree.
     pub account: Account,
+    /// Wall time the run may take, in milliseconds since it was opened; 0 for none.
+    pub wall_ms: u64,
+    /// Parts of the budget that the person was warned of.
+    pub warned: BTreeSet<BudgetPart>,
     /// Why the plan is as it is; empty before the plan.
     pub plan: Vec<PlanReason>,
     /// All modules.
@@ -159,6 +227,11 @@ impl Run {
         for attempt in self.modules.values().flat_map(|module| &module.attempts) {
             contents.extend(responses(&attempt.steps));
             contents.extend(attempt.deliverable);
+        }
+        contents.extend(self.task.rules.iter().map(|rules| rules.digest));
+        for skill in &self.task.skills {
+            contents.insert(skill.digest);
+            contents.extend(skill.files.values());
         }
         if let Phase::Closed { report: Some(report), .. } = self.phase {
             contents.insert(report);

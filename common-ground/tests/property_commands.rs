@@ -84,7 +84,9 @@ fn step(state: &State, owner: Owner, begin: bool, [_, _, kind, which, money]: Mo
     let run = state.run().expect("open");
     let steps = match owner {
         Owner::Role { role } => run.role_steps.get(&role),
-        Owner::Attempt { module, .. } => run.modules.get(&module).and_then(Module::attempt).map(|open| &open.steps),
+        Owner::Attempt { module, .. } | Owner::Verifier { module, .. } => {
+            run.modules.get(&module).and_then(Module::attempt).map(|open| &open.steps)
+        }
     };
     let steps = steps.map_or(&[][..], Vec::as_slice);
     let last = steps.len().saturating_sub(1);

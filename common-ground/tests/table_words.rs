@@ -262,13 +262,14 @@ fn nothing_but_apply_changes_a_state() {
     assert_eq!(
         elsewhere,
         [
+            "budget.rs: pub(crate) fn set_limit(&mut self, limit: Amount) {",
             "budget.rs: pub(crate) fn reserve(&mut self, amount: Amount) {",
             "budget.rs: pub(crate) fn settle(&mut self, reserved: Amount, used: Amount) {",
         ]
     );
     assert!(found.len() > elsewhere.len() + 5, "apply.rs was looked at");
     let mut booked = Vec::new();
-    lines_with(&source, &[".reserve(", ".settle("], &mut booked);
+    lines_with(&source, &[".reserve(", ".settle(", ".set_limit("], &mut booked);
     assert!(!booked.is_empty() && booked.iter().all(|line| line.starts_with("apply.rs: ")), "{booked:?}");
     let mut hidden = Vec::new();
     let cells = ["Cell<", "RefCell", "Mutex", "RwLock", "Atomic", "OnceLock", "LazyLock", "thread_local", "static mut"];

@@ -11,6 +11,7 @@ use agent_runtime::{
     driver::{End, Parts, Placed, Start, drive},
     ids,
     journal::Journal,
+    models::RoleModels,
     signer::Signer,
 };
 use common_ground::{
@@ -19,7 +20,7 @@ use common_ground::{
     criterion::Criterion,
     port::index::Index,
     report::Report,
-    run::{PauseReason, Task},
+    run::{Models, PauseReason, Task},
 };
 use receipts::Digest;
 use tokio::sync::Notify;
@@ -33,6 +34,8 @@ use crate::{
     show, wiring,
 };
 
+/// ISO 4217 for where no currency is involved.
+const NO_CURRENCY: &str = "XXX";
 /// Longest question, in bytes. More belongs into a document.
 const LONGEST_QUESTION: usize = 64 * 1024;
 
@@ -71,9 +74,18 @@ pub struct Args {
     /// Most model tokens of the run.
     #[arg(long, value_name = "N")]
     budget_tokens: Option<u64>,
+    /// Most money of the run, in currency units, such as 2.50.
+    #[arg(long, value_name = "AMOUNT")]
+    budget_cost: Option<String>,
     /// Wall time in seconds after which the run pauses.
     #[arg(long, value_name = "SECONDS")]
     wall: Option<u64>,
+    /// What must hold of every module's answer, in words; the Verifier's model judges it. Can be given more than once.
+    #[arg(long, value_name = "RUBRIC")]
+    judge: Vec<String>,
+    /// Show the plan and wait: `ii runs resume` lets it go on, `ii runs cancel` ends it.
+    #[arg(long)]
+    plan: bool,
 }
 
 impl Args {
@@ -89,6 +101,7 @@ impl Args {
         flag("run.attempts", self.attempts.map(|n| n.to_string()));
         flag("budget.tool_calls", self.budget_tool_calls.map(|n| n.to_string()));
         flag("budget.tokens", self.budget_tokens.map(|n| n.to_string()));
+        flag("budget.cost", self.budget_cost.clone());
         flag("budget.wall_seconds", self.wall.map(|n| n.to_string()));
         flags
     }
@@ -106,6 +119,12 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         eprintln!("ii: {file} is not trusted and was not read; `ii config trust` reads it from now on");
     }
     let progress = Progress::new(program.json);
+    let ids = config.models();
+    let models = (program.wiring.models)(&program.home, &config, &ids).await?;
+    if !args.judge.is_empty() && !models.verifier.is_language_model() {
+        let what = format!("the Verifier's model {} cannot judge a rubric", models.verifier.id());
+        return Err(Failure::new(Exit::Usage, what, "name a language model with --model, or leave out --judge"));
+    }
     let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let began = Instant::now();
@@ -115,11 +134,17 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     if !ingested.skipped.is_empty() {
         skipped(&progress, &ingested.skipped);
     }
-    let task = task(question, schema, &config, index.collection(), index.heads());
+    let mut task = task(question, schema, &config, index.collection(), index.heads(), &models.ids());
+    task.criteria.extend(args.judge.into_iter().map(|rubric| Criterion::Judged { rubric }));
+    task.approve_plan = args.plan;
+    if !models.have_prices() {
+        NO_CURRENCY.clone_into(&mut task.currency);
+    }
     let now = program.wiring.clock.now_ms();
     let run = RunId(ids::new_v7(now).map_err(Failure::internal)?);
-    let start = Start::New { task: Box::new(task), roster: signer.roster() };
-    let ended = go(program, Arc::clone(&journal), signer, Arc::new(index), &progress, run, start).await;
+    let start = Start::New { task: Box::new(task), roster: signer.roster(), contents: Vec::new() };
+    let with = With { journal: Arc::clone(&journal), signer, index: Arc::new(index), models };
+    let ended = go(program, with, &progress, run, start).await;
     close(journal).await?;
     ended
 }
@@ -135,12 +160,18 @@ fn skipped(progress: &Progress, skipped: &[commons_index::Skipped]) {
     }
 }
 
+/// What a run is driven with.
+pub(super) struct With {
+    pub journal: Arc<Journal>,
+    pub signer: Arc<Signer>,
+    pub index: Arc<dyn Index>,
+    pub models: RoleModels,
+}
+
 /// Drives a run and shows its end.
 pub(super) async fn go(
     program: &Program,
-    journal: Arc<Journal>,
-    signer: Arc<Signer>,
-    index: Arc<dyn Index>,
+    with: With,
     progress: &Progress,
     run: RunId,
     start: Start,
@@ -149,10 +180,10 @@ pub(super) async fn go(
     let listening = tokio::spawn(listen(Arc::clone(&interrupt)));
     let (seen, mut shown) = tokio::sync::mpsc::unbounded_channel::<(Placed, Option<Report>)>();
     let parts = Parts {
-        store: (program.wiring.store)(Arc::clone(&journal)),
-        model: Arc::clone(&program.wiring.model),
-        tools: (program.wiring.tools)(index),
-        signer,
+        store: (program.wiring.store)(with.journal),
+        models: with.models,
+        tools: (program.wiring.tools)(with.index),
+        signer: with.signer,
         clock: program.wiring.clock.clone(),
         patience: wiring::PATIENCE,
         lease_ms: program.wiring.lease_ms,
@@ -196,11 +227,14 @@ pub(super) fn finish(program: &Program, run: RunId, end: &End) -> Result<Exit, F
                 eprintln!("ii: run {run} {outcome}; check its receipts with `ii verify {run}`");
             }
         }
-        End::Paused { reason } => {
-            eprintln!("ii: run {run} is paused: {}; go on with `ii runs resume {run}`", show::pause(*reason));
-            if let PauseReason::Budget = reason {
-                eprintln!("ii: what it may use is fixed when it begins: ask again with a larger budget");
-            }
+        End::Paused { reason, detail } => {
+            let detail = if detail.is_empty() { String::new() } else { format!(" ({})", show::plain(detail)) };
+            let more = match reason {
+                PauseReason::Budget => " and a larger budget, such as --budget-tokens or --budget-cost",
+                PauseReason::Interrupt | PauseReason::Approval | PauseReason::Guardian | PauseReason::Model => "",
+            };
+            let why = show::pause(*reason);
+            eprintln!("ii: run {run} is paused: {why}{detail}; go on with `ii runs resume {run}`{more}");
         }
     }
     Ok(exit)
@@ -273,6 +307,7 @@ fn task(
     config: &Config,
     collection: &str,
     corpora: Vec<common_ground::port::index::CorpusHead>,
+    models: &Models,
 ) -> Task {
     let mut criteria = vec![Criterion::EveryClaimCites, Criterion::QuotesVerbatim];
     if config.min_sources > 0 {
@@ -283,22 +318,32 @@ fn task(
         question,
         collection: collection.to_owned(),
         corpora,
-        model: config.model.clone(),
+        models: models.clone(),
         criteria,
-        limit: Amount { tokens: config.tokens, cost_micro: 0, tool_calls: config.tool_calls },
+        limit: Amount { tokens: config.tokens, cost_micro: config.cost_micro, tool_calls: config.tool_calls },
+        currency: config.currency.clone(),
         wall_ms: config.wall_ms,
+        approve_plan: false,
         parallel: config.parallel,
         attempts: config.attempts,
         lease_ms: config.lease_ms,
         max_passages: config.max_passages,
         max_words: config.max_words,
-        policy: policy(),
+        policy: policy(models),
+        rules: Vec::new(),
+        skills: Vec::new(),
     }
 }
 
-/// The policy in force, canonical: what modules may be granted. Its digest stands in every receipt.
-const POLICY: &str = r#"{"egress":"none","models":["extractive"],"tools":["commons_read","commons_search"],"v":"1"}"#;
-
-fn policy() -> Digest {
-    Digest::of(POLICY.as_bytes())
+/// SHA-256 of the policy in force, canonical: what modules may be granted. It stands in every receipt. Nothing but the
+/// models' own servers is reached.
+fn policy(models: &Models) -> Digest {
+    let mut names = models.distinct();
+    names.sort_unstable();
+    let local = |id: &&str| **id == *"extractive" || id.starts_with("llama:");
+    let egress = if names.iter().all(|id| local(&id)) { "none" } else { "models" };
+    let names = serde_json::json!(names);
+    let policy =
+        format!(r#"{{"egress":"{egress}","models":{names},"tools":["commons_read","commons_search"],"v":"1"}}"#);
+    Digest::of(policy.as_bytes())
 }

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
-    driver::{DriveError, End, Message, Placed, Start, placed, replay},
+    driver::{DriveError, End, Message, Placed, Raise, Start, placed, replay},
     journal::{JournalError, Reader, RunRow},
 };
 use common_ground::{
     RunId,
+    budget::Amount,
     module::Life,
     run::{Phase, Run, State},
 };
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use super::{Program, events, print_json, run};
 use crate::{
+    config,
     exit::{Exit, Failure},
     failures::{from_drive, from_journal, from_store, no_run},
     progress::Progress,
@@ -36,6 +38,18 @@ pub enum Args {
     Resume {
         /// The run's id, or its beginning.
         run: String,
+        /// Allow it this many model tokens in all.
+        #[arg(long, value_name = "N")]
+        budget_tokens: Option<u64>,
+        /// Allow it this much money in all, in currency units.
+        #[arg(long, value_name = "AMOUNT")]
+        budget_cost: Option<String>,
+        /// Allow it this many tool calls in all.
+        #[arg(long, value_name = "N")]
+        budget_tool_calls: Option<u64>,
+        /// Allow it this many seconds since it was opened; 0 for no limit.
+        #[arg(long, value_name = "SECONDS")]
+        wall: Option<u64>,
     },
     /// Give a run up, also one that another program works on.
     Cancel {
@@ -57,7 +71,10 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     match args {
         Args::List => list(program).await,
         Args::Show { run } => show(program, &run).await,
-        Args::Resume { run } => resume(program, &run).await,
+        Args::Resume { run, budget_tokens, budget_cost, budget_tool_calls, wall } => {
+            let cost = budget_cost.as_deref().map(config::micro).transpose()?;
+            resume(program, &run, More { tokens: budget_tokens, cost, tool_calls: budget_tool_calls, wall }).await
+        }
         Args::Cancel { run } => cancel(program, &run).await,
         Args::Delete { run, yes } => delete(program, &run, yes).await,
     }
@@ -168,7 +185,7 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
     println!("state    {}", outcome.unwrap_or(word));
     println!("question {}", show::plain(&run.task.question));
     let spent = run.account.spent();
-    println!("used     {} tokens, {} tool calls", spent.tokens, spent.tool_calls);
+    println!("used     {} tokens, {} tool calls, {}", spent.tokens, spent.tool_calls, cost(run));
     for reason in &run.plan {
         println!("plan     {reason:?}");
     }
@@ -187,6 +204,12 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
         print!("{}", show::report(report)?);
     }
     Ok(Exit::Completed)
+}
+
+/// What was spent, in the run's currency.
+fn cost(run: &Run) -> String {
+    let spent = show::money(run.account.spent().cost_micro);
+    if run.task.currency == "XXX" { spent } else { format!("{spent} {}", run.task.currency) }
 }
 
 fn module_json(id: common_ground::ModuleId, module: &common_ground::module::Module) -> serde_json::Value {
@@ -227,7 +250,31 @@ async fn end_of(reader: &Reader, run: &Run) -> Result<Option<End>, Failure> {
     Ok(Some(End::Closed { outcome: *outcome, report }))
 }
 
-async fn resume(program: &Program, text: &str) -> Result<Exit, Failure> {
+/// What a run is allowed from now on, where something was said.
+struct More {
+    tokens: Option<u64>,
+    cost: Option<u64>,
+    tool_calls: Option<u64>,
+    wall: Option<u64>,
+}
+
+impl More {
+    fn raise(&self, run: &Run) -> Option<Raise> {
+        let Self { tokens, cost, tool_calls, wall } = self;
+        if tokens.or(*cost).or(*tool_calls).or(*wall).is_none() {
+            return None;
+        }
+        let now = run.account.limit();
+        let limit = Amount {
+            tokens: tokens.unwrap_or(now.tokens),
+            cost_micro: cost.unwrap_or(now.cost_micro),
+            tool_calls: tool_calls.unwrap_or(now.tool_calls),
+        };
+        Some(Raise { limit, wall_ms: wall.map_or(run.wall_ms, |seconds| seconds.saturating_mul(1000)) })
+    }
+}
+
+async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failure> {
     let (reader, id) = find(program, text).await?;
     let (facts, state) = load(&reader, id).await?;
     let Some(run) = state.run() else { return Err(from_drive(&DriveError::NothingRecorded)) };
@@ -240,13 +287,15 @@ async fn resume(program: &Program, text: &str) -> Result<Exit, Failure> {
         return run::finish(program, id, &end);
     }
     let (config, _) = program.settings(&[("run.parallel", run.task.parallel.to_string())])?;
+    let models = (program.wiring.models)(&program.home, &config, &run.task.models).await?;
     let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let index = EmbeddedIndex::open_collection(program.home.root(), &run.task.collection, &signer.node_name())
         .await
         .map_err(|error| from_store(&error))?;
     let progress = Progress::new(program.json);
-    let ended = run::go(program, Arc::clone(&journal), signer, Arc::new(index), &progress, id, Start::Resume).await;
+    let with = run::With { journal: Arc::clone(&journal), signer, index: Arc::new(index), models };
+    let ended = run::go(program, with, &progress, id, Start::Resume { raise: more.raise(run) }).await;
     run::close(journal).await?;
     ended
 }

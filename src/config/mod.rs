@@ -9,6 +9,7 @@ mod trust;
 
 use std::path::PathBuf;
 
+use common_ground::run::Models;
 use receipts::Digest;
 
 pub use layers::{Origin, Resolved, resolve};
@@ -39,6 +40,10 @@ pub struct Config {
     pub lease_ms: u64,
     /// Most tokens.
     pub tokens: u64,
+    /// Most money, in millionths of the currency unit.
+    pub cost_micro: u64,
+    /// ISO 4217 code of the currency.
+    pub currency: String,
     /// Most tool calls.
     pub tool_calls: u64,
     /// Wall time in milliseconds; 0 for none.
@@ -76,12 +81,52 @@ impl Config {
             attempts: small(resolved, "run.attempts", 1, 100)?,
             lease_ms: number(resolved, "run.lease_seconds", 1, 86_400)? * 1000,
             tokens: number(resolved, "budget.tokens", 0, MOST)?,
+            cost_micro: decimal(resolved.text("budget.cost"))
+                .ok_or_else(|| resolved.bad("budget.cost", "an amount such as 2.50"))?,
+            currency: currency(resolved)?,
             tool_calls: number(resolved, "budget.tool_calls", 0, MOST)?,
             wall_ms: number(resolved, "budget.wall_seconds", 0, 31_536_000)? * 1000,
             file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
             network,
             root_key: path("keys.root"),
         })
+    }
+}
+
+impl Config {
+    /// The model of each role.
+    pub fn models(&self) -> Models {
+        Models::one(&self.model)
+    }
+}
+
+/// An amount of money on the command line, in millionths of the currency unit.
+///
+/// # Errors
+/// What is no amount.
+pub fn micro(text: &str) -> Result<u64, Failure> {
+    decimal(text).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("`{text}` is no amount of money"), "write it with a point, such as 2.50")
+    })
+}
+
+/// A decimal number with up to six digits after the point, in millionths.
+fn decimal(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(part) || part.len() > 6 {
+        return None;
+    }
+    let micro: u64 = format!("{part:0<6}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(micro).filter(|micro| *micro <= MOST)
+}
+
+fn currency(resolved: &Resolved) -> Result<String, Failure> {
+    let code = resolved.text("budget.currency");
+    if code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        Ok(code.to_owned())
+    } else {
+        Err(resolved.bad("budget.currency", "three capital letters, such as EUR"))
     }
 }
 
@@ -103,4 +148,18 @@ fn small(resolved: &Resolved, name: &'static str, least: u32, most: u32) -> Resu
 /// A configuration failure.
 fn failure(what: impl Into<String>, fix: impl Into<String>) -> Failure {
     Failure::new(Exit::Configuration, what, fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn amounts_are_exact() {
+        let read = ["0", "5", "2.50", "0.000001", "12."].map(decimal);
+        assert_eq!(read, [Some(0), Some(5_000_000), Some(2_500_000), Some(1), Some(12_000_000)]);
+        for text in ["", ".5", "-1", "1e3", "2,50", "0.0000001", "99999999999999", "1.x"] {
+            assert_eq!(decimal(text), None, "{text}");
+        }
+    }
 }

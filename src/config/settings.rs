@@ -82,6 +82,20 @@ pub const SETTINGS: &[Setting] = &[
         about: "most tool calls of a run",
     },
     Setting {
+        name: "budget.cost",
+        variable: "II_BUDGET_COST",
+        default: "5",
+        project: true,
+        about: "most money of a run, in currency units, counted by the models' prices",
+    },
+    Setting {
+        name: "budget.currency",
+        variable: "II_BUDGET_CURRENCY",
+        default: "USD",
+        project: false,
+        about: "ISO 4217 code of the currency that prices are in",
+    },
+    Setting {
         name: "budget.wall_seconds",
         variable: "II_BUDGET_WALL_SECONDS",
         default: "0",

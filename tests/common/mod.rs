@@ -15,7 +15,7 @@ use std::{
 use agent_runtime::{
     clock::Clock,
     journal::faults::{Fault, FaultyStore},
-    models::extractive::Extractive,
+    models::{RoleModels, extractive::Extractive},
 };
 use common_ground::port::{
     BoxFuture,
@@ -146,7 +146,13 @@ fn wired(text: &str) -> Wiring {
                 tools::all(index).into_iter().map(slow).collect()
             });
         }
-        "submits" => wiring.model = Arc::new(Scripted { lie: value.to_owned() }),
+        "submits" => {
+            let lie = value.to_owned();
+            wiring.models = Arc::new(move |_, _, _| {
+                let model = Arc::new(Scripted { lie: lie.clone() });
+                Box::pin(async { Ok(RoleModels::one(model)) })
+            });
+        }
         other => panic!("no wiring {other}"),
     }
     wiring

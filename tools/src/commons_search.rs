@@ -7,6 +7,7 @@ use common_ground::port::{
     index::{Index, PassageId, Search},
     tool::{StepKey, Tool, ToolError, ToolSpec},
 };
+use receipts::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::arguments;
@@ -36,6 +37,7 @@ struct Answer {
 #[derive(Serialize)]
 struct Found {
     passage: PassageId,
+    document: Digest,
     path: String,
     title: String,
     headings: Vec<String>,
@@ -84,6 +86,7 @@ impl Tool for CommonsSearch {
             let hits = hits.map_err(|error| arguments::failed(NAME, &error))?;
             let found = hits.into_iter().map(|hit| Found {
                 passage: hit.passage.id,
+                document: hit.passage.document,
                 path: hit.passage.path,
                 title: hit.passage.title,
                 headings: hit.passage.headings,

@@ -11,11 +11,12 @@ use std::{sync::Arc, time::Duration};
 use common_ground::{
     Command, Refusal, RunId, StepIndex,
     budget::Amount,
-    module::{CallKind, CallOutcome, Owner, Step, StepState, Usage},
+    module::{CallKind, CallOutcome, Compaction, Owner, Step, StepState, Usage},
     port::{
         model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelUsage},
         tool::{StepKey, Tool, ToolError, ToolSpec},
     },
+    role::Role,
 };
 use futures_util::{StreamExt, future::join_all};
 use receipts::{Digest, PublicKey};
@@ -26,6 +27,7 @@ use super::event::Ask;
 use crate::{
     clock::Clock,
     journal::{Blob, JournalError, Store},
+    models::RoleModels,
 };
 
 /// Why a role's work ended before it handed in.
@@ -52,6 +54,9 @@ pub enum Stop {
     /// The operating system gave no randomness.
     #[error("no randomness: {0}")]
     Entropy(getrandom::Error),
+    /// The model cannot be reached, or refuses whatever it is asked.
+    #[error(transparent)]
+    Model(ModelError),
 }
 
 /// A model's whole answer, as it is recorded.
@@ -95,7 +100,7 @@ pub struct Patience {
 pub(super) struct Room {
     pub run: RunId,
     pub store: Arc<dyn Store>,
-    pub model: Arc<dyn Model>,
+    pub models: RoleModels,
     pub tools: Arc<[Arc<dyn Tool>]>,
     pub clock: Clock,
     pub patience: Patience,
@@ -105,6 +110,7 @@ pub(super) struct Room {
 /// A role at work under one owner.
 pub(crate) struct Desk {
     room: Room,
+    model: Arc<dyn Model>,
     owner: Owner,
     by: PublicKey,
     recorded: Vec<Step>,
@@ -127,14 +133,35 @@ enum Place {
 }
 
 impl Desk {
-    /// A desk for `owner`, whose earlier steps are `recorded`.
-    pub(super) fn new(room: Room, owner: Owner, by: PublicKey, recorded: Vec<Step>) -> Self {
-        Self { room, owner, by, recorded, next: 0, waiting: Vec::new(), contents: Vec::new() }
+    /// A desk for `owner`, whose steps begin at `first` of the `recorded` ones.
+    pub(super) fn new(room: Room, owner: Owner, by: PublicKey, recorded: Vec<Step>, first: u32) -> Self {
+        let role = match owner {
+            Owner::Role { role } => role,
+            Owner::Attempt { .. } => Role::Associate,
+            Owner::Verifier { .. } => Role::Verifier,
+        };
+        let model = Arc::clone(room.models.of(role));
+        Self { room, model, owner, by, recorded, next: first, waiting: Vec::new(), contents: Vec::new() }
     }
 
-    /// The model's id.
-    pub fn model(&self) -> &str {
-        self.room.model.id()
+    /// The model asked here.
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// Whether those who do the work read language.
+    pub fn associates_speak(&self) -> bool {
+        self.room.models.associate.is_language_model()
+    }
+
+    /// Tokens that a request will read, at most.
+    pub async fn count(&self, request: &ModelRequest) -> Result<u64, Stop> {
+        self.model.count_tokens(request).await.map_err(Stop::Model)
+    }
+
+    /// Says that the conversation was made to fit before the next step; goes to disk with that step.
+    pub fn compacted(&mut self, compaction: Compaction) {
+        self.waiting.push(Command::Compact { owner: self.owner, step: StepIndex(self.next), compaction });
     }
 
     /// The words of a granted tool, when this program has it.
@@ -147,14 +174,28 @@ impl Desk {
         Ok(self.room.store.blob(digest).await?)
     }
 
-    /// A call of the model.
+    /// A call of the model. One that could not be reached or refused before, which is on record, is asked anew as another
+    /// step; one that is so now stops the work, and the driver pauses the run.
     pub async fn ask(&mut self, request: &ModelRequest) -> Result<Answer, Stop> {
+        loop {
+            let (answer, live) = self.ask_once(request).await?;
+            match answer {
+                Answer::Failed { error: error @ (ModelError::Unreachable { .. } | ModelError::Refused { .. }) } => {
+                    if live {
+                        self.flush().await?;
+                        return Err(Stop::Model(error));
+                    }
+                }
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// The answer, and whether it came from the model just now.
+    async fn ask_once(&mut self, request: &ModelRequest) -> Result<(Answer, bool), Stop> {
         let bytes = serde_json::to_vec(request).map_err(Stop::Encoding)?;
-        let model = Arc::clone(&self.room.model);
-        let tokens_in = match model.count_tokens(request).await {
-            Ok(tokens) => tokens,
-            Err(error) => return Ok(Answer::Failed { error }),
-        };
+        let model = Arc::clone(&self.model);
+        let tokens_in = self.count(request).await?;
         let worst = ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() };
         let intent = Intent {
             call: CallKind::Model { model: request.model.clone() },
@@ -168,7 +209,7 @@ impl Desk {
         let first = self.next;
         let places = self.start(vec![intent]).await?;
         let Some(Place::Live) = places.first() else {
-            return self.recorded_answer(&places, first).await;
+            return Ok((self.recorded_answer(&places, first).await?, false));
         };
         let before = self.room.clock.now_ms();
         let asked = tokio::time::timeout(self.room.patience.model, collect(&*model, request)).await;
@@ -193,7 +234,7 @@ impl Desk {
         let outcome = if matches!(answer, Answer::Said { .. }) { CallOutcome::Done } else { CallOutcome::Failed };
         let bytes = serde_json::to_vec(&answer).map_err(Stop::Encoding)?;
         self.finish(first, outcome, bytes, usage);
-        Ok(answer)
+        Ok((answer, true))
     }
 
     /// Tool calls of one turn, made side by side, answered in order. The specs are those of the tools called.
@@ -224,7 +265,7 @@ impl Desk {
     }
 
     /// Hands in what closes this work, with everything not yet handed in, and waits until it is on disk.
-    pub async fn hand_in(mut self, last: Command, contents: Vec<Blob>) -> Result<(), Stop> {
+    pub async fn hand_in(&mut self, last: Command, contents: Vec<Blob>) -> Result<(), Stop> {
         self.waiting.push(last);
         self.contents.extend(contents);
         self.flush().await
@@ -293,14 +334,19 @@ impl Desk {
     }
 }
 
-fn intent_of(spec: &ToolSpec, arguments: &str) -> Intent {
-    let mut request = Vec::with_capacity(spec.name.len() + arguments.len() + 1);
-    request.extend_from_slice(spec.name.as_bytes());
+/// What a tool call's step is known by: SHA-256 of the tool's name, a newline and the arguments.
+pub(crate) fn request_digest(tool: &str, arguments: &str) -> Digest {
+    let mut request = Vec::with_capacity(tool.len() + arguments.len() + 1);
+    request.extend_from_slice(tool.as_bytes());
     request.push(b'\n');
     request.extend_from_slice(arguments.as_bytes());
+    Digest::of(&request)
+}
+
+fn intent_of(spec: &ToolSpec, arguments: &str) -> Intent {
     Intent {
         call: CallKind::Tool { tool: spec.name.clone(), tool_digest: spec.digest(), idempotent: spec.idempotent },
-        request: Digest::of(&request),
+        request: request_digest(&spec.name, arguments),
         reserve: Amount { tokens: 0, cost_micro: 0, tool_calls: 1 },
     }
 }

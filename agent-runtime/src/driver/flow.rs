@@ -9,8 +9,9 @@ use common_ground::{
     Action, AttemptNumber, Command, Fact, Millis, ModuleId, Refusal, RunId,
     deliverable::Deliverable,
     module::{Lease, Life},
+    port::tool::Tool,
     report::{Gap, Report},
-    run::{Outcome, PauseReason, Phase, State},
+    run::{Outcome, PauseReason, Phase, Skill, State},
     wants,
 };
 use receipts::{Digest, PublicKey};
@@ -21,7 +22,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    DriveError, End, INBOX_EVERY, Message, Parts, Start,
+    DriveError, End, INBOX_EVERY, Message, Parts, Raise, Start,
     book::Book,
     desk::Room,
     event::Ask,
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     journal::{AttemptKey, Batch, Blob, JournalError, Lease as RunLease},
     roles::partner,
+    skills::SkillRead,
 };
 
 /// Most events decided before one append.
@@ -53,6 +55,8 @@ pub(super) struct Flow {
     wake: Option<Millis>,
     /// Made with the command that closes the run, shown with its fact.
     report: Option<Report>,
+    /// What stood in the way when a model was missing.
+    detail: String,
     inbox_seen: Vec<i64>,
 }
 
@@ -66,7 +70,7 @@ impl Flow {
         let room = Room {
             run,
             store: Arc::clone(&parts.store),
-            model: Arc::clone(&parts.model),
+            models: parts.models.clone(),
             tools: parts.tools.clone().into(),
             clock: parts.clock.clone(),
             patience: parts.patience,
@@ -83,6 +87,7 @@ impl Flow {
             owed: Vec::new(),
             wake: None,
             report: None,
+            detail: String::new(),
             inbox_seen: Vec::new(),
         };
         flow.recall_keys(run).await?;
@@ -145,15 +150,22 @@ impl Flow {
     fn begin(&mut self, start: Start) -> Result<(), DriveError> {
         let now = self.now();
         match (start, self.book.state()) {
-            (Start::New { task, roster }, _) => {
+            (Start::New { task, roster, contents }, _) => {
                 let by = roster.principal;
+                self.offer_skills(&task.skills);
                 let command = Command::Open { run: self.lease.run, task, roster: Box::new(roster) };
+                self.book.attach(contents);
                 self.book.put(now, by, &command)?.map_err(DriveError::Refused)
             }
-            (Start::Resume, State::Unopened) => Err(DriveError::NothingRecorded),
-            (Start::Resume, State::Run(run)) => {
+            (Start::Resume { .. }, State::Unopened) => Err(DriveError::NothingRecorded),
+            (Start::Resume { raise }, State::Run(run)) => {
                 let paused = matches!(run.phase, Phase::Paused { .. });
                 let open = matches!(run.phase, Phase::Open);
+                let skills = run.task.skills.clone();
+                self.offer_skills(&skills);
+                if let Some(Raise { limit, wall_ms }) = raise {
+                    self.person(&Command::Raise { limit, wall_ms })?;
+                }
                 if paused {
                     self.person(&Command::Resume)?;
                 }
@@ -162,6 +174,14 @@ impl Flow {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// The tool that reads skills, when there are any.
+    fn offer_skills(&mut self, skills: &[Skill]) {
+        if !skills.is_empty() {
+            let reader: Arc<dyn Tool> = Arc::new(SkillRead::new(Arc::clone(&self.room.store), skills.to_vec()));
+            self.room.tools = self.room.tools.iter().cloned().chain([reader]).collect();
         }
     }
 
@@ -322,6 +342,9 @@ impl Flow {
             | Fact::StepStarted { .. }
             | Fact::StepRetried { .. }
             | Fact::StepFinished { .. }
+            | Fact::ContextCompacted { .. }
+            | Fact::BudgetWarned { .. }
+            | Fact::BudgetRaised { .. }
             | Fact::ModuleSubmitted { .. }
             | Fact::ModuleJudged { .. }
             | Fact::ApprovalAnswered { .. }
@@ -336,7 +359,7 @@ impl Flow {
     async fn end(&mut self) -> Result<Option<End>, DriveError> {
         match self.book.run()?.phase {
             Phase::Open => Ok(None),
-            Phase::Paused { reason } => Ok(Some(End::Paused { reason })),
+            Phase::Paused { reason } => Ok(Some(End::Paused { reason, detail: std::mem::take(&mut self.detail) })),
             Phase::Closed { outcome, report } => {
                 let report = match (self.report.take(), report) {
                     (Some(report), _) => Some(report),
@@ -358,6 +381,10 @@ impl Flow {
             Done::Quietly => Ok(()),
             Done::Broken(error) => Err(error),
             Done::NoPlan(reason) => self.close_without_plan(reason),
+            Done::NoModel(error) => {
+                self.detail = error.to_string();
+                self.node(&Command::Pause { reason: PauseReason::Model })
+            }
         }
     }
 
@@ -414,7 +441,7 @@ impl Flow {
 
     fn close_without_plan(&mut self, reason: String) -> Result<(), DriveError> {
         let run = self.book.run()?;
-        let mut report = partner::report(run, &BTreeMap::new(), self.parts.model.id());
+        let mut report = partner::report(run, &BTreeMap::new());
         report.gaps.push(Gap { question: run.task.question.clone(), reason });
         self.close_with(Outcome::Failed, report).map(drop)
     }
@@ -430,7 +457,7 @@ impl Flow {
                 deliverables.insert(id, content);
             }
         }
-        let report = partner::report(run, &deliverables, self.parts.model.id());
+        let report = partner::report(run, &deliverables);
         self.close_with(outcome, report)
     }
 

@@ -17,7 +17,8 @@ use std::{sync::Arc, time::Duration};
 
 use common_ground::{
     Command, Impossible, Millis, Refusal, RunId, StepIndex,
-    port::{model::Model, tool::Tool},
+    budget::Amount,
+    port::tool::Tool,
     report::Report,
     role::Roster,
     run::{Outcome, PauseReason, Task},
@@ -26,13 +27,14 @@ use receipts::Digest;
 use tokio::sync::Notify;
 
 pub use book::{Placed, placed, replay};
-pub(crate) use desk::Desk;
 pub use desk::{Answer, Patience, Stop, ToolAnswer};
+pub(crate) use desk::{Desk, request_digest};
 pub use event::Message;
 
 use crate::{
     clock::Clock,
-    journal::{JournalError, Lease, Store},
+    journal::{Blob, JournalError, Lease, Store},
+    models::RoleModels,
     signer::{SealError, Signer},
 };
 
@@ -48,8 +50,8 @@ pub type Observer = Box<dyn FnMut(&Placed, Option<&Report>) + Send + Sync>;
 pub struct Parts {
     /// Where facts go.
     pub store: Arc<dyn Store>,
-    /// The model that plays the roles.
-    pub model: Arc<dyn Model>,
+    /// The models that play the roles.
+    pub models: RoleModels,
     /// Every tool there is.
     pub tools: Vec<Arc<dyn Tool>>,
     /// Identities and seals.
@@ -75,9 +77,23 @@ pub enum Start {
         task: Box<Task>,
         /// Who plays which role.
         roster: Roster,
+        /// Contents that the task names: rules and skills.
+        contents: Vec<Blob>,
     },
     /// A run that is on record.
-    Resume,
+    Resume {
+        /// Allows the run more first.
+        raise: Option<Raise>,
+    },
+}
+
+/// A larger budget. Parts below what is allowed now stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raise {
+    /// Tokens, money and tool calls.
+    pub limit: Amount,
+    /// Wall time in milliseconds since the run was opened; 0 for no limit.
+    pub wall_ms: u64,
 }
 
 /// How a drive ended.
@@ -94,6 +110,8 @@ pub enum End {
     Paused {
         /// Why.
         reason: PauseReason,
+        /// What stood in the way, in one line; empty when the reason says it all.
+        detail: String,
     },
 }
 

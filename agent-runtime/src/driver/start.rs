@@ -3,21 +3,19 @@
 use common_ground::{
     Action, Command, ModuleId,
     criterion::Criterion,
-    module::{AttemptEnd, EndReason, Lease, Life, Owner},
+    module::{AttemptEnd, EndReason, Input, Lease, Life, Owner},
     role::Role,
     wants,
 };
-use receipts::{Digest, PublicKey};
-use tokio::sync::oneshot;
+use receipts::Digest;
 
 use super::{
     DriveError, Stop,
     desk::{Desk, Room},
-    event::Ask,
     flow::Flow,
     tasks::{Key, done, planned},
 };
-use crate::roles::{associate, principal, verifier};
+use crate::roles::{associate, handover::Source, principal, verifier};
 
 impl Flow {
     pub(super) fn start_wanted(&mut self) -> Result<(), DriveError> {
@@ -48,7 +46,7 @@ impl Flow {
         let run = self.book.run()?;
         let owner = Owner::Role { role: Role::Principal };
         let recorded = run.role_steps.get(&Role::Principal).cloned().unwrap_or_default();
-        let desk = Desk::new(self.room.clone(), owner, run.roster.principal, recorded);
+        let desk = Desk::new(self.room.clone(), owner, run.roster.principal, recorded, 0);
         let task = run.task.clone();
         let clock = self.parts.clock.clone();
         self.tasks
@@ -59,9 +57,18 @@ impl Flow {
     fn start_work(&mut self, id: ModuleId, lease: Lease) -> Result<(), DriveError> {
         let run = self.book.run()?;
         let Some(module) = run.modules.get(&id) else { return Ok(()) };
-        let accepted = |input: ModuleId| match run.modules.get(&input).map(|module| (&module.spec, &module.life)) {
-            Some((spec, Life::Accepted { deliverable, .. })) => Some((spec.question.clone(), *deliverable)),
-            Some(_) | None => None,
+        let accepted = |input: &Input| {
+            let source = run.modules.get(&input.module)?;
+            let Life::Accepted { deliverable, .. } = &source.life else { return None };
+            let attempt = source.attempt()?;
+            let worked = attempt.submitted_after.map_or(attempt.steps.len(), |steps| steps as usize);
+            Some(Source {
+                question: source.spec.question.clone(),
+                deliverable: *deliverable,
+                handover: input.handover,
+                share: input.share,
+                steps: attempt.steps.iter().take(worked).cloned().collect(),
+            })
         };
         let findings = module.attempts.iter().rev().find_map(|attempt| match &attempt.end {
             AttemptEnd::Ended { reason: EndReason::Rework { findings }, .. } => Some(findings.clone()),
@@ -71,14 +78,13 @@ impl Flow {
             module: id,
             epoch: lease.epoch,
             spec: module.spec.clone(),
-            inputs: module.spec.inputs.iter().filter_map(|input| accepted(input.module)).collect(),
+            task: run.task.clone(),
+            sources: module.spec.inputs.iter().filter_map(accepted).collect(),
             findings: findings.unwrap_or_default(),
-            max_passages: run.task.max_passages,
-            max_words: run.task.max_words,
         };
         let owner = Owner::Attempt { module: id, attempt: lease.attempt, epoch: lease.epoch };
         let recorded = module.attempt().map(|attempt| attempt.steps.clone()).unwrap_or_default();
-        let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded);
+        let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded, 0);
         self.tasks.start(Key::Work(id, lease.epoch), async move { done(associate::work(desk, job).await) });
         Ok(())
     }
@@ -86,9 +92,14 @@ impl Flow {
     fn start_verify(&mut self, id: ModuleId, lease: Lease, deliverable: Digest) -> Result<(), DriveError> {
         let run = self.book.run()?;
         let Some(module) = run.modules.get(&id) else { return Ok(()) };
-        let (criteria, by, room) = (module.spec.criteria.clone(), run.roster.verifier, self.room.clone());
+        let (criteria, room) = (module.spec.criteria.clone(), self.room.clone());
+        let owner = Owner::Verifier { module: id, attempt: lease.attempt, epoch: lease.epoch };
+        let attempt = module.attempt();
+        let recorded = attempt.map(|attempt| attempt.steps.clone()).unwrap_or_default();
+        let first = attempt.and_then(|attempt| attempt.submitted_after).unwrap_or_default();
+        let desk = Desk::new(self.room.clone(), owner, run.roster.verifier, recorded, first);
         self.tasks.start(Key::Verify(id, lease.epoch), async move {
-            done(verify(room, by, id, lease, deliverable, criteria).await)
+            done(verify(room, desk, id, lease, deliverable, criteria).await)
         });
         Ok(())
     }
@@ -102,7 +113,7 @@ fn module_id(now_ms: u64) -> Result<ModuleId, Stop> {
 /// The Verifier's part: reads the deliverable afresh, finds, and says so.
 async fn verify(
     room: Room,
-    by: PublicKey,
+    mut desk: Desk,
     module: ModuleId,
     lease: Lease,
     deliverable: Digest,
@@ -118,10 +129,6 @@ async fn verify(
         criteria,
         deliverable: bytes,
     };
-    let verdicts = verifier::examine(&examination, read).await;
-    let (answer, answered) = oneshot::channel();
-    let commands = vec![Command::Judge { module, epoch: lease.epoch, deliverable, verdicts }];
-    let ask = Ask { by, commands, blobs: Vec::new(), answer };
-    room.post.send(ask).await.map_err(|_closed| Stop::Gone)?;
-    Ok(answered.await.map_err(|_closed| Stop::Gone)??)
+    let verdicts = verifier::examine(&examination, read, &mut desk).await?;
+    desk.hand_in(Command::Judge { module, epoch: lease.epoch, deliverable, verdicts }, Vec::new()).await
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future::Future};
 
-use common_ground::{Epoch, ModuleId};
+use common_ground::{Epoch, ModuleId, port::model::ModelError};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tracing::Instrument;
 
@@ -27,6 +27,8 @@ pub(super) enum Done {
     Quietly,
     /// There is no plan.
     NoPlan(String),
+    /// A model cannot be reached or refuses.
+    NoModel(ModelError),
     /// The driver must end.
     Broken(DriveError),
 }
@@ -116,6 +118,7 @@ pub(super) fn done(ended: Result<(), Stop>) -> Done {
         Err(Stop::Record(step)) => Done::Broken(DriveError::Record(step)),
         Err(Stop::Content(digest)) => Done::Broken(DriveError::Content(digest)),
         Err(Stop::Encoding(error)) => Done::Broken(DriveError::Encoding(error)),
+        Err(Stop::Model(error)) => Done::NoModel(error),
         Err(Stop::Entropy(error)) => Done::Broken(DriveError::Entropy(error)),
     }
 }
@@ -126,6 +129,6 @@ pub(super) fn planned(ended: Result<(), PlanError>) -> Done {
         Ok(()) => Done::Quietly,
         Err(PlanError::Stop(Stop::Refused(refusal))) => Done::NoPlan(refusal.to_string()),
         Err(PlanError::Stop(stop)) => done(Err(stop)),
-        Err(error @ (PlanError::Model { .. } | PlanError::Protocol { .. })) => Done::NoPlan(error.to_string()),
+        Err(error @ PlanError::Protocol { .. }) => Done::NoPlan(error.to_string()),
     }
 }

@@ -2,7 +2,15 @@
 
 mod acts;
 pub(crate) mod associate;
+mod claims;
+mod context;
+mod conversation;
+mod faults;
+pub(crate) mod handover;
+mod judge;
 pub(crate) mod partner;
+mod passages;
 pub(crate) mod principal;
+pub mod prompts;
 pub mod talk;
 pub(crate) mod verifier;

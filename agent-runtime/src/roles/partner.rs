@@ -39,14 +39,14 @@ pub(crate) fn outcome(run: &Run) -> Outcome {
 
 /// The report. `deliverables` holds those of the accepted modules that nothing else takes as input; a module that was
 /// not accepted is a gap, and the accepted inputs of a gap are shown in its place.
-pub(crate) fn report(run: &Run, deliverables: &BTreeMap<ModuleId, Deliverable>, engine: &str) -> Report {
+pub(crate) fn report(run: &Run, deliverables: &BTreeMap<ModuleId, Deliverable>) -> Report {
     let mut report = Report {
         question: run.task.question.clone(),
         answered: false,
         sections: Vec::new(),
         sources: Vec::new(),
         gaps: Vec::new(),
-        engine: engine.to_owned(),
+        engine: run.task.models.distinct().join(", "),
         accepted: 0,
     };
     for id in &run.order {
@@ -104,6 +104,9 @@ fn why(life: &Life) -> String {
         Life::Failed { reason: EndReason::Failed { error } } => match error {
             WorkError::Model { detail } | WorkError::Protocol { detail } | WorkError::Storage { detail } => {
                 detail.clone()
+            }
+            WorkError::Context { need, window } => {
+                format!("what must be read needs {need} tokens and the model's window has {window}")
             }
             WorkError::InDoubt { step } => format!("step {} may have happened and must not be repeated", step.0),
         },

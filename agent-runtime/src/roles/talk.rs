@@ -3,7 +3,11 @@
 //! Every model is asked in these words, whichever wire it speaks. Nothing here decides; a role parses once and refuses
 //! what does not parse.
 
-use common_ground::{deliverable::Deliverable, module::ModuleKind, run::PlanReason};
+use common_ground::{
+    deliverable::Deliverable,
+    module::{Handover, ModuleKind},
+    run::PlanReason,
+};
 use serde::{Deserialize, Serialize};
 
 /// Name of the act that makes a plan.
@@ -43,6 +47,9 @@ pub struct PlannedModule {
     pub question: String,
     /// Names of modules whose deliverables it needs.
     pub inputs: Vec<String>,
+    /// How much of its inputs' work it sees; the conclusions where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
 }
 
 /// What an Associate asks a model.

@@ -17,6 +17,9 @@ use common_ground::{
 };
 use serde::Deserialize;
 
+use super::judge;
+use crate::driver::{Desk, Stop};
+
 /// What is to be found on.
 pub(crate) struct Examination {
     pub run: RunId,
@@ -28,19 +31,28 @@ pub(crate) struct Examination {
     pub deliverable: Vec<u8>,
 }
 
-/// One verdict a criterion, in their order. `read` is the tool that opens passages.
-pub(crate) async fn examine(examination: &Examination, read: Option<&Arc<dyn Tool>>) -> Vec<Verdict> {
+/// One verdict a criterion, in their order. `read` is the tool that opens passages; `desk` is where the Verifier's model
+/// is asked.
+pub(crate) async fn examine(
+    examination: &Examination,
+    read: Option<&Arc<dyn Tool>>,
+    desk: &mut Desk,
+) -> Result<Vec<Verdict>, Stop> {
     let parsed: Result<Deliverable, _> = serde_json::from_slice(&examination.deliverable);
     let mut verdicts = Vec::with_capacity(examination.criteria.len());
     for (criterion, number) in examination.criteria.iter().zip(0_u32..) {
-        let found = match &parsed {
-            Ok(deliverable) => found(examination, criterion, deliverable, read).await,
-            Err(error) => Err(format!("the deliverable cannot be read: {error}")),
+        let found = match (&parsed, criterion) {
+            (Ok(deliverable), Criterion::Judged { rubric }) => judge::judge(desk, rubric, deliverable).await?,
+            (Ok(deliverable), _) => found(examination, criterion, deliverable, read).await.map(|()| String::new()),
+            (Err(error), _) => Err(format!("the deliverable cannot be read: {error}")),
         };
-        let reason = found.err().unwrap_or_default();
-        verdicts.push(Verdict { criterion: number, passed: reason.is_empty(), reason });
+        let (passed, reason) = match found {
+            Ok(reason) => (true, reason),
+            Err(reason) => (false, reason),
+        };
+        verdicts.push(Verdict { criterion: number, passed, reason });
     }
-    verdicts
+    Ok(verdicts)
 }
 
 async fn found(
@@ -62,6 +74,7 @@ async fn found(
         }
         Criterion::MinimumSources { count } => minimum_sources(deliverable, *count),
         Criterion::AnswerMatchesSchema { schema } => matches_schema(&examination.deliverable, schema),
+        Criterion::Judged { .. } => Err("this criterion needs a model to judge it".to_owned()),
     }
 }
 

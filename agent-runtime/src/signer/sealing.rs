@@ -8,7 +8,7 @@ use common_ground::{
     module::{
         Attempt, AttemptEnd, CallKind, CallOutcome, EndReason, Life, Module, ModuleKind, Step, StepState, WorkError,
     },
-    run::Run,
+    run::{Run, Skill},
 };
 use receipts::{
     Digest, PublicKey,
@@ -18,13 +18,17 @@ use receipts::{
     entry::{CallEnd, Entry},
     integer::Decimal,
     seal::{SealError as CoreError, SealInput, SealKeys, Sealed, UsedModel, seal},
-    statement::{CorpusHead, Custody, Earlier, ModelLevel, Parent, Relation, Usage},
+    statement::{CorpusHead, Custody, Earlier, ModelLevel, Parent, Relation, Skill as UsedSkill, Usage},
     trace::{Trace, TraceEntry},
 };
 use serde_json::Value;
 
 use super::Signer;
-use crate::journal::ReceiptRow;
+use crate::{
+    driver::request_digest,
+    journal::ReceiptRow,
+    skills::{READ, body_request},
+};
 
 /// Why a module could not be sealed.
 #[derive(Debug, thiserror::Error)]
@@ -108,9 +112,9 @@ impl Signer {
             parents: parents(run, module),
             corpora: corpora(run),
             policy_decision: "allow".to_owned(),
-            skills: Vec::new(),
+            skills: skills(run, attempt),
             models: models(attempt),
-            usage: usage(attempt, judgement.at.since(attempt.started)),
+            usage: usage(run, attempt, judgement.at.since(attempt.started)),
             start_ms: attempt.started.0,
             end_ms: judgement.at.0,
             custody: Custody::OneProcess,
@@ -205,16 +209,36 @@ fn models(attempt: &Attempt) -> Vec<UsedModel> {
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    let local = |id: &String| UsedModel { id: id.clone(), level: ModelLevel::Own, provider: "local".to_owned() };
-    ids.into_iter().map(local).collect()
+    let used = |id: &String| UsedModel { id: id.clone(), level: ModelLevel::Own, provider: provider(id).to_owned() };
+    ids.into_iter().map(used).collect()
 }
 
-fn usage(attempt: &Attempt, wall_ms: u64) -> Usage {
+/// Who serves a model: what stands before the colon of its id, unless this program runs it itself.
+fn provider(id: &str) -> &str {
+    match id.split_once(':') {
+        Some((provider, _)) if provider != "llama" => provider,
+        Some(_) | None => "local",
+    }
+}
+
+/// The skills whose text the attempt read.
+fn skills(run: &Run, attempt: &Attempt) -> Vec<UsedSkill> {
+    let read = |skill: &&Skill| {
+        let request = request_digest(READ, &body_request(&skill.name));
+        let asks =
+            |step: &Step| matches!(&step.call, CallKind::Tool { tool, .. } if tool == READ) && step.request == request;
+        attempt.steps.iter().any(asks)
+    };
+    let used = |skill: &Skill| UsedSkill { name: skill.name.clone(), digest: skill.digest };
+    run.task.skills.iter().filter(read).map(used).collect()
+}
+
+fn usage(run: &Run, attempt: &Attempt, wall_ms: u64) -> Usage {
     let used = attempt.usage();
     Usage {
         cost_micro: Decimal(used.cost_micro),
         cpu_ms: Decimal(0),
-        currency: "XXX".to_owned(),
+        currency: run.task.currency.clone(),
         tokens_in: Decimal(used.tokens_in),
         tokens_out: Decimal(used.tokens_out),
         tool_calls: Decimal(used.tool_calls),
@@ -238,6 +262,7 @@ fn class(error: &WorkError) -> (&'static str, String) {
     match error {
         WorkError::Model { detail } => ("model", detail.clone()),
         WorkError::Protocol { detail } => ("protocol", detail.clone()),
+        WorkError::Context { need, window } => ("context", format!("{need} of {window} tokens")),
         WorkError::InDoubt { step } => ("in_doubt", step.0.to_string()),
         WorkError::Storage { detail } => ("storage", detail.clone()),
     }
@@ -262,7 +287,9 @@ fn entries(run: &Run, id: ModuleId, module: &Module, attempt: &Attempt) -> Resul
         }
     }
     let mut asked_by = 0;
-    for step in &attempt.steps {
+    let worked = attempt.submitted_after.map_or(attempt.steps.len(), |steps| steps as usize);
+    let (work, examination) = attempt.steps.split_at(worked.min(attempt.steps.len()));
+    for step in work {
         let parent = match &step.call {
             CallKind::Model { .. } => 0,
             CallKind::Tool { .. } => asked_by,
@@ -279,6 +306,9 @@ fn entries(run: &Run, id: ModuleId, module: &Module, attempt: &Attempt) -> Resul
     if let Some(deliverable) = attempt.deliverable {
         let output = entries.len() as u64;
         entries.push(under(0)(Entry::Output { deliverable }));
+        for step in examination {
+            entries.push(under(output)(call(step)?));
+        }
         if let Some(judgement) = &attempt.judgement {
             for (verdict, criterion) in judgement.verdicts.iter().zip(&module.spec.criteria) {
                 entries.push(under(output)(decision(criterion, verdict, judgement.by)));

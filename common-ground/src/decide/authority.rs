@@ -17,16 +17,20 @@ pub(super) fn check(run: &Run, command: &Command, ctx: &Ctx) -> Result<(), Refus
         Command::Claim { .. } => needs(run, ctx, Role::Associate),
         Command::Renew { .. } | Command::Reclaim { .. } => needs(run, ctx, Role::Node),
         Command::Judge { module, .. } => verifier(run, ctx, *module),
-        Command::StartStep { owner, .. } | Command::FinishStep { owner, .. } => match owner {
-            Owner::Role { role } => planner(run, ctx, *role),
-            Owner::Attempt { module, .. } => worker(run, ctx, *module),
-        },
+        Command::StartStep { owner, .. } | Command::FinishStep { owner, .. } | Command::Compact { owner, .. } => {
+            match owner {
+                Owner::Role { role } => planner(run, ctx, *role),
+                Owner::Attempt { module, .. } => worker(run, ctx, *module),
+                Owner::Verifier { module, .. } => verifier(run, ctx, *module),
+            }
+        }
         Command::Submit { module, .. } | Command::GiveUp { module, .. } | Command::Ask { module, .. } => {
             worker(run, ctx, *module)
         }
-        Command::Pause { reason: PauseReason::Budget } => needs(run, ctx, Role::Node),
+        Command::Pause { reason: PauseReason::Budget | PauseReason::Model } => needs(run, ctx, Role::Node),
         Command::Pause { .. }
         | Command::Resume
+        | Command::Raise { .. }
         | Command::Cancel
         | Command::Answer { .. }
         | Command::PauseModule { .. }

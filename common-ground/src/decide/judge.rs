@@ -7,7 +7,7 @@ use crate::{
     criterion::Verdict,
     fact::Fact,
     id::{Epoch, ModuleId},
-    module::{EndReason, Lease, Life, Module, WorkError},
+    module::{CallKind, CallOutcome, EndReason, Lease, Life, Module, ModuleKind, Step, StepState, WorkError},
     refusal::{Refusal, Wanted},
     run::Run,
 };
@@ -15,7 +15,26 @@ use crate::{
 pub(super) fn submit(run: &Run, id: ModuleId, epoch: Epoch, deliverable: Digest) -> Result<Vec<Fact>, Refusal> {
     super::at_work(run)?;
     let lease = super::leased(run, id, epoch)?;
+    evidence(run, id)?;
     Ok(vec![Fact::ModuleSubmitted { module: id, attempt: lease.attempt, deliverable }])
+}
+
+/// An answer needs evidence: a tool call that succeeded, where tools were granted at all, or what was handed over.
+fn evidence(run: &Run, id: ModuleId) -> Result<(), Refusal> {
+    let module = super::module(run, id)?;
+    let brought = |step: &Step| {
+        matches!(step.call, CallKind::Tool { .. })
+            && matches!(step.state, StepState::Finished { outcome: CallOutcome::Done, .. })
+    };
+    let steps = module.attempt().map_or(&[][..], |attempt| &attempt.steps);
+    let needed = match module.spec.kind {
+        ModuleKind::Answer => !module.spec.tools.is_empty() && module.spec.inputs.is_empty(),
+        ModuleKind::Merge => false,
+    };
+    if needed && !steps.iter().any(brought) {
+        return Err(Refusal::NoEvidence { module: id });
+    }
+    Ok(())
 }
 
 pub(super) fn give_up(run: &Run, id: ModuleId, epoch: Epoch, error: &WorkError) -> Result<Vec<Fact>, Refusal> {

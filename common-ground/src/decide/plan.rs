@@ -7,7 +7,7 @@ use crate::{
     id::ModuleId,
     module::{Life, ModuleSpec},
     refusal::Refusal,
-    run::{PlanReason, Run},
+    run::{PauseReason, PlanReason, Run},
 };
 
 /// Inputs may only name modules proposed before, so the graph can have no cycle, and none that was given up, so that no
@@ -44,6 +44,9 @@ pub(super) fn propose(run: &Run, plan: &PlanReason, modules: &[(ModuleId, Module
         }
         known.insert(*id);
         facts.push(Fact::ModuleProposed { module: *id, spec: spec.clone() });
+    }
+    if run.task.approve_plan && run.plan.is_empty() {
+        facts.push(Fact::RunPaused { run: run.id, reason: PauseReason::Approval });
     }
     Ok(facts)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use receipts::Digest;
 
 use crate::{
+    budget::Amount,
     command::Ctx,
     fact::Fact,
     id::{ApprovalId, ModuleId, RunId},
@@ -97,6 +98,19 @@ pub(super) fn resume(run: &Run) -> Result<Vec<Fact>, Refusal> {
         Phase::Paused { .. } => Ok(vec![Fact::RunResumed { run: run.id }]),
         Phase::Open | Phase::Closed { .. } => Err(Refusal::NotOpen),
     }
+}
+
+/// A larger budget; never a smaller one.
+pub(super) fn raise(run: &Run, limit: Amount, wall_ms: u64) -> Result<Vec<Fact>, Refusal> {
+    if matches!(run.phase, Phase::Closed { .. }) {
+        return Err(Refusal::NotOpen);
+    }
+    let limit = limit.largest(run.account.limit());
+    let wall_ms = if wall_ms == 0 || run.wall_ms == 0 { 0 } else { wall_ms.max(run.wall_ms) };
+    if limit == run.account.limit() && wall_ms == run.wall_ms {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Fact::BudgetRaised { limit, wall_ms }])
 }
 
 pub(super) fn cancel(run: &Run) -> Result<Vec<Fact>, Refusal> {

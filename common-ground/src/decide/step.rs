@@ -3,12 +3,12 @@
 use receipts::Digest;
 
 use crate::{
-    budget::Amount,
+    budget::{Amount, BudgetPart},
     command::Ctx,
     fact::Fact,
-    id::StepIndex,
-    module::{CallKind, Owner, Step, StepState},
-    refusal::Refusal,
+    id::{Epoch, ModuleId, StepIndex},
+    module::{CallKind, CallOutcome, Compaction, Lease, Life, Owner, Step, StepState, Usage},
+    refusal::{Refusal, Wanted},
     run::{Phase, Run},
 };
 
@@ -21,17 +21,34 @@ pub(super) struct Starting<'a> {
     pub reserve: Amount,
 }
 
+/// A call that ended.
+pub(super) struct Finishing {
+    pub owner: Owner,
+    pub step: StepIndex,
+    pub outcome: CallOutcome,
+    pub response: Digest,
+    pub usage: Usage,
+}
+
 /// The steps of an owner whose lease, if it needs one, is the latest.
 fn steps(run: &Run, owner: Owner) -> Result<&[Step], Refusal> {
-    match owner {
-        Owner::Role { role } => Ok(run.role_steps.get(&role).map_or(&[], Vec::as_slice)),
-        Owner::Attempt { module, attempt, epoch } => {
-            let lease = super::leased(run, module, epoch)?;
-            if lease.attempt != attempt {
-                return Err(Refusal::Stale { module, epoch });
-            }
-            Ok(super::module(run, module)?.attempt().map_or(&[], |open| open.steps.as_slice()))
-        }
+    let (module, attempt, lease) = match owner {
+        Owner::Role { role } => return Ok(run.role_steps.get(&role).map_or(&[], Vec::as_slice)),
+        Owner::Attempt { module, attempt, epoch } => (module, attempt, super::leased(run, module, epoch)?),
+        Owner::Verifier { module, attempt, epoch } => (module, attempt, examined(run, module, epoch)?),
+    };
+    if lease.attempt != attempt {
+        return Err(Refusal::Stale { module, epoch: lease.epoch });
+    }
+    Ok(super::module(run, module)?.attempt().map_or(&[], |open| open.steps.as_slice()))
+}
+
+/// The lease under which the deliverable that waits for the Verifier was made.
+fn examined(run: &Run, id: ModuleId, epoch: Epoch) -> Result<Lease, Refusal> {
+    match &super::module(run, id)?.life {
+        Life::Submitted { lease, .. } if lease.epoch == epoch => Ok(*lease),
+        Life::Submitted { .. } => Err(Refusal::Stale { module: id, epoch }),
+        _not_submitted => Err(Refusal::NotNow { module: id, wanted: Wanted::Submitted }),
     }
 }
 
@@ -46,11 +63,11 @@ pub(super) fn start(run: &Run, ctx: &Ctx, starting: &Starting<'_>) -> Result<Vec
         return Err(Refusal::WrongStep { step: starting.step });
     }
     granted(run, starting)?;
-    if run.task.wall_ms > 0 && ctx.at.since(run.opened) > run.task.wall_ms {
+    if run.wall_ms > 0 && ctx.at.since(run.opened) > run.wall_ms {
         return Err(Refusal::OutOfTime);
     }
     let mut room = run.account.room();
-    if let Owner::Attempt { module, .. } = starting.owner {
+    if let Some((module, ..)) = starting.owner.attempt() {
         room = super::module(run, module)?.account.room().clamp_to(room);
     }
     if !starting.reserve.fits(room) {
@@ -81,9 +98,16 @@ fn again(starting: &Starting<'_>, recorded: &Step) -> Result<Vec<Fact>, Refusal>
 }
 
 fn granted(run: &Run, starting: &Starting<'_>) -> Result<(), Refusal> {
+    let models = &run.task.models;
     match (starting.call, starting.owner) {
-        (CallKind::Model { model }, _) if *model != run.task.model => Err(Refusal::NotGranted { name: model.clone() }),
-        (CallKind::Model { .. }, _) => Ok(()),
+        (CallKind::Model { model }, owner) => {
+            let granted = match owner {
+                Owner::Role { .. } => &models.principal,
+                Owner::Attempt { .. } => &models.associate,
+                Owner::Verifier { .. } => &models.verifier,
+            };
+            if model == granted { Ok(()) } else { Err(Refusal::NotGranted { name: model.clone() }) }
+        }
         (CallKind::Tool { tool, .. }, Owner::Attempt { module, .. })
             if super::module(run, module)?.spec.tools.contains(tool) =>
         {
@@ -93,14 +117,34 @@ fn granted(run: &Run, starting: &Starting<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// The step must be started and not finished; `fact` is what is then recorded. A paused run still takes the results of
-/// calls under way; one that is over has settled them.
-pub(super) fn finish(run: &Run, owner: Owner, step: StepIndex, fact: Fact) -> Result<Vec<Fact>, Refusal> {
+/// The step must be started and not finished. A paused run still takes the results of calls under way; one that is over
+/// has settled them. A part of the budget that runs short is said once.
+pub(super) fn finish(run: &Run, ctx: &Ctx, finishing: &Finishing) -> Result<Vec<Fact>, Refusal> {
+    let Finishing { owner, step, outcome, response, usage } = *finishing;
     if matches!(run.phase, Phase::Closed { .. }) {
         return Err(Refusal::NotOpen);
     }
-    match steps(run, owner)?.get(step.0 as usize).map(|recorded| &recorded.state) {
-        Some(StepState::Started) => Ok(vec![fact]),
-        Some(StepState::Finished { .. }) | None => Err(Refusal::WrongStep { step }),
+    if steps(run, owner)?.get(step.0 as usize).is_none_or(|recorded| recorded.state != StepState::Started) {
+        return Err(Refusal::WrongStep { step });
     }
+    let mut facts = vec![Fact::StepFinished { owner, step, outcome, response, usage }];
+    let wall = (run.wall_ms > 0).then(|| (BudgetPart::Wall, ctx.at.since(run.opened), run.wall_ms));
+    for (part, spent, limit) in run.account.parts(usage.amount()).into_iter().chain(wall) {
+        if BudgetPart::is_short(spent, limit) && !run.warned.contains(&part) {
+            facts.push(Fact::BudgetWarned { part, spent, limit });
+        }
+    }
+    Ok(facts)
+}
+
+/// Said once a step, also when the conversation is replayed after a crash.
+pub(super) fn compact(run: &Run, owner: Owner, step: StepIndex, compaction: Compaction) -> Result<Vec<Fact>, Refusal> {
+    super::at_work(run)?;
+    if step.0 as usize > steps(run, owner)?.len() {
+        return Err(Refusal::WrongStep { step });
+    }
+    let (module, ..) = owner.attempt().ok_or(Refusal::WrongStep { step })?;
+    let known =
+        super::module(run, module)?.attempt().is_some_and(|open| open.compactions.contains(&(step, compaction)));
+    if known { Ok(Vec::new()) } else { Ok(vec![Fact::ContextCompacted { owner, step, compaction }]) }
 }

@@ -16,7 +16,7 @@ use common_ground::{
     },
     refusal::Wanted,
     role::{Role, Roster},
-    run::{Outcome, PauseReason, PlanReason, Task},
+    run::{Models, Outcome, PauseReason, PlanReason, Task},
 };
 use receipts::{Digest, PublicKey};
 use uuid::Uuid;
@@ -135,16 +135,20 @@ pub fn task() -> Task {
         question: "q".to_owned(),
         collection: "c".to_owned(),
         corpora: Vec::new(),
-        model: MODEL.to_owned(),
+        models: Models::one(MODEL),
         criteria: vec![Criterion::EveryClaimCites],
         limit: amount(100, 50, 4),
+        currency: "XXX".to_owned(),
         wall_ms: WALL_MS,
+        approve_plan: false,
         parallel: 2,
         attempts: 2,
         lease_ms: LEASE_MS,
         max_passages: 10,
         max_words: 60,
         policy: Digest::of(b"policy"),
+        rules: Vec::new(),
+        skills: Vec::new(),
     }
 }
 
@@ -152,7 +156,8 @@ pub fn task() -> Task {
 pub fn spec(inputs: &[ModuleId]) -> ModuleSpec {
     let input = |module: &ModuleId| Input { module: *module, handover: Handover::Conclusions, share: 40 };
     ModuleSpec {
-        kind: ModuleKind::Answer,
+        // An answer without evidence cannot be submitted; that rule has its own table.
+        kind: ModuleKind::Merge,
         question: "q".to_owned(),
         inputs: inputs.iter().map(input).collect(),
         criteria: vec![Criterion::EveryClaimCites, Criterion::QuotesVerbatim],

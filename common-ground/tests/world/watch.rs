@@ -7,7 +7,7 @@ use common_ground::{
     Action, AttemptNumber, Command, Ctx, Epoch, Fact, Millis, ModuleId, Refusal, Run, State, apply,
     budget::{Account, Amount},
     decide,
-    module::{AttemptEnd, Life, Owner, Step, StepState},
+    module::{AttemptEnd, Life, Step, StepState, WorkError},
     run::{Outcome, Phase},
     wants,
 };
@@ -118,6 +118,9 @@ impl Watch {
             Fact::StepStarted { .. }
             | Fact::StepRetried { .. }
             | Fact::StepFinished { .. }
+            | Fact::ContextCompacted { .. }
+            | Fact::BudgetWarned { .. }
+            | Fact::BudgetRaised { .. }
             | Fact::RunOpened { .. }
             | Fact::PlanRecorded { .. }
             | Fact::ModuleProposed { .. }
@@ -145,10 +148,7 @@ impl Watch {
     fn reserved_fits(&self, fact: &Fact) {
         let Fact::StepStarted { owner, reserved, .. } = fact else { return };
         let run = self.run();
-        let module = match owner {
-            Owner::Role { .. } => None,
-            Owner::Attempt { module, .. } => Some(&run.modules[module].account),
-        };
+        let module = owner.attempt().map(|(module, ..)| &run.modules[&module].account);
         for account in std::iter::once(&run.account).chain(module) {
             let booked = account.reserved().plus(account.spent());
             let parts = |amount: Amount| [amount.tokens, amount.cost_micro, amount.tool_calls];
@@ -204,8 +204,8 @@ impl Watch {
                 Action::Plan => (PRINCIPAL, propose(&[(UNKNOWN, &[])])),
                 Action::Claim { module, associate } => (*associate, claim(*module)),
                 Action::Work { module, lease } => {
-                    let deliverable = Digest::of(b"any");
-                    (lease.associate, Command::Submit { module: *module, epoch: lease.epoch, deliverable })
+                    let error = WorkError::Protocol { detail: "any".to_owned() };
+                    (lease.associate, Command::GiveUp { module: *module, epoch: lease.epoch, error })
                 }
                 Action::Verify { module, lease, deliverable } => {
                     let verdicts = super::verdicts(&vec![true; run.modules[module].spec.criteria.len()]);

@@ -75,6 +75,7 @@ pub(super) fn plan(question: &str, most: u32) -> Plan {
         kind: ModuleKind::Answer,
         question: question.to_owned(),
         inputs: Vec::new(),
+        handover: None,
     };
     Plan { reason: PlanReason::Single, modules: vec![module] }
 }
@@ -88,6 +89,7 @@ fn split(question: &str, parts: Vec<String>, reason: PlanReason) -> Plan {
             kind: ModuleKind::Answer,
             question,
             inputs: Vec::new(),
+            handover: None,
         })
         .collect();
     let inputs = modules.iter().map(|module| module.name.clone()).collect();
@@ -96,6 +98,7 @@ fn split(question: &str, parts: Vec<String>, reason: PlanReason) -> Plan {
         kind: ModuleKind::Merge,
         question: question.to_owned(),
         inputs,
+        handover: None,
     });
     Plan { reason, modules }
 }
