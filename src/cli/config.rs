@@ -15,7 +15,7 @@ use crate::{
 pub enum Args {
     /// Show every setting, its value and where it came from.
     Show,
-    /// Read a project's settings from now on, until its file changes.
+    /// Read a project's settings, rules and skills from now on, until they change.
     Trust {
         /// The project's folder.
         dir: PathBuf,
@@ -28,7 +28,7 @@ pub(super) fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
         Args::Show => show(program),
         Args::Trust { dir } => {
             config::trust(&program.places.home, &dir)?;
-            eprintln!("ii: {} is trusted until it changes", dir.join(".ii/config.toml").display());
+            eprintln!("ii: settings, rules and skills of {} are trusted until they change", dir.display());
             Ok(Exit::Completed)
         }
     }

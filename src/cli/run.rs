@@ -30,6 +30,7 @@ use crate::{
     config::Config,
     exit::{Exit, Failure},
     failures::{from_drive, from_journal},
+    guidance,
     progress::{Progress, Tally},
     show, wiring,
 };
@@ -140,9 +141,16 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     if !models.have_prices() {
         NO_CURRENCY.clone_into(&mut task.currency);
     }
+    let contents = if models.associate.is_language_model() {
+        let guidance = guidance::gather(&program.places)?;
+        guidance.notes.iter().for_each(|note| progress.say(note));
+        guidance.into_task(&mut task)
+    } else {
+        Vec::new()
+    };
     let now = program.wiring.clock.now_ms();
     let run = RunId(ids::new_v7(now).map_err(Failure::internal)?);
-    let start = Start::New { task: Box::new(task), roster: signer.roster(), contents: Vec::new() };
+    let start = Start::New { task: Box::new(task), roster: signer.roster(), contents };
     let with = With { journal: Arc::clone(&journal), signer, index: Arc::new(index), models };
     let ended = go(program, with, &progress, run, start).await;
     close(journal).await?;

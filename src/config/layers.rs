@@ -196,6 +196,8 @@ mod tests {
             home: folder.path().join("home"),
             user_file: folder.path().join("home/config.toml"),
             project_file: Some(folder.path().join("project/.ii/config.toml")),
+            agents: None,
+            own_agents: None,
         }
     }
 

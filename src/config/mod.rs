@@ -15,7 +15,7 @@ use receipts::Digest;
 pub use layers::{Origin, Resolved, resolve};
 pub use places::Places;
 pub use settings::{SETTINGS, Setting};
-pub use trust::{is_trusted, trust};
+pub use trust::{is_trusted, trust, trusts_agents};
 
 use crate::exit::{Exit, Failure};
 

@@ -13,6 +13,10 @@ pub struct Places {
     pub user_file: PathBuf,
     /// The nearest project file at or above the working folder.
     pub project_file: Option<PathBuf>,
+    /// The nearest folder at or above the working folder that has rules or skills for agents of its own.
+    pub agents: Option<PathBuf>,
+    /// The person's own folder of rules and skills for agents, `~/.agents`, whether or not it exists.
+    pub own_agents: Option<PathBuf>,
 }
 
 /// A project's configuration file, below its folder.
@@ -43,7 +47,13 @@ impl Places {
             (None, None) => below("XDG_CONFIG_HOME", ".config")?.join("config.toml"),
         };
         let project_file = here.ancestors().map(|folder| folder.join(PROJECT_FILE)).find(|file| file.is_file());
-        Ok(Self { home, user_file, project_file })
+        let own_agents = set("HOME").map(|home| home.join(".agents"));
+        let guides = |folder: &&Path| {
+            Some(folder.join(".agents")) != own_agents
+                && (folder.join("AGENTS.md").is_file() || folder.join(".agents/skills").is_dir())
+        };
+        let agents = here.ancestors().find(guides).map(Path::to_owned);
+        Ok(Self { home, user_file, project_file, agents, own_agents })
     }
 }
 

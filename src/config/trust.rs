@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use agent_runtime::skills::load_all;
+use common_ground::run::Skill;
 use receipts::Digest;
 
 use super::{failure, places::PROJECT_FILE};
@@ -23,27 +25,68 @@ fn line(file: &Path) -> Result<String, Failure> {
 /// # Errors
 /// When the file or the list cannot be read.
 pub fn is_trusted(home: &Path, file: &Path) -> Result<bool, Failure> {
-    let list = home.join(LIST);
-    let known = match fs::read_to_string(&list) {
-        Ok(known) => known,
-        Err(error) if super::layers::is_absent(&error) => return Ok(false),
-        Err(error) => return Err(failure(format!("cannot read {}: {error}", list.display()), "make it readable")),
-    };
     let wanted = line(file)?;
-    Ok(known.lines().any(|known| known == wanted))
+    Ok(listed(home)?.lines().any(|known| known == wanted))
 }
 
-/// Trusts the project in `folder` as it is now.
+/// Whether the rules and skills for agents in `folder`, as they are now, were trusted.
 ///
 /// # Errors
-/// When there is no project file, or the list cannot be written.
+/// When they or the list cannot be read.
+pub fn trusts_agents(home: &Path, folder: &Path) -> Result<bool, Failure> {
+    let wanted = agents_line(folder)?;
+    Ok(listed(home)?.lines().any(|known| Some(known) == wanted.as_deref()))
+}
+
+/// One digest over AGENTS.md and every skill; none where there is neither.
+fn agents_line(folder: &Path) -> Result<Option<String>, Failure> {
+    let cannot =
+        |error: std::io::Error| failure(format!("cannot read {}: {error}", folder.display()), "make it readable");
+    let path = folder.canonicalize().map_err(cannot)?;
+    let rules = match fs::read(path.join("AGENTS.md")) {
+        Ok(bytes) => Some(Digest::of(&bytes)),
+        Err(error) if super::layers::is_absent(&error) => None,
+        Err(error) => return Err(cannot(error)),
+    };
+    let (skills, _passed_over) = load_all(&[path.join(".agents/skills")]);
+    if rules.is_none() && skills.is_empty() {
+        return Ok(None);
+    }
+    let skills: Vec<&Skill> = skills.iter().map(|loaded| &loaded.skill).collect();
+    let all = serde_json::to_vec(&(rules, skills)).map_err(Failure::internal)?;
+    Ok(Some(format!("{} {}", Digest::of(&all), path.display())))
+}
+
+/// The list as it is; empty where there is none yet.
+fn listed(home: &Path) -> Result<String, Failure> {
+    let list = home.join(LIST);
+    match fs::read_to_string(&list) {
+        Ok(known) => Ok(known),
+        Err(error) if super::layers::is_absent(&error) => Ok(String::new()),
+        Err(error) => Err(failure(format!("cannot read {}: {error}", list.display()), "make it readable")),
+    }
+}
+
+/// Trusts the project in `folder` as it is now: its settings, rules and skills.
+///
+/// # Errors
+/// When there is nothing of that, or the list cannot be written.
 pub fn trust(home: &Path, folder: &Path) -> Result<(), Failure> {
     let file = folder.join(PROJECT_FILE);
-    if !file.is_file() {
-        let what = format!("{} has no {PROJECT_FILE}", folder.display());
-        return Err(Failure::new(Exit::Usage, what, "name a folder that has one"));
+    let mut lines: Vec<String> = Vec::new();
+    if file.is_file() {
+        lines.push(line(&file)?);
     }
-    if is_trusted(home, &file)? {
+    if folder.is_dir() {
+        lines.extend(agents_line(folder)?);
+    }
+    if lines.is_empty() {
+        let what = format!("{} has no {PROJECT_FILE}, AGENTS.md or .agents/skills", folder.display());
+        return Err(Failure::new(Exit::Usage, what, "name a folder that has one of them"));
+    }
+    let known = listed(home)?;
+    lines.retain(|line| !known.lines().any(|one| one == line));
+    if lines.is_empty() {
         return Ok(());
     }
     let list = home.join(LIST);
@@ -52,13 +95,11 @@ pub fn trust(home: &Path, folder: &Path) -> Result<(), Failure> {
         Failure::new(Exit::Storage, what, "make the home writable or set II_HOME")
     };
     fs::create_dir_all(home).map_err(cannot)?;
-    let mut text = match fs::read_to_string(&list) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(cannot(error)),
-    };
-    text.push_str(&line(&file)?);
-    text.push('\n');
+    let mut text = known;
+    for line in lines {
+        text.push_str(&line);
+        text.push('\n');
+    }
     let next = list.with_extension("new");
     fs::write(&next, text).and_then(|()| fs::rename(&next, &list)).map_err(cannot)
 }
