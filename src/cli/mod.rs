@@ -5,6 +5,7 @@
 mod backup;
 mod config;
 mod doctor;
+mod driving;
 mod events;
 mod keys;
 mod receipts;

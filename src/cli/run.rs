@@ -7,32 +7,26 @@ use std::{
     time::Instant,
 };
 
-use agent_runtime::{
-    driver::{End, Parts, Placed, Start, drive},
-    ids,
-    journal::Journal,
-    models::RoleModels,
-    signer::Signer,
-};
+use agent_runtime::{driver::Start, ids};
 use common_ground::{
     RunId,
     budget::Amount,
     criterion::Criterion,
     port::index::Index,
-    report::Report,
-    run::{Models, PauseReason, Task},
+    run::{Models, Task},
 };
 use receipts::Digest;
-use tokio::sync::Notify;
 
-use super::{Program, events};
+use super::{
+    Program,
+    driving::{With, close, go},
+};
 use crate::{
     config::Config,
     exit::{Exit, Failure},
-    failures::{from_drive, from_journal},
     guidance,
-    progress::{Progress, Tally},
-    show, wiring,
+    progress::Progress,
+    wiring,
 };
 
 /// ISO 4217 for where no currency is involved.
@@ -168,115 +162,6 @@ fn skipped(progress: &Progress, skipped: &[commons_index::Skipped]) {
     }
 }
 
-/// What a run is driven with.
-pub(super) struct With {
-    pub journal: Arc<Journal>,
-    pub signer: Arc<Signer>,
-    pub index: Arc<dyn Index>,
-    pub models: RoleModels,
-}
-
-/// Drives a run and shows its end.
-pub(super) async fn go(
-    program: &Program,
-    with: With,
-    progress: &Progress,
-    run: RunId,
-    start: Start,
-) -> Result<Exit, Failure> {
-    let interrupt = Arc::new(Notify::new());
-    let listening = tokio::spawn(listen(Arc::clone(&interrupt)));
-    let (seen, mut shown) = tokio::sync::mpsc::unbounded_channel::<(Placed, Option<Report>)>();
-    let parts = Parts {
-        store: (program.wiring.store)(with.journal),
-        models: with.models,
-        tools: (program.wiring.tools)(with.index),
-        signer: with.signer,
-        clock: program.wiring.clock.clone(),
-        patience: wiring::PATIENCE,
-        lease_ms: program.wiring.lease_ms,
-        interrupt,
-        // Unbounded, since a slow reader of stdout must not hold up leases; its length is that of the run.
-        observer: Box::new(move |placed, report| {
-            if seen.send((placed.clone(), report.cloned())).is_err() {
-                tracing::debug!("nobody watches");
-            }
-        }),
-    };
-    let driving = drive(parts, run, start);
-    let watching = async {
-        let mut tally = Tally::default();
-        while let Some((placed, report)) = shown.recv().await {
-            progress.fact(&mut tally, &placed.fact);
-            if program.json {
-                println!("{}", events::event(run, &placed, report.as_ref())?);
-            }
-        }
-        Ok::<(), Failure>(())
-    };
-    let (ended, watched) = tokio::join!(driving, watching);
-    listening.abort();
-    progress.clear();
-    watched?;
-    let end = ended.map_err(|error| from_drive(&error))?;
-    finish(program, run, &end)
-}
-
-/// Shows how a run ended.
-pub(super) fn finish(program: &Program, run: RunId, end: &End) -> Result<Exit, Failure> {
-    let exit = show::exit_of(end);
-    match end {
-        End::Closed { outcome, report } => {
-            if let (Some(report), false) = (report, program.json) {
-                print!("{}", show::report(report)?);
-            }
-            let outcome = show::outcome(*outcome);
-            if !program.json {
-                eprintln!("ii: run {run} {outcome}; check its receipts with `ii verify {run}`");
-            }
-        }
-        End::Paused { reason, detail } => {
-            let detail = if detail.is_empty() { String::new() } else { format!(" ({})", show::plain(detail)) };
-            let more = match reason {
-                PauseReason::Budget => " and a larger budget, such as --budget-tokens or --budget-cost",
-                PauseReason::Interrupt | PauseReason::Approval | PauseReason::Guardian | PauseReason::Model => "",
-            };
-            let why = show::pause(*reason);
-            eprintln!("ii: run {run} is paused: {why}{detail}; go on with `ii runs resume {run}`{more}");
-        }
-    }
-    Ok(exit)
-}
-
-/// Gives the journal back, waiting until it is closed.
-pub(super) async fn close(journal: Arc<Journal>) -> Result<(), Failure> {
-    match Arc::try_unwrap(journal) {
-        Ok(journal) => journal.close().await.map_err(|error| from_journal(&error)),
-        Err(_still_used) => Ok(()),
-    }
-}
-
-/// Ctrl-C or a request to terminate pauses; a second one ends at once.
-async fn listen(interrupt: Arc<Notify>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut pressed), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::warn!("signals cannot be listened for");
-        return;
-    };
-    for again in [false, true] {
-        tokio::select! {
-            _signal = pressed.recv() => {}
-            _signal = terminate.recv() => {}
-        }
-        if again {
-            std::process::exit(Exit::Interrupted.code().into());
-        }
-        eprintln!("ii: pausing; press Ctrl-C again to end at once");
-        interrupt.notify_one();
-    }
-}
-
 fn question(given: &str) -> Result<String, Failure> {
     let mut text = given.to_owned();
     if given == "-" {
@@ -349,7 +234,7 @@ fn policy(models: &Models) -> Digest {
     let mut names = models.distinct();
     names.sort_unstable();
     let local = |id: &&str| **id == *"extractive" || id.starts_with("llama:");
-    let egress = if names.iter().all(|id| local(&id)) { "none" } else { "models" };
+    let egress = if names.iter().all(|id| local(id)) { "none" } else { "models" };
     let names = serde_json::json!(names);
     let policy =
         format!(r#"{{"egress":"{egress}","models":{names},"tools":["commons_read","commons_search"],"v":"1"}}"#);

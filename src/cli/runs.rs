@@ -15,7 +15,7 @@ use common_ground::{
 use commons_index::EmbeddedIndex;
 use serde_json::json;
 
-use super::{Program, events, print_json, run};
+use super::{Program, driving, events, print_json};
 use crate::{
     config,
     exit::{Exit, Failure},
@@ -261,9 +261,7 @@ struct More {
 impl More {
     fn raise(&self, run: &Run) -> Option<Raise> {
         let Self { tokens, cost, tool_calls, wall } = self;
-        if tokens.or(*cost).or(*tool_calls).or(*wall).is_none() {
-            return None;
-        }
+        tokens.or(*cost).or(*tool_calls).or(*wall)?;
         let now = run.account.limit();
         let limit = Amount {
             tokens: tokens.unwrap_or(now.tokens),
@@ -284,7 +282,7 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
         {
             println!("{}", events::event(id, last, report.as_ref())?);
         }
-        return run::finish(program, id, &end);
+        return driving::finish(program, id, &end);
     }
     let (config, _) = program.settings(&[("run.parallel", run.task.parallel.to_string())])?;
     let models = (program.wiring.models)(&program.home, &config, &run.task.models).await?;
@@ -294,9 +292,9 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
         .await
         .map_err(|error| from_store(&error))?;
     let progress = Progress::new(program.json);
-    let with = run::With { journal: Arc::clone(&journal), signer, index: Arc::new(index), models };
-    let ended = run::go(program, with, &progress, id, Start::Resume { raise: more.raise(run) }).await;
-    run::close(journal).await?;
+    let with = driving::With { journal: Arc::clone(&journal), signer, index: Arc::new(index), models };
+    let ended = driving::go(program, with, &progress, id, Start::Resume { raise: more.raise(run) }).await;
+    driving::close(journal).await?;
     ended
 }
 

@@ -4,6 +4,8 @@
 //! carries no hook for tests.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub mod server;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -17,6 +19,7 @@ use agent_runtime::{
     journal::faults::{Fault, FaultyStore},
     models::{RoleModels, extractive::Extractive},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use common_ground::port::{
     BoxFuture,
     model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, Price},
@@ -255,4 +258,16 @@ pub fn stderr(output: &Output) -> String {
 
 pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("killed: {output:?}"))
+}
+
+/// Every receipt's statement in an exported folder.
+pub fn receipts_in(folder: &Path) -> Vec<serde_json::Value> {
+    let modules = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let statement = |module: PathBuf| {
+        let envelope = fs::read(module.join("receipt.intoto.json")).expect("a receipt");
+        let envelope: serde_json::Value = serde_json::from_slice(&envelope).expect("JSON");
+        let payload = STANDARD.decode(envelope["payload"].as_str().expect("a payload")).expect("base64");
+        serde_json::from_slice(&payload).expect("JSON")
+    };
+    modules.filter(|path| path.is_dir()).map(statement).collect()
 }

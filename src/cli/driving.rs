@@ -1,0 +1,207 @@
+//! Driving a run to its end, and showing what happens on the way: the same for a new run and a resumed one.
+
+use std::{
+    io::{BufRead, IsTerminal},
+    sync::Arc,
+};
+
+use agent_runtime::{
+    driver::{End, Parts, Placed, Start, drive},
+    journal::Journal,
+    models::RoleModels,
+    signer::Signer,
+};
+use common_ground::{
+    Fact, ModuleId, RunId,
+    module::{Handover, ModuleSpec},
+    port::index::Index,
+    report::Report,
+    run::PauseReason,
+};
+use tokio::sync::Notify;
+
+use super::{Program, events};
+use crate::{
+    exit::{Exit, Failure},
+    failures::{from_drive, from_journal},
+    progress::{Progress, Tally},
+    show, wiring,
+};
+
+/// What a run is driven with.
+#[derive(Clone)]
+pub(super) struct With {
+    pub journal: Arc<Journal>,
+    pub signer: Arc<Signer>,
+    pub index: Arc<dyn Index>,
+    pub models: RoleModels,
+}
+
+/// Drives a run and shows its end. A plan that waits is shown; on a terminal the person is asked at once.
+pub(super) async fn go(
+    program: &Program,
+    with: With,
+    progress: &Progress,
+    run: RunId,
+    start: Start,
+) -> Result<Exit, Failure> {
+    let mut plan = Plan::default();
+    let mut end = once(program, with.clone(), progress, run, start, &mut plan).await?;
+    if let End::Paused { reason: PauseReason::Approval, .. } = end
+        && !program.json
+    {
+        eprint!("{}", plan.words());
+        if approved() {
+            end = once(program, with, progress, run, Start::Resume { raise: None }, &mut plan).await?;
+        }
+    }
+    finish(program, run, &end)
+}
+
+/// The plan as its facts came by.
+#[derive(Default)]
+struct Plan {
+    modules: Vec<(ModuleId, ModuleSpec)>,
+}
+
+impl Plan {
+    fn words(&self) -> String {
+        let mut words = String::from("ii: the plan\n");
+        for ((_, spec), number) in self.modules.iter().zip(1..) {
+            words.push_str(&format!("  {number}. {}", show::plain(&spec.question)));
+            let needs = spec.inputs.iter().filter_map(|input| {
+                let place = self.modules.iter().position(|(id, _)| *id == input.module)? + 1;
+                Some(match input.handover {
+                    Handover::Conclusions => place.to_string(),
+                    Handover::Transcript => format!("{place} with its steps"),
+                })
+            });
+            let needs: Vec<String> = needs.collect();
+            if !needs.is_empty() {
+                words.push_str(&format!("  (after {})", needs.join(", ")));
+            }
+            words.push('\n');
+        }
+        words
+    }
+}
+
+/// Whether the person, at a terminal, lets the plan go on now.
+fn approved() -> bool {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return false;
+    }
+    eprint!("ii: go on? [y/N] ");
+    let mut answer = String::new();
+    match std::io::stdin().lock().read_line(&mut answer) {
+        Ok(_) => matches!(answer.trim(), "y" | "Y" | "yes"),
+        Err(error) => {
+            tracing::warn!(%error, "the answer cannot be read");
+            false
+        }
+    }
+}
+
+/// One drive, until the run stands still or is over.
+async fn once(
+    program: &Program,
+    with: With,
+    progress: &Progress,
+    run: RunId,
+    start: Start,
+    plan: &mut Plan,
+) -> Result<End, Failure> {
+    let interrupt = Arc::new(Notify::new());
+    let listening = tokio::spawn(listen(Arc::clone(&interrupt)));
+    let (seen, mut shown) = tokio::sync::mpsc::unbounded_channel::<(Placed, Option<Report>)>();
+    let parts = Parts {
+        store: (program.wiring.store)(with.journal),
+        models: with.models,
+        tools: (program.wiring.tools)(with.index),
+        signer: with.signer,
+        clock: program.wiring.clock.clone(),
+        patience: wiring::PATIENCE,
+        lease_ms: program.wiring.lease_ms,
+        interrupt,
+        // Unbounded, since a slow reader of stdout must not hold up leases; its length is that of the run.
+        observer: Box::new(move |placed, report| {
+            if seen.send((placed.clone(), report.cloned())).is_err() {
+                tracing::debug!("nobody watches");
+            }
+        }),
+    };
+    let driving = drive(parts, run, start);
+    let watching = async {
+        let mut tally = Tally::default();
+        while let Some((placed, report)) = shown.recv().await {
+            progress.fact(&mut tally, &placed.fact);
+            if let Fact::ModuleProposed { module, spec } = &placed.fact {
+                plan.modules.push((*module, spec.clone()));
+            }
+            if program.json {
+                println!("{}", events::event(run, &placed, report.as_ref())?);
+            }
+        }
+        Ok::<(), Failure>(())
+    };
+    let (ended, watched) = tokio::join!(driving, watching);
+    listening.abort();
+    progress.clear();
+    watched?;
+    ended.map_err(|error| from_drive(&error))
+}
+
+/// Shows how a run ended.
+pub(super) fn finish(program: &Program, run: RunId, end: &End) -> Result<Exit, Failure> {
+    let exit = show::exit_of(end);
+    match end {
+        End::Closed { outcome, report } => {
+            if let (Some(report), false) = (report, program.json) {
+                print!("{}", show::report(report)?);
+            }
+            let outcome = show::outcome(*outcome);
+            if !program.json {
+                eprintln!("ii: run {run} {outcome}; check its receipts with `ii verify {run}`");
+            }
+        }
+        End::Paused { reason, detail } => {
+            let detail = if detail.is_empty() { String::new() } else { format!(" ({})", show::plain(detail)) };
+            let more = match reason {
+                PauseReason::Budget => " and a larger budget, such as --budget-tokens or --budget-cost",
+                PauseReason::Interrupt | PauseReason::Approval | PauseReason::Guardian | PauseReason::Model => "",
+            };
+            let why = show::pause(*reason);
+            eprintln!("ii: run {run} is paused: {why}{detail}; go on with `ii runs resume {run}`{more}");
+        }
+    }
+    Ok(exit)
+}
+
+/// Gives the journal back, waiting until it is closed.
+pub(super) async fn close(journal: Arc<Journal>) -> Result<(), Failure> {
+    match Arc::try_unwrap(journal) {
+        Ok(journal) => journal.close().await.map_err(|error| from_journal(&error)),
+        Err(_still_used) => Ok(()),
+    }
+}
+
+/// Ctrl-C or a request to terminate pauses; a second one ends at once.
+async fn listen(interrupt: Arc<Notify>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut pressed), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("signals cannot be listened for");
+        return;
+    };
+    for again in [false, true] {
+        tokio::select! {
+            _signal = pressed.recv() => {}
+            _signal = terminate.recv() => {}
+        }
+        if again {
+            std::process::exit(Exit::Interrupted.code().into());
+        }
+        eprintln!("ii: pausing; press Ctrl-C again to end at once");
+        interrupt.notify_one();
+    }
+}
