@@ -1,4 +1,4 @@
-//! Models behind the one port. A wire format stays in the file that speaks it.
+//! Models behind the one port. A wire format stays in the folder that speaks it.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use common_ground::{
 };
 
 pub mod extractive;
+pub mod openai;
 
 /// Which model plays which role. The Partner writes nothing of its own and has none.
 #[derive(Clone)]

@@ -112,7 +112,7 @@ fn after(words: &[&str], start: usize) -> Option<Range<usize>> {
     }
     let first = end;
     while let Some(word) = words.get(end) {
-        if !capital(word) && !(end > first && inside(word)) {
+        if !(capital(word) || end > first && inside(word)) {
             break;
         }
         end += 1;

@@ -1,0 +1,335 @@
+//! The bytes of Chat Completions: what we send, and as much as we read of what comes.
+//!
+//! Our own types, handed to async-openai as they are ("bring your own type"): its typed chunks refuse what compatible
+//! servers send (`reasoning_content`, calls without an index or with an object for arguments, error codes that are
+//! numbers, null where a list belongs), and its typed request would copy every prompt once more.
+
+use common_ground::port::model::{ModelRequest, Reply, Turn};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::{RawValue, Value};
+
+use super::settings::{MaxTokensField, OpenAiSettings, ToolChoice};
+
+/// A request.
+#[derive(Debug, Serialize)]
+pub(super) struct Request<'a> {
+    pub model: &'a str,
+    pub messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Format<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+    stream: bool,
+    stream_options: StreamOptions,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+/// A message of the conversation.
+#[derive(Debug, Serialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+pub(super) enum Message<'a> {
+    System {
+        content: &'a str,
+    },
+    User {
+        content: &'a str,
+    },
+    Assistant {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<&'a str>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<PastCall<'a>>,
+    },
+    Tool {
+        tool_call_id: &'a str,
+        content: &'a str,
+    },
+}
+
+/// A call the model made before.
+#[derive(Debug, Serialize)]
+pub(super) struct PastCall<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: PastFunction<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct PastFunction<'a> {
+    name: &'a str,
+    arguments: std::borrow::Cow<'a, str>,
+}
+
+/// A tool on offer.
+#[derive(Debug, Serialize)]
+pub(super) struct Tool<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    description: &'a str,
+    parameters: &'a RawValue,
+}
+
+#[derive(Debug, Serialize)]
+struct Format<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    json_schema: JsonSchema<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonSchema<'a> {
+    name: &'a str,
+    strict: bool,
+    schema: &'a RawValue,
+}
+
+/// A schema in the request that is no JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the schema of {0} is no JSON")]
+pub(super) struct BadSchema(String);
+
+impl<'a> Request<'a> {
+    /// The request of the port in the form of the wire.
+    pub fn new(settings: &'a OpenAiSettings, request: &'a ModelRequest) -> Result<Self, BadSchema> {
+        let tools: Vec<Tool<'a>> = match &request.reply {
+            Reply::Calls => request.tools.iter().map(offered).collect::<Result<_, _>>()?,
+            Reply::Text | Reply::Json { .. } => Vec::new(),
+        };
+        let response_format = match &request.reply {
+            Reply::Json { name, schema } => Some(Format {
+                kind: "json_schema",
+                json_schema: JsonSchema { name, strict: true, schema: raw(name, schema)? },
+            }),
+            Reply::Calls | Reply::Text => None,
+        };
+        let tool_choice = match settings.tool_choice {
+            _ if tools.is_empty() => None,
+            ToolChoice::Required => Some("required"),
+            ToolChoice::Auto => Some("auto"),
+        };
+        let (max_tokens, max_completion_tokens) = match settings.max_tokens_field {
+            MaxTokensField::MaxTokens => (Some(request.max_tokens), None),
+            MaxTokensField::MaxCompletionTokens => (None, Some(request.max_tokens)),
+        };
+        Ok(Self {
+            model: &settings.name,
+            messages: request.turns.iter().map(message).collect(),
+            tools,
+            tool_choice,
+            response_format,
+            max_tokens,
+            max_completion_tokens,
+            stream: true,
+            stream_options: StreamOptions { include_usage: true },
+        })
+    }
+}
+
+fn raw<'a>(name: &str, schema: &'a str) -> Result<&'a RawValue, BadSchema> {
+    serde_json::from_str(schema).map_err(|_not_json| BadSchema(name.to_owned()))
+}
+
+fn offered(tool: &common_ground::port::tool::ToolSpec) -> Result<Tool<'_>, BadSchema> {
+    let parameters = raw(&tool.name, &tool.arguments)?;
+    let function = Function { name: &tool.name, description: &tool.description, parameters };
+    Ok(Tool { kind: "function", function })
+}
+
+fn message(turn: &Turn) -> Message<'_> {
+    match turn {
+        Turn::Rules { text } => Message::System { content: text },
+        Turn::Task { text } => Message::User { content: text },
+        Turn::Model { text, calls } => Message::Assistant {
+            content: Some(text.as_str()).filter(|text| !text.is_empty() || calls.is_empty()),
+            tool_calls: calls
+                .iter()
+                .map(|call| PastCall {
+                    id: &call.id,
+                    kind: "function",
+                    function: PastFunction { name: &call.tool, arguments: whole_arguments(&call.arguments) },
+                })
+                .collect(),
+        },
+        Turn::Tool { call, content, failed: _ } => Message::Tool { tool_call_id: call, content },
+    }
+}
+
+/// Servers put past arguments through their chat template and refuse the whole conversation when they are no JSON object;
+/// what a model wrote wrongly is shown to it as a text in one.
+fn whole_arguments(text: &str) -> std::borrow::Cow<'_, str> {
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(_)) => text.into(),
+        Ok(_) | Err(_) => serde_json::json!({ "unparsed": text }).to_string().into(),
+    }
+}
+
+/// A piece of an answer.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Chunk {
+    #[serde(default, deserialize_with = "or_default")]
+    pub choices: Vec<Choice>,
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    #[serde(default)]
+    pub model: Option<String>,
+    #[serde(default)]
+    pub error: Option<Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Choice {
+    #[serde(default, deserialize_with = "or_default")]
+    pub index: u32,
+    #[serde(default, deserialize_with = "or_default")]
+    pub delta: Delta,
+    #[serde(default)]
+    pub finish_reason: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Delta {
+    #[serde(default)]
+    pub content: Option<String>,
+    #[serde(default)]
+    pub refusal: Option<String>,
+    /// DeepSeek, llama-server, vLLM.
+    #[serde(default)]
+    pub reasoning_content: Option<String>,
+    /// OpenRouter, Ollama.
+    #[serde(default)]
+    pub reasoning: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub tool_calls: Vec<CallDelta>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct CallDelta {
+    #[serde(default)]
+    pub index: Option<u32>,
+    #[serde(default)]
+    pub id: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub function: FunctionDelta,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct FunctionDelta {
+    #[serde(default)]
+    pub name: Option<String>,
+    /// A piece of text; some servers send the whole object instead.
+    #[serde(default)]
+    pub arguments: Option<Value>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Usage {
+    #[serde(default, deserialize_with = "or_default")]
+    pub prompt_tokens: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    pub completion_tokens: u64,
+    #[serde(default, deserialize_with = "or_default")]
+    pub prompt_tokens_details: PromptDetails,
+    #[serde(default, deserialize_with = "or_default")]
+    pub completion_tokens_details: CompletionDetails,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct PromptDetails {
+    #[serde(default, deserialize_with = "or_default")]
+    pub cached_tokens: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct CompletionDetails {
+    #[serde(default, deserialize_with = "or_default")]
+    pub reasoning_tokens: u64,
+}
+
+/// Null stands for nothing.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
+/// What a server says of an error, as far as it may be shown: words of a closed form, never its message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ServerError {
+    /// A status given inside the body.
+    pub status: Option<u16>,
+    /// `code`, `type` and `param` where they are plain words.
+    pub words: Vec<String>,
+    /// The request does not fit the window.
+    pub too_large: Option<TooLarge>,
+    /// It refuses `tool_choice`.
+    pub tool_choice: bool,
+    /// It refuses the field that bounds the answer.
+    pub max_tokens: bool,
+    /// The account may spend nothing more.
+    pub no_credit: bool,
+}
+
+/// Figures of a request that does not fit; 0 where the server gives none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct TooLarge {
+    pub need: u64,
+    pub window: u64,
+}
+
+impl ServerError {
+    /// Reads the body of an error, or the `error` of a chunk. Its message is looked at and forgotten: servers repeat the
+    /// request in it, and sometimes the key.
+    pub fn read(value: &Value) -> Self {
+        let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
+        let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
+        let message = error.as_str().unwrap_or_else(|| text("message")).to_lowercase();
+        let mut words: Vec<String> =
+            ["code", "type", "param"].into_iter().map(text).filter(|w| is_word(w)).map(str::to_owned).collect();
+        words.dedup();
+        let says = |wanted: &[&str]| wanted.iter().any(|part| message.contains(part));
+        let has = |wanted: &str| words.iter().any(|word| word == wanted);
+        let number = |key: &str| error.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let fits_not = has("context_length_exceeded")
+            || has("exceed_context_size_error")
+            || says(&[
+                "maximum context length",
+                "context size",
+                "context window",
+                "context length",
+                "prompt is too long",
+                "input is too long",
+            ]);
+        Self {
+            status: error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()),
+            too_large: fits_not.then(|| TooLarge { need: number("n_prompt_tokens"), window: number("n_ctx") }),
+            tool_choice: has("tool_choice") || says(&["tool_choice", "tool choice"]),
+            max_tokens: has("max_tokens")
+                || has("max_completion_tokens")
+                || says(&["max_tokens", "max_completion_tokens"]),
+            no_credit: has("insufficient_quota")
+                || has("billing_hard_limit_reached")
+                || says(&["insufficient credit", "insufficient balance"]),
+            words,
+        }
+    }
+}
+
+/// A short identifier, which can hold no key and no prompt.
+pub(super) fn is_word(text: &str) -> bool {
+    (1..=48).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'.')
+}
