@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod exit;
 mod failures;
+pub mod models;
 mod progress;
 mod show;
 pub mod wiring;

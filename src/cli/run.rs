@@ -283,7 +283,7 @@ fn task(
         question,
         collection: collection.to_owned(),
         corpora,
-        model: config.model.clone(),
+        model: config.models.associate.clone(),
         criteria,
         limit: Amount { tokens: config.tokens, cost_micro: 0, tool_calls: config.tool_calls },
         wall_ms: config.wall_ms,
