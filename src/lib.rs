@@ -7,6 +7,7 @@ pub mod config;
 pub mod exit;
 mod failures;
 pub mod guidance;
+pub mod models;
 mod progress;
 mod show;
 pub mod wiring;

@@ -10,7 +10,7 @@ use agent_runtime::{
     home::Home,
     ids,
     journal::{Journal, Store},
-    models::{RoleModels, extractive::Extractive},
+    models::RoleModels,
     signer::{Signer, SignerPlan},
 };
 use common_ground::{
@@ -23,6 +23,7 @@ use crate::{
     config::Config,
     exit::Failure,
     failures::{from_ingest, from_journal, from_signer, from_store},
+    models,
 };
 
 /// Makes the store a driver writes to from the journal.
@@ -54,9 +55,7 @@ impl Wiring {
     pub fn real() -> Self {
         Self {
             store: Arc::new(|journal| journal),
-            models: Arc::new(|_home, _config, _ids| {
-                Box::pin(async { Ok(RoleModels::one(Arc::new(Extractive::new()))) })
-            }),
+            models: Arc::new(|home, config, ids| Box::pin(models::cast(home, config, ids))),
             tools: Arc::new(tools::all),
             clock: Clock::system(),
             lease_ms: RUN_LEASE_MS,

@@ -429,7 +429,7 @@ async fn refusals_end_at_once_and_name_the_fix() {
         (
             404,
             r#"{"error":{"message":"SECRETBODY","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#,
-            "`ii models list`",
+            "`ii models list near`",
         ),
         (404, "<html>SECRETBODY</html>", "base_url"),
         (407, "SECRETBODY", "HTTPS_PROXY"),
@@ -663,4 +663,49 @@ async fn settings_that_cannot_work_are_named_without_secrets() {
     request.tools = vec![tool("bad_one", "{")];
     let error = answer(&model, &request).await.expect_err("a schema");
     assert!(matches!(&error, ModelError::Refused { reason, .. } if reason.contains("bad_one")), "{error}");
+}
+
+#[tokio::test]
+async fn servers_on_this_machine_are_found_by_what_they_say_and_in_time() {
+    use agent_runtime::models::discover::{Place, WITHIN, discover};
+    let llama = Server::start(|seen| match seen.line.as_str() {
+        "GET /v1/models" => status(200, "", r#"{"object":"list","data":[{"id":"a.gguf","owned_by":"llamacpp"}]}"#),
+        _ => status(404, "", ""),
+    })
+    .await;
+    let ollama = Server::start(|seen| match seen.line.as_str() {
+        "GET /api/tags" => status(200, "", r#"{"models":[{"name":"b:latest"}]}"#),
+        _ => status(404, "", ""),
+    })
+    .await;
+    let slow = Server::start(|_| vec![Step::Wait(Duration::from_secs(60))]).await;
+    let page = Server::start(|_| status(200, "", "<html>")).await;
+    let place =
+        |provider, dialect, server: &Server| Place { provider, dialect, root: format!("http://{}", server.address) };
+    let places = vec![
+        place("llama-server", Dialect::LlamaServer, &llama),
+        place("vllm", Dialect::Vllm, &llama),
+        place("ollama", Dialect::Ollama, &ollama),
+        place("lmstudio", Dialect::LmStudio, &slow),
+        place("page", Dialect::LmStudio, &page),
+    ];
+    let began = Instant::now();
+    let found = discover(places, WITHIN).await;
+    assert!(began.elapsed() < WITHIN + Duration::from_millis(200), "{:?}", began.elapsed());
+    let found: Vec<(&str, Vec<String>)> = found.into_iter().map(|found| (found.place.provider, found.models)).collect();
+    assert_eq!(found, [("llama-server", vec!["a.gguf".to_owned()]), ("ollama", vec!["b:latest".to_owned()])]);
+}
+
+#[tokio::test]
+async fn a_provider_lists_its_models_or_says_why_not() {
+    let server = Server::start(|seen| match seen.headers.get("authorization") {
+        Some(key) if key.ends_with(KEY) => status(200, "", r#"{"data":[{"id":"small"},{"id":"large"}]}"#),
+        _ => status(401, "", ""),
+    })
+    .await;
+    assert_eq!(model(&server).list().await, Ok(vec!["small".to_owned(), "large".to_owned()]));
+    assert_eq!(server.seen()[0].line, "GET /v1/models");
+    let none =
+        OpenAi::new(OpenAiSettings { key: Some("wrong".into()), ..settings(server.base_url()) }).expect("a model");
+    assert!(matches!(none.list().await, Err(ModelError::Refused { reason, .. }) if reason.contains("NEAR_KEY")));
 }

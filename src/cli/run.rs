@@ -114,8 +114,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         eprintln!("ii: {file} is not trusted and was not read; `ii config trust` reads it from now on");
     }
     let progress = Progress::new(program.json);
-    let ids = config.models();
-    let models = (program.wiring.models)(&program.home, &config, &ids).await?;
+    let models = (program.wiring.models)(&program.home, &config, &config.models).await?;
     if !args.judge.is_empty() && !models.verifier.is_language_model() {
         let what = format!("the Verifier's model {} cannot judge a rubric", models.verifier.id());
         return Err(Failure::new(Exit::Usage, what, "name a language model with --model, or leave out --judge"));

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use super::{
     failure,
     places::Places,
+    providers::{self, OPENAI_BASE_URL},
     settings::{self, SETTINGS},
     trust,
 };
@@ -41,6 +42,8 @@ impl fmt::Display for Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     values: BTreeMap<&'static str, (String, Origin)>,
+    /// Model providers.
+    pub providers: providers::Table,
     /// A project file that was there and not used, as it is not trusted.
     pub untrusted: Option<String>,
 }
@@ -76,19 +79,33 @@ pub fn resolve(
 ) -> Result<Resolved, Failure> {
     let mut values: BTreeMap<&'static str, (String, Origin)> =
         SETTINGS.iter().map(|setting| (setting.name, (setting.default.to_owned(), Origin::Default))).collect();
+    let mut providers = providers::Table::built_in();
+    let own = Origin::User(places.user_file.display().to_string());
     for (name, value) in file(&places.user_file)? {
-        values.insert(name, (value, Origin::User(places.user_file.display().to_string())));
+        match name {
+            Name::Setting(name) => {
+                values.insert(name, (value, own.clone()));
+            }
+            Name::Provider { provider, field } => providers.set(&provider, &field, value, own.clone()),
+        }
     }
     let mut untrusted = None;
     if let Some(project) = &places.project_file {
         if trust::is_trusted(&places.home, project)? {
             for (name, value) in file(project)? {
-                if !settings::find(name).is_some_and(|setting| setting.project) {
-                    return Err(failure(
+                let refused = |name: &str| {
+                    failure(
                         format!("{} sets {name}, which a project may not", project.display()),
                         format!("set it in {}", places.user_file.display()),
-                    ));
-                }
+                    )
+                };
+                let name = match name {
+                    Name::Setting(name) if settings::find(name).is_some_and(|setting| setting.project) => name,
+                    Name::Setting(name) => return Err(refused(name)),
+                    Name::Provider { provider, field } => {
+                        return Err(refused(&format!("providers.{provider}.{field}")));
+                    }
+                };
                 let value = relative_to_project(name, value, project);
                 values.insert(name, (value, Origin::Project(project.display().to_string())));
             }
@@ -101,10 +118,13 @@ pub fn resolve(
             values.insert(setting.name, (value, Origin::Environment(setting.variable)));
         }
     }
+    if let Some(value) = variable(OPENAI_BASE_URL) {
+        providers.set("openai", "base_url", value, Origin::Environment(OPENAI_BASE_URL));
+    }
     for (name, value) in flags {
         values.insert(name, (value.clone(), Origin::Flag));
     }
-    Ok(Resolved { values, untrusted })
+    Ok(Resolved { values, providers, untrusted })
 }
 
 /// A project's paths are relative to the project, not to where the program was started.
@@ -121,8 +141,14 @@ pub(super) fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
+/// What a key of a file sets.
+enum Name {
+    Setting(&'static str),
+    Provider { provider: String, field: String },
+}
+
 /// The settings of one file; none when it does not exist.
-fn file(path: &Path) -> Result<Vec<(&'static str, String)>, Failure> {
+fn file(path: &Path) -> Result<Vec<(Name, String)>, Failure> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
@@ -133,7 +159,15 @@ fn file(path: &Path) -> Result<Vec<(&'static str, String)>, Failure> {
     })?;
     let mut found = Vec::new();
     flatten("", &table, &mut |name, value| {
-        let Some(setting) = settings::find(name) else {
+        let provider = providers::parse_name(name)
+            .map_err(|inner| failure(format!("{}: {}", path.display(), inner.what), inner.fix))?;
+        let known = match (provider, settings::find(name)) {
+            (Some((provider, field)), _) => {
+                Some(Name::Provider { provider: provider.to_owned(), field: field.to_owned() })
+            }
+            (None, setting) => setting.map(|setting| Name::Setting(setting.name)),
+        };
+        let Some(known) = known else {
             return Err(failure(
                 format!("{} has an unknown key `{name}`", path.display()),
                 format!("the nearest is `{}`", settings::nearest(name)),
@@ -153,7 +187,7 @@ fn file(path: &Path) -> Result<Vec<(&'static str, String)>, Failure> {
                 ));
             }
         };
-        found.push((setting.name, value));
+        found.push((known, value));
         Ok(())
     })?;
     Ok(found)
@@ -244,6 +278,8 @@ mod tests {
         for (text, says) in [
             ("[report]\nmax_word = 3\n", "report.max_words"),
             ("modell = \"extractive\"\n", "`model`"),
+            ("[providers.near]\nbase_uri = \"http://x/v1\"\n", "`providers.near.base_url`"),
+            ("[providers.near]\nprice_input = 2.5\n", "float"),
             ("[report\n", "mend line 1"),
             ("model = true\n", "boolean"),
         ] {
@@ -259,6 +295,47 @@ mod tests {
     }
 
     #[test]
+    fn providers_are_added_and_changed_by_the_persons_file_and_the_usual_variable() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut places = places(&folder);
+        places.project_file = None;
+        let text = "[providers.near]\nbase_url = \"http://near.example/v1\"\nwindow = 8192\n\
+                    [providers.near.headers]\nX-Team = \"blue\"\n[providers.ollama]\nretries = 0\n";
+        fs::write(&places.user_file, text).expect("file");
+        let variable = |name: &str| (name == "OPENAI_BASE_URL").then(|| "http://other.example/v1".to_owned());
+        let config = Config::from_resolved(&resolve(&places, variable, &[]).expect("resolved")).expect("typed");
+        let near = &config.providers["near"];
+        assert_eq!((near.base_url.as_str(), near.window), ("http://near.example/v1", Some(8192)));
+        assert_eq!(near.headers, [("X-Team".to_owned(), "blue".to_owned())]);
+        assert_eq!((config.providers["ollama"].retries, config.providers["vllm"].retries), (0, 4));
+        assert_eq!(config.providers["openai"].base_url, "http://other.example/v1");
+    }
+
+    #[test]
+    fn each_role_has_the_model_unless_it_has_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut places = places(&folder);
+        places.project_file = None;
+        fs::write(&places.user_file, "model = \"ollama:small\"\n[models]\nverifier = \"openai:large\"\n")
+            .expect("file");
+        let config = Config::from_resolved(&resolve(&places, |_| None, &[]).expect("resolved")).expect("typed");
+        let models = [&config.models.principal, &config.models.associate, &config.models.verifier];
+        assert_eq!(models, ["ollama:small", "ollama:small", "openai:large"]);
+        for (text, says) in [
+            ("model = \"olama:small\"\n", "the nearest is `ollama:small`"),
+            ("model = \"gpt\"\n", "PROVIDER:NAME"),
+            ("model = \"ollama:\"\n", "PROVIDER:NAME"),
+            ("[models]\nverifier = \"far:x\"\n", "models.verifier"),
+        ] {
+            fs::write(&places.user_file, text).expect("file");
+            let resolved = resolve(&places, |_| None, &[]).expect("resolved");
+            let failure = Config::from_resolved(&resolved).expect_err(text);
+            assert_eq!(failure.exit, Exit::Configuration);
+            assert!(failure.to_string().contains(says), "{failure}");
+        }
+    }
+
+    #[test]
     fn a_trusted_project_may_still_not_set_keys_or_endpoints() {
         let folder = tempfile::tempdir().expect("a folder");
         let places = places(&folder);
@@ -267,5 +344,9 @@ mod tests {
         trust(&places.home, &folder.path().join("project")).expect("trusted");
         let failure = resolve(&places, |_| None, &[]).expect_err("refused");
         assert!(failure.to_string().contains("keys.root, which a project may not"), "{failure}");
+        fs::write(&project, "[providers.openai]\nbase_url = \"https://evil.example/v1\"\n").expect("file");
+        trust(&places.home, &folder.path().join("project")).expect("trusted");
+        let failure = resolve(&places, |_| None, &[]).expect_err("refused");
+        assert!(failure.to_string().contains("providers.openai.base_url, which a project may not"), "{failure}");
     }
 }

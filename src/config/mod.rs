@@ -4,16 +4,18 @@
 
 mod layers;
 mod places;
+mod providers;
 mod settings;
 mod trust;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use common_ground::run::Models;
 use receipts::Digest;
 
 pub use layers::{Origin, Resolved, resolve};
 pub use places::Places;
+pub use providers::{BUILT_IN, FIELDS, Field, Provider, Table};
 pub use settings::{SETTINGS, Setting};
 pub use trust::{is_trusted, trust, trusts_agents};
 
@@ -24,8 +26,10 @@ use crate::exit::{Exit, Failure};
 pub struct Config {
     /// Folder that answers come from.
     pub docs: Option<PathBuf>,
-    /// Model id.
-    pub model: String,
+    /// The model of each role.
+    pub models: Models,
+    /// Model providers by name.
+    pub providers: BTreeMap<String, Provider>,
     /// Most passages cited.
     pub max_passages: u32,
     /// Most words of answer.
@@ -56,6 +60,11 @@ pub struct Config {
     pub root_key: Option<PathBuf>,
 }
 
+/// A variable of the environment, read here so that nothing past this folder reads one.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 impl Config {
     /// Reads typed values out of resolved ones.
     ///
@@ -63,17 +72,26 @@ impl Config {
     /// A value that is not what its setting wants, with where it came from.
     pub fn from_resolved(resolved: &Resolved) -> Result<Self, Failure> {
         let path = |name| Some(resolved.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from);
-        let model = resolved.text("model").to_owned();
-        if model != "extractive" {
-            return Err(resolved.bad("model", "`extractive`, the only model yet"));
-        }
+        let providers = resolved.providers.typed()?;
+        let model = |name: &'static str| {
+            let name = if resolved.text(name).is_empty() { "model" } else { name };
+            let model = resolved.text(name);
+            check_model(model, &providers).map_err(|wanted| resolved.bad(name, &wanted)).map(|()| model.to_owned())
+        };
+        model("model")?;
+        let models = Models {
+            principal: model("models.principal")?,
+            associate: model("models.associate")?,
+            verifier: model("models.verifier")?,
+        };
         let network = match resolved.text("network") {
             "" => Digest::of(b"ii dev network 1"),
             hex => hex.parse().map_err(|_not_hex| resolved.bad("network", "64 lower-case hex characters"))?,
         };
         Ok(Self {
             docs: path("docs"),
-            model,
+            models,
+            providers,
             max_passages: small(resolved, "report.max_passages", 1, 50)?,
             max_words: small(resolved, "report.max_words", 1, 10_000)?,
             min_sources: small(resolved, "report.min_sources", 0, 50)?,
@@ -90,13 +108,6 @@ impl Config {
             network,
             root_key: path("keys.root"),
         })
-    }
-}
-
-impl Config {
-    /// The model of each role.
-    pub fn models(&self) -> Models {
-        Models::one(&self.model)
     }
 }
 
@@ -127,6 +138,25 @@ fn currency(resolved: &Resolved) -> Result<String, Failure> {
         Ok(code.to_owned())
     } else {
         Err(resolved.bad("budget.currency", "three capital letters, such as EUR"))
+    }
+}
+
+/// Whether a model is written as one can be; else what it should be.
+fn check_model(model: &str, providers: &BTreeMap<String, Provider>) -> Result<(), String> {
+    if model == "extractive" {
+        return Ok(());
+    }
+    match model.split_once(':') {
+        Some((_, "")) | None => {
+            Err("`extractive`, `llama:NAME` or `PROVIDER:NAME`; `ii models list` shows them".to_owned())
+        }
+        Some(("llama", _)) => Ok(()),
+        Some((provider, _)) if providers.contains_key(provider) => Ok(()),
+        Some((provider, name)) => {
+            let near = providers.keys().min_by_key(|known| strsim::damerau_levenshtein(known, provider));
+            let near = near.map_or("openai", String::as_str);
+            Err(format!("of a provider there is: the nearest is `{near}:{name}`, and [providers.{provider}] makes one"))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use common_ground::{
     run,
 };
 
+pub mod discover;
 pub mod extractive;
 pub mod openai;
 

@@ -35,7 +35,7 @@ pub(super) struct Beside<'a> {
 
 /// Why there is no answer to such a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unanswered {
+pub(super) enum Unanswered {
     /// Nobody answers.
     Silent,
     /// The server does not know the question, or answers something else.
@@ -46,7 +46,7 @@ impl Beside<'_> {
     async fn ask(&self, request: RequestBuilder) -> Result<Value, Unanswered> {
         use async_openai::config::Config;
         let request = request.headers(self.endpoint.headers());
-        let answered = tokio::time::timeout(PATIENCE, read_json(request, MOST_BYTES)).await;
+        let answered = tokio::time::timeout(PATIENCE, send(request, MOST_BYTES)).await;
         answered.unwrap_or(Err(Unanswered::Silent))
     }
 
@@ -151,12 +151,17 @@ impl Beside<'_> {
 }
 
 /// Sends a request and reads its answer as JSON.
-async fn read_json(request: RequestBuilder, most: usize) -> Result<Value, Unanswered> {
+async fn send(request: RequestBuilder, most: usize) -> Result<Value, Unanswered> {
     let response = request.send().await.map_err(|_no_answer| Unanswered::Silent)?;
     if !response.status().is_success() {
         let passing = matches!(response.status().as_u16(), 502..=504);
         return Err(if passing { Unanswered::Silent } else { Unanswered::Unknown });
     }
+    read_json(response, most).await
+}
+
+/// Reads a body of at most so many bytes as JSON.
+pub(super) async fn read_json(response: reqwest::Response, most: usize) -> Result<Value, Unanswered> {
     let mut body = Vec::new();
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
@@ -170,7 +175,7 @@ async fn read_json(request: RequestBuilder, most: usize) -> Result<Value, Unansw
 
 /// JSON from a server that may be none of ours, within a time and a size; `None` for anything else.
 pub(in crate::models) async fn json_within(request: RequestBuilder, time: Duration) -> Option<Value> {
-    tokio::time::timeout(time, read_json(request, 1 << 20)).await.ok()?.ok()
+    tokio::time::timeout(time, send(request, 1 << 20)).await.ok()?.ok()
 }
 
 /// An upper bound without the server: OpenAI's own tokenizers where the model is theirs, else the bytes of the text, since

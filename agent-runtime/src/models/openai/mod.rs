@@ -29,7 +29,7 @@ use std::pin::Pin;
 pub use settings::{Dialect, MaxTokensField, OpenAiSettings, SetupError, ToolChoice};
 
 pub(super) use beside::json_within;
-pub(super) use settings::install_cryptography;
+pub(super) use settings::loopback_client;
 
 use answer::{Answer, Flaw};
 use beside::{Beside, Counts};
@@ -85,6 +85,18 @@ impl OpenAi {
         Ok(())
     }
 
+    /// The names of the models that the provider lists, in its order.
+    ///
+    /// # Errors
+    /// As an answer has them: not reachable, or refused with the fix.
+    pub async fn list(&self) -> Result<Vec<String>, ModelError> {
+        let config: Arc<dyn Config> = Arc::clone(&self.endpoint) as Arc<dyn Config>;
+        let request = self.http.get(config.url("/models")).headers(config.headers());
+        let answer = self.transport(0).get(request).await?;
+        let listed = answer.get("data").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        Ok(listed.iter().filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect())
+    }
+
     /// The model that the server says has answered first: an alias leads to a dated one.
     pub fn served(&self) -> Option<&str> {
         self.served.get().map(String::as_str)
@@ -113,6 +125,16 @@ impl OpenAi {
         Ok(count)
     }
 
+    fn transport(&self, max_tokens: u64) -> Transport {
+        Transport {
+            settings: Arc::clone(&self.settings),
+            endpoint: Arc::clone(&self.endpoint),
+            http: self.http.clone(),
+            max_tokens,
+            broke: Arc::default(),
+        }
+    }
+
     async fn begin(&self, request: &ModelRequest) -> Result<Reading, ModelError> {
         if let Some(window) = self.window {
             let need = self.count(request).await?.saturating_add(request.max_tokens);
@@ -121,14 +143,8 @@ impl OpenAi {
             }
         }
         let wire = self.wire(request)?;
-        let broke = Arc::new(OnceLock::new());
-        let transport = Transport {
-            settings: Arc::clone(&self.settings),
-            endpoint: Arc::clone(&self.endpoint),
-            http: self.http.clone(),
-            max_tokens: request.max_tokens,
-            broke: Arc::clone(&broke),
-        };
+        let transport = self.transport(request.max_tokens);
+        let broke = Arc::clone(&transport.broke);
         let config: Arc<dyn Config> = Arc::clone(&self.endpoint) as Arc<dyn Config>;
         // A client per call costs some reference counts, and gives each call a place of its own for what broke it.
         let client = Client::build(self.http.clone(), config).with_http_service(transport);

@@ -260,8 +260,15 @@ pub(super) fn http_client(settings: &OpenAiSettings, endpoint: &Endpoint) -> Res
     })
 }
 
+/// A client for this very machine only: no proxy, no certificates, no patience beyond `within`.
+pub(in crate::models) fn loopback_client(within: Duration) -> Option<reqwest::Client> {
+    install_cryptography();
+    let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]).connect_timeout(within).timeout(within);
+    builder.redirect(reqwest::redirect::Policy::none()).build().ok()
+}
+
 /// Chooses the cryptography of TLS once for the process; a choice already made stands.
-pub(in crate::models) fn install_cryptography() {
+fn install_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none()
         && rustls::crypto::ring::default_provider().install_default().is_err()
     {

@@ -24,6 +24,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
+    beside::read_json,
     settings::{OpenAiSettings, SharedEndpoint},
     wire::ServerError,
 };
@@ -104,6 +105,25 @@ impl Transport {
             sleep(pause).await;
             tries += 1;
         }
+    }
+
+    /// Sends a request once and reads its answer as JSON.
+    pub async fn get(&self, request: reqwest::RequestBuilder) -> Result<Value, ModelError> {
+        let limit = Duration::from_secs(20).min(self.settings.idle);
+        let sent = timeout(limit, request.send()).await.map_err(|_elapsed| self.silent())?;
+        let verdict = match sent {
+            Err(error) => self.unconnected(error),
+            Ok(response) if response.status().is_success() => {
+                let read =
+                    timeout(limit, read_json(response, MOST_ANSWER_BYTES)).await.map_err(|_elapsed| self.silent())?;
+                return read.map_err(|_not_json| self.broken("what came is no JSON"));
+            }
+            Ok(response) => self.judge(response).await,
+        };
+        Err(match verdict {
+            Verdict::Final(error) => error,
+            Verdict::Again { reason, .. } => self.unreachable(reason),
+        })
     }
 
     fn unreachable(&self, reason: impl Into<String>) -> ModelError {
@@ -194,11 +214,11 @@ fn classify(to: &Transport, status: StatusCode, after: Option<Duration>, error: 
         }),
         402 => to.refused(format!("the account at {place} has no credit{said}")),
         403 => to.refused(match key {
-            Some(variable) => format!("the key in {variable} may not use this model{said}; `ii models list` shows others"),
+            Some(variable) => format!("the key in {variable} may not use this model{said}; `ii models list {provider}` shows others"),
             None => format!("{place} forbids it{said}; name a key's variable in providers.{provider}.env_key"),
         }),
         404 | 405 | 410 => to.refused(format!(
-            "{place} has no model {}{said}; `ii models list` shows those there are, or providers.{provider}.base_url is wrong",
+            "{place} has no model {}{said}; `ii models list {provider}` shows those there are, or providers.{provider}.base_url is wrong",
             settings.name
         )),
         407 => to.proxy_login(),
