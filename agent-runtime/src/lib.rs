@@ -17,3 +17,9 @@ pub mod skills;
 pub fn check_schema(schema: &serde_json::Value) -> Result<(), String> {
     jsonschema::validator_for(schema).map(drop).map_err(|error| error.to_string())
 }
+
+/// Whether a text is JSON that fits a JSON Schema, given as text. A schema that is none fits nothing.
+pub fn fits_schema(schema: &str, text: &str) -> bool {
+    let (Ok(schema), Ok(value)) = (serde_json::from_str(schema), serde_json::from_str(text)) else { return false };
+    jsonschema::validator_for(&schema).is_ok_and(|validator| validator.is_valid(&value))
+}

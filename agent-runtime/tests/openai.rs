@@ -709,3 +709,43 @@ async fn a_provider_lists_its_models_or_says_why_not() {
         OpenAi::new(OpenAiSettings { key: Some("wrong".into()), ..settings(server.base_url()) }).expect("a model");
     assert!(matches!(none.list().await, Err(ModelError::Refused { reason, .. }) if reason.contains("NEAR_KEY")));
 }
+
+#[tokio::test]
+async fn a_call_asked_for_as_json_becomes_a_call_or_nothing() {
+    let written = |text: &str| {
+        let (first, second) = text.split_at(text.len() / 2);
+        events(&[delta(json!({"content": first})), delta(json!({"content": second})), finish("stop"), usage(5, 5)])
+    };
+    let texts = [
+        ("{ \"name\": \"lookup\", \"arguments\": {\"place\": \"east\"}\n}", true),
+        ("SECRETBODY", false),
+        ("{\"name\":\"lookup\"}", false),
+        ("{\"name\":\"lookup\",\"arguments\":{}} and more", false),
+    ];
+    for (text, good) in texts {
+        let bytes = written(text);
+        let server = Server::start(move |_| chunked(&bytes)).await;
+        let schema = OpenAiSettings { tool_choice: ToolChoice::Schema, ..settings(server.base_url()) };
+        let model = OpenAi::new(schema).expect("a model");
+        let result = answer(&model, &asks(&model, Reply::Calls)).await;
+        holds_no_secret(&format!("{result:?}"));
+        match result {
+            Ok(whole) => {
+                assert!(good, "{text}");
+                let call =
+                    Call { id: "call_2_0".into(), tool: "lookup".into(), arguments: "{\"place\": \"east\"}".into() };
+                assert_eq!((whole.calls, whole.text.as_str()), (vec![call], ""));
+            }
+            Err(error) => assert!(!good && matches!(error, ModelError::Broken { .. }), "{text}: {error}"),
+        }
+        let body = server.seen()[0].json();
+        let parameters: Value = serde_json::from_str(&lookup().arguments).expect("a schema");
+        let call = json!({"type": "object", "additionalProperties": false, "required": ["name", "arguments"],
+            "properties": {"name": {"type": "string", "enum": ["lookup"]}, "arguments": parameters}});
+        assert_eq!(body["response_format"]["json_schema"]["schema"], json!({"anyOf": [call]}));
+        assert_eq!((&body["tool_choice"], body["tools"].as_array().map(Vec::len)), (&json!("none"), Some(1)));
+        // Words and JSON are asked for as ever.
+        let words = answer(&model, &asks(&model, Reply::Text)).await.expect("words");
+        assert_eq!(words.text, text);
+    }
+}

@@ -37,8 +37,9 @@ pub(super) fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
 fn show(program: &Program) -> Result<Exit, Failure> {
     let (_, resolved) = program.settings(&[])?;
     if program.json {
-        let rows: Vec<_> = resolved
-            .rows()
+        let settings = resolved.rows().map(|(name, value, from)| (name.to_owned(), value, from));
+        let rows: Vec<_> = settings
+            .chain(resolved.providers.rows())
             .map(|(name, value, from)| json!({"name": name, "value": value, "from": from.to_string()}))
             .collect();
         print_json(&json!({"home": program.places.home, "settings": rows, "untrusted": resolved.untrusted}));
@@ -47,6 +48,9 @@ fn show(program: &Program) -> Result<Exit, Failure> {
     println!("home = {}", program.places.home.display());
     for (name, value, from) in resolved.rows() {
         println!("{name} = {}  # {from}", if value.is_empty() { "(none)" } else { value });
+    }
+    for (name, value, from) in resolved.providers.rows() {
+        println!("{name} = {value}  # {from}");
     }
     if let Some(file) = &resolved.untrusted {
         eprintln!("ii: {file} is not trusted and was not read; `ii config trust` reads it from now on");

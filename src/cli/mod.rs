@@ -8,6 +8,7 @@ mod doctor;
 mod driving;
 mod events;
 mod keys;
+mod models;
 mod receipts;
 mod restore;
 mod run;
@@ -17,6 +18,8 @@ mod verify;
 use std::{ffi::OsString, path::Path};
 
 use agent_runtime::home::Home;
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
@@ -52,6 +55,9 @@ enum Command {
     /// List, back up, rotate or revoke keys.
     #[command(subcommand)]
     Keys(keys::Args),
+    /// List, try and measure models.
+    #[command(subcommand)]
+    Models(models::Args),
     /// Show settings and where they came from; trust a project's settings.
     #[command(subcommand)]
     Config(config::Args),
@@ -124,11 +130,21 @@ fn explain(error: &clap::Error) -> Exit {
 /// Spans of work on stderr when `II_LOG` asks, in tracing's filter form. Never prompts, outputs or secrets.
 fn log_if_asked() {
     if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("II_LOG") {
-        let layer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        if let Err(error) = layer.try_init() {
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let shown = tracing_subscriber::filter::filter_fn(|span| may_be_logged(span.target()));
+        let log = tracing_subscriber::registry().with(filter).with(shown).with(lines);
+        if let Err(error) = log.try_init() {
             eprintln!("ii: no log: {error}");
         }
     }
+}
+
+/// Whether what logs under this name keeps to that: async-openai logs pieces of answers that it cannot read, and the HTTP
+/// libraries log headers at their finest levels.
+fn may_be_logged(target: &str) -> bool {
+    !["async_openai", "reqwest", "hyper", "hyper_util", "h2", "rustls"]
+        .iter()
+        .any(|silent| target.strip_prefix(silent).is_some_and(|rest| rest.is_empty() || rest.starts_with("::")))
 }
 
 fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
@@ -152,6 +168,7 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
             Command::Runs(args) => runs::run(args, &program).await,
             Command::Receipts(args) => receipts::run(args, &program).await,
             Command::Keys(args) => keys::run(args, &program).await,
+            Command::Models(args) => models::run(args, &program).await,
             Command::Config(args) => config::run(args, &program),
             Command::Backup(args) => backup::run(args, &program).await,
             Command::Restore(args) => restore::run(args, &program).await,
@@ -168,4 +185,22 @@ fn print_json(value: &serde_json::Value) {
 /// A path for people.
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_logged;
+
+    #[test]
+    fn libraries_that_log_what_they_carry_are_silent() {
+        for (target, expected) in [
+            ("async_openai::client", false),
+            ("hyper_util::client::legacy::pool", false),
+            ("reqwest", false),
+            ("agent_runtime::models::openai::transport", true),
+            ("hyperbole", true),
+        ] {
+            assert_eq!(may_be_logged(target), expected, "{target}");
+        }
+    }
 }

@@ -49,7 +49,11 @@ pub const FIELDS: &[Field] = &[
     Field { name: "price_output", default: "0", about: "per million tokens written" },
     Field { name: "ca_file", default: "", about: "PEM file of authorities to trust beside the system's" },
     Field { name: "max_tokens_field", default: "max_tokens", about: "max_tokens or max_completion_tokens" },
-    Field { name: "tool_choice", default: "required", about: "required, or auto for servers that refuse it" },
+    Field {
+        name: "tool_choice",
+        default: "required",
+        about: "required, auto for servers that refuse it, or schema: the call is asked for as JSON",
+    },
 ];
 
 /// Providers that are there without configuration: name and the fields that differ from the defaults.
@@ -63,7 +67,15 @@ pub const BUILT_IN: &[(&str, &[(&str, &str)])] = &[
             ("max_tokens_field", "max_completion_tokens"),
         ],
     ),
-    ("llama-server", &[("base_url", "http://127.0.0.1:8080/v1"), ("kind", "llama-server"), ("idle_seconds", "600")]),
+    (
+        "llama-server",
+        &[
+            ("base_url", "http://127.0.0.1:8080/v1"),
+            ("kind", "llama-server"),
+            ("idle_seconds", "600"),
+            ("tool_choice", "schema"),
+        ],
+    ),
     ("ollama", &[("base_url", "http://127.0.0.1:11434/v1"), ("kind", "ollama"), ("idle_seconds", "600")]),
     ("lmstudio", &[("base_url", "http://127.0.0.1:1234/v1"), ("kind", "lmstudio"), ("idle_seconds", "600")]),
     ("vllm", &[("base_url", "http://127.0.0.1:8000/v1"), ("kind", "vllm"), ("idle_seconds", "600")]),
@@ -306,7 +318,7 @@ mod tests {
             ("kind", "llamaserver", "one of openai, llama-server"),
             ("retries", "many", "a whole number from 0 to 100"),
             ("price_output", "cheap", "such as \"2.50\""),
-            ("tool_choice", "none", "one of required, auto"),
+            ("tool_choice", "none", "one of required, auto, schema"),
             ("base_url", "", "set providers.near.base_url"),
         ] {
             let mut table = Table::default();

@@ -134,7 +134,8 @@ async fn asked(model: &dyn Model, request: &ModelRequest) -> Whole {
     whole
 }
 
-fn called(whole: &Whole, offered: &[ToolSpec]) {
+/// Whether the answer calls, only what is offered, and with arguments that fit.
+pub fn called(whole: &Whole, offered: &[ToolSpec]) {
     assert!(!whole.calls.is_empty(), "no call: {whole:?}");
     for call in &whole.calls {
         let tool =

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -64,13 +67,20 @@ impl Drop for Server {
 impl Server {
     /// Listens on a free port of loopback.
     pub async fn start(handler: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        Self::start_keeping(usize::MAX, handler).await
+    }
+
+    /// The same, but keeps no more than so many requests: for measurements of memory.
+    pub async fn start_keeping(most: usize, handler: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
+        let count = Arc::new(AtomicUsize::new(0));
         let (kept, handler): (_, Arc<Handler>) = (Arc::clone(&seen), Arc::new(handler));
         let accepting = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, Arc::clone(&kept), Arc::clone(&handler)));
+                let keeper = Keeper { kept: Arc::clone(&kept), most, count: Arc::clone(&count) };
+                tokio::spawn(serve(connection, keeper, Arc::clone(&handler)));
             }
         });
         Self { address, seen, accepting: accepting.abort_handle() }
@@ -87,10 +97,28 @@ impl Server {
     }
 }
 
-async fn serve(mut connection: TcpStream, kept: Arc<Mutex<Vec<Seen>>>, handler: Arc<Handler>) {
+/// Counts requests and keeps the first of them.
+struct Keeper {
+    kept: Arc<Mutex<Vec<Seen>>>,
+    most: usize,
+    count: Arc<AtomicUsize>,
+}
+
+impl Keeper {
+    fn keep(&self, line: String, headers: BTreeMap<String, String>, body: String) -> Seen {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let seen = Seen { line, headers, body, number };
+        if number < self.most {
+            self.kept.lock().expect("nobody panicked").push(seen.clone());
+        }
+        seen
+    }
+}
+
+async fn serve(mut connection: TcpStream, keeper: Keeper, handler: Arc<Handler>) {
     connection.set_nodelay(true).expect("no delay");
     let mut buffer = Vec::new();
-    while let Some(seen) = read(&mut connection, &mut buffer, &kept).await {
+    while let Some(seen) = read(&mut connection, &mut buffer, &keeper).await {
         for step in handler(&seen) {
             let sent = match step {
                 Step::Send(bytes) => connection.write_all(&bytes).await,
@@ -107,7 +135,7 @@ async fn serve(mut connection: TcpStream, kept: Arc<Mutex<Vec<Seen>>>, handler: 
     }
 }
 
-async fn read(connection: &mut TcpStream, buffer: &mut Vec<u8>, kept: &Mutex<Vec<Seen>>) -> Option<Seen> {
+async fn read(connection: &mut TcpStream, buffer: &mut Vec<u8>, keeper: &Keeper) -> Option<Seen> {
     let head = loop {
         if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
             break end;
@@ -129,10 +157,7 @@ async fn read(connection: &mut TcpStream, buffer: &mut Vec<u8>, kept: &Mutex<Vec
     }
     let body = String::from_utf8_lossy(&buffer[head + 4..head + 4 + length]).into_owned();
     buffer.drain(..head + 4 + length);
-    let mut kept = kept.lock().expect("nobody panicked");
-    let seen = Seen { line, headers, body, number: kept.len() };
-    kept.push(seen.clone());
-    Some(seen)
+    Some(keeper.keep(line, headers, body))
 }
 
 /// An answer with this status, further header lines and body, whole.

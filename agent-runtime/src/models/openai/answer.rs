@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common_ground::port::model::{Call, ModelEvent, ModelRequest, ModelUsage, Turn};
 use serde_json::Value;
 
-use super::wire::{CallDelta, Chunk, ServerError, Usage, is_word};
+use super::wire::{CallDelta, Chunk, ServerError, Usage, WrittenCall, is_word};
 
 /// Most calls in one answer, and most bytes of one answer's calls: a server can send without end.
 const MOST_CALLS: usize = 128;
@@ -38,6 +38,8 @@ enum Finish {
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     calls: BTreeMap<u32, Growing>,
+    /// The text, held back where it is to become a call.
+    written: Option<String>,
     call_bytes: usize,
     refused: bool,
     finish: Option<Finish>,
@@ -52,6 +54,11 @@ struct Growing {
 }
 
 impl Answer {
+    /// An answer whose text is a call, or one whose text is shown.
+    pub fn new(writes_call: bool) -> Self {
+        Self { written: writes_call.then(String::new), ..Self::default() }
+    }
+
     /// Takes a chunk; gives what can be shown of it at once.
     pub fn take(&mut self, chunk: Chunk) -> Result<Vec<ModelEvent>, Flaw> {
         if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
@@ -62,10 +69,20 @@ impl Answer {
             let delta = choice.delta;
             let spoken = |text: Option<String>| text.filter(|text| !text.is_empty());
             events.extend(spoken(delta.reasoning_content).or(spoken(delta.reasoning)).map(ModelEvent::Thinking));
-            events.extend(spoken(delta.content).map(ModelEvent::Text));
+            match (&mut self.written, spoken(delta.content)) {
+                (Some(written), Some(piece)) => {
+                    self.call_bytes += piece.len();
+                    written.push_str(&piece);
+                }
+                (None, Some(piece)) => events.push(ModelEvent::Text(piece)),
+                (_, None) => {}
+            }
             self.refused |= spoken(delta.refusal).is_some();
             for call in delta.tool_calls {
-                self.grow(call)?;
+                self.grow(call);
+            }
+            if self.calls.len() > MOST_CALLS || self.call_bytes > MOST_CALL_BYTES {
+                return Err(Flaw::Nonsense(format!("its calls go beyond {MOST_CALLS} or {MOST_CALL_BYTES} bytes")));
             }
             match choice.finish_reason.as_deref() {
                 None | Some("") => {}
@@ -87,7 +104,7 @@ impl Answer {
         Ok(events)
     }
 
-    fn grow(&mut self, delta: CallDelta) -> Result<(), Flaw> {
+    fn grow(&mut self, delta: CallDelta) {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let (id, name) = (given(delta.id), given(delta.function.name));
         let last = self.calls.last_key_value().map(|(index, _)| *index);
@@ -119,10 +136,6 @@ impl Answer {
         if let Some(name) = name.filter(|_| call.name.is_empty()) {
             call.name = name;
         }
-        if self.calls.len() > MOST_CALLS || self.call_bytes > MOST_CALL_BYTES {
-            return Err(Flaw::Nonsense(format!("its calls go beyond {MOST_CALLS} or {MOST_CALL_BYTES} bytes")));
-        }
-        Ok(())
     }
 
     /// What the server says it used, once it has said it.
@@ -141,7 +154,7 @@ impl Answer {
     }
 
     /// The calls, once the stream is over.
-    pub fn into_calls(self, request: &ModelRequest) -> Result<Vec<Call>, Flaw> {
+    pub fn into_calls(mut self, request: &ModelRequest) -> Result<Vec<Call>, Flaw> {
         match self.finish {
             None => return Err(Flaw::Nonsense("the stream ended before the answer did".to_owned())),
             Some(Finish::Length) => return Err(Flaw::Length),
@@ -149,6 +162,13 @@ impl Answer {
                 return Err(Flaw::Withheld("the model declined; put the task otherwise"));
             }
             Some(Finish::Whole) => {}
+        }
+        if let Some(written) = self.written.take().filter(|_| self.calls.is_empty()) {
+            // The server did not hold the answer to the schema: that is no text that anybody asked for.
+            let read: WrittenCall<'_> = serde_json::from_str(&written)
+                .map_err(|_not_a_call| Flaw::Nonsense("the answer is no call in the form asked for".to_owned()))?;
+            let (name, arguments) = (read.name.into_owned(), read.arguments.get().to_owned());
+            self.calls.insert(0, Growing { id: String::new(), name, arguments });
         }
         let mut taken: BTreeSet<String> = request
             .turns

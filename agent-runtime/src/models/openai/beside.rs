@@ -17,6 +17,9 @@ use super::{
 
 /// Longest wait for an answer beside Chat Completions; loading a model into Ollama can take this long.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// First pause before such a question is asked again; four times as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Most bytes of such an answer: the tokens of a long prompt as numbers.
 const MOST_BYTES: usize = 32 << 20;
 /// Most counts remembered.
@@ -38,6 +41,8 @@ pub(super) struct Beside<'a> {
 pub(super) enum Unanswered {
     /// Nobody answers.
     Silent,
+    /// The connection broke, or the server is busy for a moment.
+    Broken,
     /// The server does not know the question, or answers something else.
     Unknown,
 }
@@ -46,8 +51,18 @@ impl Beside<'_> {
     async fn ask(&self, request: RequestBuilder) -> Result<Value, Unanswered> {
         use async_openai::config::Config;
         let request = request.headers(self.endpoint.headers());
-        let answered = tokio::time::timeout(PATIENCE, send(request, MOST_BYTES)).await;
-        answered.unwrap_or(Err(Unanswered::Silent))
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // A body of JSON can always be sent again.
+            let again = request.try_clone().ok_or(Unanswered::Unknown)?;
+            let answered = tokio::time::timeout(PATIENCE, send(again, MOST_BYTES)).await;
+            match answered.unwrap_or(Err(Unanswered::Silent)) {
+                // A server may close a kept connection just when it is used again; these questions change nothing.
+                Err(Unanswered::Broken) if pause < LONGEST_PAUSE => tokio::time::sleep(pause).await,
+                other => return other,
+            }
+            pause *= 4;
+        }
     }
 
     async fn get(&self, path: &str) -> Result<Value, Unanswered> {
@@ -95,7 +110,7 @@ impl Beside<'_> {
         match told {
             Ok(window) => Ok(window.filter(|window| *window > 0)),
             Err(Unanswered::Unknown) => Ok(None),
-            Err(Unanswered::Silent) => Err(self.unreachable()),
+            Err(Unanswered::Silent | Unanswered::Broken) => Err(self.unreachable()),
         }
     }
 
@@ -136,7 +151,7 @@ impl Beside<'_> {
         match counted {
             Ok(count) => Ok(count),
             Err(Unanswered::Unknown) => Ok(None),
-            Err(Unanswered::Silent) => Err(self.unreachable()),
+            Err(Unanswered::Silent | Unanswered::Broken) => Err(self.unreachable()),
         }
     }
 
@@ -152,10 +167,12 @@ impl Beside<'_> {
 
 /// Sends a request and reads its answer as JSON.
 async fn send(request: RequestBuilder, most: usize) -> Result<Value, Unanswered> {
-    let response = request.send().await.map_err(|_no_answer| Unanswered::Silent)?;
+    let response = request.send().await.map_err(|error| {
+        if error.is_connect() || error.is_timeout() { Unanswered::Silent } else { Unanswered::Broken }
+    })?;
     if !response.status().is_success() {
         let passing = matches!(response.status().as_u16(), 502..=504);
-        return Err(if passing { Unanswered::Silent } else { Unanswered::Unknown });
+        return Err(if passing { Unanswered::Broken } else { Unanswered::Unknown });
     }
     read_json(response, most).await
 }
@@ -165,7 +182,7 @@ pub(super) async fn read_json(response: reqwest::Response, most: usize) -> Resul
     let mut body = Vec::new();
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
-        body.extend_from_slice(&piece.map_err(|_cut| Unanswered::Silent)?);
+        body.extend_from_slice(&piece.map_err(|_cut| Unanswered::Broken)?);
         if body.len() > most {
             return Err(Unanswered::Unknown);
         }

@@ -150,7 +150,7 @@ impl OpenAi {
         let client = Client::build(self.http.clone(), config).with_http_service(transport);
         let opened = client.chat().create_stream_byot::<_, Chunk>(&wire).await;
         let chunks: Chunks = opened.map_err(|error| self.error_of(error, &broke))?;
-        Ok(Reading { chunks, broke, answer: Answer::default(), ready: VecDeque::new() })
+        Ok(Reading { chunks, broke, answer: Answer::new(wire.writes_call()), ready: VecDeque::new() })
     }
 
     /// The next event of an answer under way, and whether there is more.

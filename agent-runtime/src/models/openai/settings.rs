@@ -55,6 +55,9 @@ pub enum ToolChoice {
     Required,
     /// The model may also answer with text, for servers that refuse `required`.
     Auto,
+    /// The answer is JSON under a schema made of the tools' own, and a call is made of it: one a time. For servers that
+    /// hold an answer to a schema better than to a call; llama-server lets any text stand before a call, without end.
+    Schema,
 }
 
 /// A provider, one model of it, and how patient we are. Its `Debug` shows no key and no header's value.

@@ -97,7 +97,53 @@ struct Format<'a> {
 struct JsonSchema<'a> {
     name: &'a str,
     strict: bool,
-    schema: &'a RawValue,
+    schema: Schema<'a>,
+}
+
+/// A schema as it was given, or one made of the tools.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Schema<'a> {
+    Given(&'a RawValue),
+    AnyCall {
+        #[serde(rename = "anyOf")]
+        any_of: Vec<CallSchema<'a>>,
+    },
+}
+
+/// The schema of a call of one tool. The name comes first, so that a model chooses before it writes arguments.
+#[derive(Debug, Serialize)]
+struct CallSchema<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    properties: CallProperties<'a>,
+    required: [&'static str; 2],
+    #[serde(rename = "additionalProperties")]
+    additional_properties: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct CallProperties<'a> {
+    name: NameSchema<'a>,
+    arguments: &'a RawValue,
+}
+
+#[derive(Debug, Serialize)]
+struct NameSchema<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(rename = "enum")]
+    one_of: [&'a str; 1],
+}
+
+/// A call written as JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenCall<'a> {
+    #[serde(borrow)]
+    pub name: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    pub arguments: &'a RawValue,
 }
 
 /// A schema in the request that is no JSON.
@@ -106,6 +152,11 @@ struct JsonSchema<'a> {
 pub(super) struct BadSchema(String);
 
 impl<'a> Request<'a> {
+    /// Whether the text of the answer is a call.
+    pub fn writes_call(&self) -> bool {
+        self.tool_choice == Some("none")
+    }
+
     /// The request of the port in the form of the wire.
     pub fn new(settings: &'a OpenAiSettings, request: &'a ModelRequest) -> Result<Self, BadSchema> {
         let tools: Vec<Tool<'a>> = match &request.reply {
@@ -115,14 +166,21 @@ impl<'a> Request<'a> {
         let response_format = match &request.reply {
             Reply::Json { name, schema } => Some(Format {
                 kind: "json_schema",
-                json_schema: JsonSchema { name, strict: true, schema: raw(name, schema)? },
+                json_schema: JsonSchema { name, strict: true, schema: Schema::Given(raw(name, schema)?) },
             }),
+            Reply::Calls if !tools.is_empty() && settings.tool_choice == ToolChoice::Schema => {
+                let any_of = tools.iter().map(|tool| call_schema(&tool.function)).collect();
+                let json_schema = JsonSchema { name: "call", strict: true, schema: Schema::AnyCall { any_of } };
+                Some(Format { kind: "json_schema", json_schema })
+            }
             Reply::Calls | Reply::Text => None,
         };
         let tool_choice = match settings.tool_choice {
             _ if tools.is_empty() => None,
             ToolChoice::Required => Some("required"),
             ToolChoice::Auto => Some("auto"),
+            // The tools stand in the prompt; the schema makes the call.
+            ToolChoice::Schema => Some("none"),
         };
         let (max_tokens, max_completion_tokens) = match settings.max_tokens_field {
             MaxTokensField::MaxTokens => (Some(request.max_tokens), None),
@@ -150,6 +208,18 @@ fn offered(tool: &common_ground::port::tool::ToolSpec) -> Result<Tool<'_>, BadSc
     let parameters = raw(&tool.name, &tool.arguments)?;
     let function = Function { name: &tool.name, description: &tool.description, parameters };
     Ok(Tool { kind: "function", function })
+}
+
+fn call_schema<'a>(function: &Function<'a>) -> CallSchema<'a> {
+    CallSchema {
+        kind: "object",
+        properties: CallProperties {
+            name: NameSchema { kind: "string", one_of: [function.name] },
+            arguments: function.parameters,
+        },
+        required: ["name", "arguments"],
+        additional_properties: false,
+    }
 }
 
 fn message(turn: &Turn) -> Message<'_> {
