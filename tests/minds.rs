@@ -2,7 +2,11 @@
 
 mod common;
 
-use std::{collections::BTreeMap, process::Output};
+use std::{
+    collections::BTreeMap,
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
 
 use common::{
     Place,
@@ -28,9 +32,13 @@ fn single_plan(question: &str) -> Says {
 
 /// Runs the program with the server as its model.
 fn run(place: &Place, server: &ModelServer, arguments: &[&str]) -> Output {
+    command(place, server, arguments).output().expect("ii runs")
+}
+
+fn command(place: &Place, server: &ModelServer, arguments: &[&str]) -> Command {
     let mut command = place.command(std::path::Path::new(env!("CARGO_BIN_EXE_ii")), arguments);
     command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
-    command.output().expect("ii runs")
+    command
 }
 
 fn ask(place: &Place, server: &ModelServer, question: &str, more: &[&str]) -> Output {
@@ -41,6 +49,10 @@ fn ask(place: &Place, server: &ModelServer, question: &str, more: &[&str]) -> Ou
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn both(output: &Output) -> String {
+    format!("{}{}", stderr(output), stdout(output))
 }
 
 fn stderr(output: &Output) -> String {
@@ -70,10 +82,13 @@ fn tally(place: &Place) -> BTreeMap<String, usize> {
     tally
 }
 
+/// The name of the passage that shows this content.
 fn name_of(text: &str, content: &str) -> String {
-    let at = text.find(content).expect("the passage was shown");
-    let head = text[..at].rfind("\np").map_or(0, |place| place + 1);
-    text[head..].split(' ').next().expect("a name").to_owned()
+    let at = text.find(content).unwrap_or_else(|| panic!("not shown: {content} in {text}"));
+    let before = |place: usize| text[..place].rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let named = |name: &&str| name.strip_prefix('p').is_some_and(|digits| digits.parse::<u32>().is_ok());
+    let mut names = text[..at].rmatch_indices(" · ").map(|(place, _)| before(place));
+    names.find(named).expect("a name stands before its place").to_owned()
 }
 
 #[test]
@@ -121,7 +136,7 @@ fn faults_are_shown_and_mended() {
             if told.contains(shown) || (round > 1 && !told.contains(shown)) { good(request) } else { wrong.clone() }
         });
         let output = ask(&place, &server, QUESTION, &[]);
-        assert!(output.status.success(), "{fault}: {}", stderr(&output));
+        assert!(output.status.success(), "{fault}: {}", both(&output));
         let seen = server.requests().iter().any(|request| request["messages"].to_string().contains(shown));
         assert!(seen, "{fault} was not shown to the model");
     }
@@ -212,7 +227,7 @@ fn every_skill_can_be_followed_to_an_accepted_answer() {
             }
         });
         let output = ask(&place, &server, QUESTION, &[]);
-        assert!(output.status.success(), "{name}: {}", stderr(&output));
+        assert!(output.status.success(), "{name}: {}", both(&output));
         let requests = server.requests();
         let first = requests.iter().find(|request| offers(request, "submit")).expect("an Associate was asked");
         assert!(rules(first).contains(&format!("- {name}: ")), "the catalogue stands in the rules");
@@ -243,6 +258,39 @@ fn a_plan_is_shown_and_waits() {
     let run_id = place.only_run().expect("a run");
     let output = run(&place, &server, &["runs", "resume", &run_id]);
     assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// Killed while the model answers: that call is in doubt, is made again as the same step, and is paid for once.
+#[test]
+fn a_call_in_doubt_is_made_again_and_paid_once() {
+    let place = Place::new();
+    let hanging = worker(|_, _| Says::Hang(Duration::from_secs(60)));
+    let docs = place.docs().display().to_string();
+    let words = ["run", QUESTION, "--docs", &docs, "--model", "openai:scripted"];
+    let mut child = command(&place, &hanging, &words).stderr(Stdio::null()).spawn().expect("ii runs");
+    let waiting = || hanging.requests().iter().any(|request| rounds(request) == 1);
+    let begun = Instant::now();
+    while !waiting() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(waiting(), "the second call of the Associate was made");
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    let run_id = place.only_run().expect("a run");
+    let back = worker(|request, _| submit("A person may.", &name_of(&last(request), QUOTE), QUOTE));
+    let output = run(&place, &back, &["runs", "resume", &run_id]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(back.requests().len(), 1, "what had its answer on record was not asked again");
+    let shown: Value = serde_json::from_slice(&place.ii(&["runs", "show", &run_id, "--json"]).stdout).expect("JSON");
+    let events = shown["events"].as_array().expect("events");
+    let of = |name: &str| events.iter().filter(|event| event["type"] == name).count();
+    assert_eq!(of("step.retried"), 1);
+    assert_eq!(of("step.started"), of("step.finished"), "one start and one end each");
+    let used = events.iter().filter(|event| event["type"] == "step.finished").map(|event| {
+        let tokens = |name: &str| event["usage"][name].as_u64().expect("a number");
+        tokens("tokens_in") + tokens("tokens_out")
+    });
+    assert_eq!(shown["spent"]["tokens"].as_u64(), Some(used.sum()), "each call is paid once");
 }
 
 const THREE: &str = "Who may pause a run? Where are the keys kept? What does the verifier read?";
@@ -312,9 +360,9 @@ fn whole_run(request: &Value) -> Says {
     }
 }
 
-/// The first passage of verifier.txt, from the list that goes with a summary or from a search.
+/// The name of the passage of verifier.txt, from the list that goes with a summary or from a search.
 fn name_of_listed(all: &str) -> String {
-    let at = all.find(" · verifier.txt").expect("listed");
+    let at = all.find(" · verifier.txt").unwrap_or_else(|| panic!("not listed in {all}"));
     all[..at].rsplit(|c: char| !c.is_ascii_alphanumeric()).next().expect("a name").to_owned()
 }
 
@@ -338,13 +386,13 @@ fn a_whole_run_with_rework_compaction_a_budget_stop_and_a_resume() {
     let docs = place.docs().display().to_string();
     let words = ["run", THREE, "--docs", &docs, "--model", "scripted:m", "--judge", "It says exactly what was asked."];
     let output = run(&place, &server, &[&words[..], &["--budget-cost", "0.09"]].concat());
-    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(5), "{}", both(&output));
     assert!(stderr(&output).contains("--budget-cost"), "{}", stderr(&output));
     let run_id = place.only_run().expect("a run");
     let still = run(&place, &server, &["runs", "resume", &run_id]);
     assert_eq!(still.status.code(), Some(5), "no more money, no more work: {}", stderr(&still));
     let output = run(&place, &server, &["runs", "resume", &run_id, "--budget-cost", "5"]);
-    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.status.success(), "{}", both(&output));
     insta::assert_snapshot!("whole_run", stdout(&output));
     let tally = tally(&place);
     let count = |name: &str| tally.get(name).copied().unwrap_or(0);

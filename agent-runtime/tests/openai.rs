@@ -11,7 +11,7 @@ use std::{
 };
 
 use agent_runtime::models::openai::{Dialect, MaxTokensField, OpenAi, OpenAiSettings, ToolChoice};
-use common_ground::port::model::{Call, Model, ModelError, ModelRequest, ModelUsage, Price, Reply, Turn};
+use common_ground::port::model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelUsage, Price, Reply, Turn};
 use contract::{Whole, answer, lookup, request, tool};
 use serde_json::{Value, json};
 use server::{Server, Step, chunked, delta, events, finish, status, stream, usage};
@@ -748,4 +748,90 @@ async fn a_call_asked_for_as_json_becomes_a_call_or_nothing() {
         let words = answer(&model, &asks(&model, Reply::Text)).await.expect("words");
         assert_eq!(words.text, text);
     }
+}
+
+/// A TLS server with a certificate for `localhost` that only `golden/tls-authority.pem` vouches for. Both are made once,
+/// for a hundred years, and are of no use elsewhere.
+async fn tls_server() -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    };
+    let pem = include_bytes!("golden/tls-server.pem");
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().expect("certificates");
+    let key = PrivateKeyDer::from_pem_slice(pem).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .expect("a configuration");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            // A client that does not believe the certificate hangs up.
+            let Ok(mut connection) = acceptor.accept(connection).await else { continue };
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") && connection.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            let answer =
+                format!("{}{}", server::STREAM, events(&[delta(json!({"content": "x"})), finish("stop"), usage(5, 5)]));
+            if connection.write_all(answer.as_bytes()).await.is_ok() && connection.shutdown().await.is_err() {
+                eprintln!("the client was faster");
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_when_it_is_named_and_not_before() {
+    let port = tls_server().await.port();
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let named = |file: &str| OpenAiSettings {
+        ca_file: Some(golden.join(file)),
+        ..settings(format!("https://localhost:{port}/v1"))
+    };
+    let model = OpenAi::new(named("tls-authority.pem")).expect("a model");
+    assert_eq!(answer(&model, &asks(&model, Reply::Text)).await.expect("an answer").text, "x");
+    let began = Instant::now();
+    let error = match OpenAi::new(OpenAiSettings { ca_file: None, retries: 3, ..named("") }) {
+        Ok(model) => answer(&model, &asks(&model, Reply::Text)).await.expect_err("nobody vouches").to_string(),
+        // A machine without any authority cannot even begin.
+        Err(error) => error.to_string(),
+    };
+    assert!(error.contains("ca_file") || error.contains("no HTTP client"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(1), "it is not asked again");
+    let error = OpenAi::new(named("tools.jinja")).expect_err("no PEM").to_string();
+    assert!(error.contains("tools.jinja"), "{error}");
+}
+
+#[tokio::test]
+async fn dropping_the_stream_hangs_up_on_the_server() {
+    use futures_util::StreamExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let hung_up = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.expect("a connection");
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            connection.read_buf(&mut request).await.expect("a request");
+        }
+        let piece = format!("{}data: {}\n\n", server::STREAM, delta(json!({"content": "x"})));
+        connection.write_all(piece.as_bytes()).await.expect("sent");
+        // Nothing more comes from either side; reading ends when the client hangs up.
+        connection.read_buf(&mut request).await
+    });
+    let model = OpenAi::new(settings(format!("http://{address}/v1"))).expect("a model");
+    let request = asks(&model, Reply::Text);
+    let mut stream = model.complete(&request);
+    assert!(matches!(stream.next().await, Some(Ok(ModelEvent::Text(_)))));
+    assert!(!hung_up.is_finished());
+    drop(stream);
+    let read = tokio::time::timeout(Duration::from_secs(1), hung_up).await.expect("within a second").expect("no panic");
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
 }

@@ -107,12 +107,6 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let question = question(&args.question)?;
     let schema = args.schema.as_deref().map(schema).transpose()?;
     let (config, resolved) = program.settings(&args.flags())?;
-    // What a run is made of takes one model, the extractive engine: another is refused, not replaced.
-    let models = [&config.models.principal, &config.models.associate, &config.models.verifier];
-    if let Some(other) = models.into_iter().find(|model| *model != "extractive") {
-        let what = format!("runs do not use model {other} in this build");
-        return Err(Failure::new(Exit::Configuration, what, "use --model extractive; `ii models probe` tries others"));
-    }
     let Some(docs) = config.docs.clone() else {
         return Err(Failure::new(Exit::Usage, "no folder of documents is named", "name one with --docs"));
     };
