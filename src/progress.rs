@@ -113,7 +113,7 @@ impl Progress {
 
     /// A part of the budget runs short; said above the spinner, so that it stays.
     fn warn(&self, part: BudgetPart, spent: u64, limit: u64) {
-        let text = format!("ii: four fifths of the budget are used: {}", crate::show::part(part, spent, limit));
+        let text = format!("ii: the budget runs short: {}", crate::show::part(part, spent, limit));
         match self {
             Self::Spinner(bar) => bar.println(text),
             Self::Lines => eprintln!("{text}"),

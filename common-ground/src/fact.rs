@@ -48,7 +48,7 @@ pub enum Fact {
     /// A conversation was made to fit its model's window before this step.
     #[serde(rename = "context.compacted")]
     ContextCompacted { owner: Owner, step: StepIndex, compaction: Compaction },
-    /// Four fifths of a part of the budget are used up.
+    /// Four fifths of a part of the budget are spent, or set aside for calls under way.
     #[serde(rename = "budget.warned")]
     BudgetWarned { part: BudgetPart, spent: u64, limit: u64 },
     /// The person allowed the run more.

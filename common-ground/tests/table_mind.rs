@@ -99,10 +99,12 @@ fn four_fifths_of_a_part_are_said_once_and_again_after_a_raise() {
         [(WORKER, start), (WORKER, finish(MINE, step, used(tokens, 0, 0)))]
     };
     let begun = then(&answering(task), &spend(0, 79));
-    let next = then(&begun, &spend(1, 1)[..1]);
     let warned = Fact::BudgetWarned { part: BudgetPart::Tokens, spent: 80, limit: 100 };
-    let done = finished_fact(MINE, 1, used(1, 0, 0));
-    check(&next, &finish(MINE, 1, used(1, 0, 0)), WORKER, Ok(vec![done, warned]));
+    let started = started_fact(MINE, 1, model(MODEL), amount(1, 0, 0));
+    check(&begun, &start(MINE, 1, model(MODEL), amount(1, 0, 0)), WORKER, Ok(vec![started, warned.clone()]));
+    let dearer = then(&answering(minds()), &spend(0, 1)[..1]);
+    let done = finished_fact(MINE, 0, used(80, 0, 0));
+    check(&dearer, &finish(MINE, 0, used(80, 0, 0)), WORKER, Ok(vec![done, warned]));
     let once = then(&then(&begun, &spend(1, 1)), &spend(2, 1)[..1]);
     check(&once, &finish(MINE, 2, used(1, 0, 0)), WORKER, Ok(vec![finished_fact(MINE, 2, used(1, 0, 0))]));
     let raise = Command::Raise { limit: amount(120, 5, 0), wall_ms: WALL_MS };
@@ -111,8 +113,9 @@ fn four_fifths_of_a_part_are_said_once_and_again_after_a_raise() {
     check(&once, &raise, PRINCIPAL, not_allowed(Role::Person));
     let more = then(&once, &[(WORKER, finish(MINE, 2, used(1, 0, 0))), (PERSON, raise)]);
     let warned = Fact::BudgetWarned { part: BudgetPart::Tokens, spent: 96, limit: 120 };
-    let next = then(&more, &spend(3, 15)[..1]);
-    check(&next, &finish(MINE, 3, used(15, 0, 0)), WORKER, Ok(vec![finished_fact(MINE, 3, used(15, 0, 0)), warned]));
+    let next = start(MINE, 3, model(MODEL), amount(15, 0, 0));
+    let started = started_fact(MINE, 3, model(MODEL), amount(15, 0, 0));
+    check(&more, &next, WORKER, Ok(vec![started, warned]));
 }
 
 #[test]

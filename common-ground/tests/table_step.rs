@@ -4,7 +4,7 @@ mod world;
 
 use common_ground::{
     Fact, Refusal, Run, StepIndex,
-    budget::Amount,
+    budget::{Amount, BudgetPart},
     module::{CallKind, ModuleSpec, Owner, StepState},
     refusal::Wanted,
     role::Role,
@@ -163,7 +163,9 @@ fn a_reservation_fits_the_module_and_the_run() {
     for need in [amount(101, 0, 0), amount(0, 11, 0), amount(0, 0, 3), Amount::UNLIMITED] {
         check(&leased(), &start(MINE, 0, call(), need), WORKER, over(need, module));
     }
-    check(&leased(), &start(MINE, 0, call(), module), WORKER, Ok(vec![started_fact(MINE, 0, call(), module)]));
+    let short = Fact::BudgetWarned { part: BudgetPart::Tokens, spent: 100, limit: 100 };
+    let facts = vec![started_fact(MINE, 0, call(), module), short];
+    check(&leased(), &start(MINE, 0, call(), module), WORKER, Ok(facts));
     // What the run has set aside elsewhere is no room for the module, though the module's own limit is untouched.
     let planning = then(&leased(), &[(PRINCIPAL, start(PLANNER, 0, model(MODEL), amount(60, 45, 0)))]);
     check(&planning, &start(MINE, 0, call(), amount(41, 0, 0)), WORKER, over(amount(41, 0, 0), amount(40, 5, 2)));
@@ -234,7 +236,9 @@ fn no_call_begins_when_the_time_is_used_up() {
     let late = |history: Vec<Line>, at: u64| [history, vec![Line::At(BEGIN.0 + at)]].concat();
     let begin = start(MINE, 0, call(), reserve());
     let started = Ok(vec![started_fact(MINE, 0, call(), reserve())]);
-    check(&late(leased(), WALL_MS), &begin, WORKER, started.clone());
+    let short = Fact::BudgetWarned { part: BudgetPart::Wall, spent: WALL_MS, limit: WALL_MS };
+    let warned = Ok(vec![started_fact(MINE, 0, call(), reserve()), short]);
+    check(&late(leased(), WALL_MS), &begin, WORKER, warned);
     check(&late(leased(), WALL_MS + 1), &begin, WORKER, Err(Refusal::OutOfTime));
     check(
         &late(planned(), WALL_MS + 1),

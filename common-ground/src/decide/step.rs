@@ -73,13 +73,27 @@ pub(super) fn start(run: &Run, ctx: &Ctx, starting: &Starting<'_>) -> Result<Vec
     if !starting.reserve.fits(room) {
         return Err(Refusal::OverBudget { need: starting.reserve, room });
     }
-    Ok(vec![Fact::StepStarted {
+    let mut facts = vec![Fact::StepStarted {
         owner: starting.owner,
         step: starting.step,
         call: starting.call.clone(),
         request: starting.request,
         reserved: starting.reserve,
-    }])
+    }];
+    facts.extend(warnings(run, ctx, run.account.reserved().plus(starting.reserve)));
+    Ok(facts)
+}
+
+/// Parts of the budget that run short when `more` is counted as spent, each said once.
+fn warnings(run: &Run, ctx: &Ctx, more: Amount) -> Vec<Fact> {
+    let wall = (run.wall_ms > 0).then(|| (BudgetPart::Wall, ctx.at.since(run.opened), run.wall_ms));
+    let short = run
+        .account
+        .parts(more)
+        .into_iter()
+        .chain(wall)
+        .filter(|(part, spent, limit)| BudgetPart::is_short(*spent, *limit) && !run.warned.contains(part));
+    short.map(|(part, spent, limit)| Fact::BudgetWarned { part, spent, limit }).collect()
 }
 
 /// A recorded step asked for again: only one in doubt, unchanged and idempotent, is made again.
@@ -128,12 +142,7 @@ pub(super) fn finish(run: &Run, ctx: &Ctx, finishing: &Finishing) -> Result<Vec<
         return Err(Refusal::WrongStep { step });
     }
     let mut facts = vec![Fact::StepFinished { owner, step, outcome, response, usage }];
-    let wall = (run.wall_ms > 0).then(|| (BudgetPart::Wall, ctx.at.since(run.opened), run.wall_ms));
-    for (part, spent, limit) in run.account.parts(usage.amount()).into_iter().chain(wall) {
-        if BudgetPart::is_short(spent, limit) && !run.warned.contains(&part) {
-            facts.push(Fact::BudgetWarned { part, spent, limit });
-        }
-    }
+    facts.extend(warnings(run, ctx, usage.amount()));
     Ok(facts)
 }
 
