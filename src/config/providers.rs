@@ -223,8 +223,10 @@ impl Reader<'_> {
                     ("max_completion_tokens", MaxTokensField::MaxCompletionTokens),
                 ],
             )?,
-            tool_choice: self
-                .one_of("tool_choice", &[("required", ToolChoice::Required), ("auto", ToolChoice::Auto)])?,
+            tool_choice: self.one_of(
+                "tool_choice",
+                &[("required", ToolChoice::Required), ("auto", ToolChoice::Auto), ("schema", ToolChoice::Schema)],
+            )?,
         })
     }
 
