@@ -708,6 +708,10 @@ async fn a_provider_lists_its_models_or_says_why_not() {
     let none =
         OpenAi::new(OpenAiSettings { key: Some("wrong".into()), ..settings(server.base_url()) }).expect("a model");
     assert!(matches!(none.list().await, Err(ModelError::Refused { reason, .. }) if reason.contains("NEAR_KEY")));
+    let server = Server::start(|_| status(404, "", "")).await;
+    assert!(
+        matches!(model(&server).list().await, Err(ModelError::Refused { reason, .. }) if reason.contains("lists no models"))
+    );
 }
 
 #[tokio::test]

@@ -118,6 +118,11 @@ impl Transport {
                     timeout(limit, read_json(response, MOST_ANSWER_BYTES)).await.map_err(|_elapsed| self.silent())?;
                 return read.map_err(|_not_json| self.broken("what came is no JSON"));
             }
+            Ok(response) if response.status() == StatusCode::NOT_FOUND => Verdict::Final(self.refused(format!(
+                "{} lists no models; see providers.{}.base_url",
+                self.endpoint.place(),
+                self.settings.provider
+            ))),
             Ok(response) => self.judge(response).await,
         };
         Err(match verdict {
@@ -307,7 +312,7 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    Some(until(text, SystemTime::now())).flatten()
+    until(text, SystemTime::now())
 }
 
 /// The time from `now` to an HTTP date (RFC 9110, IMF-fixdate); none when it is over.
