@@ -10,7 +10,10 @@ usage: gguf.py OUT [--template FILE | --no-template] [--layers N] [--width N] [-
 
 import argparse
 import pathlib
+import sys
 
+# This file has the package's name; without this line it would import itself.
+sys.path.pop(0)
 import gguf
 import numpy as np
 
