@@ -5,7 +5,7 @@ and a chat template, so that all that a real file makes a program do is done her
 bytes. Needs the packages `gguf` and `numpy`.
 
 usage: gguf.py OUT [--template FILE | --no-template] [--layers N] [--width N] [--words N] [--context N] [--q8] [--seed N]
-       gguf.py OUT --large      124 million parameters in Q8_0 for benchmarks
+       gguf.py OUT --large      about 128 million parameters in Q8_0 for benchmarks
 """
 
 import argparse
