@@ -58,11 +58,11 @@ backend=$libraries/ggml/backends0/libggml-cpu-$cpu.so
 for program in llama-server llama-bench; do
   cat >"$prefix/$program" <<EOF
 #!/bin/sh
-GGML_BACKEND_PATH='$backend' exec '$loader' --library-path '$libraries' '$prefix/root/usr/bin/$program' "\$@"
+GGML_BACKEND_PATH='$backend' exec '$loader' --library-path '$libraries:$libraries/llama' '$prefix/root/usr/bin/$program' "\$@"
 EOF
   chmod +x "$prefix/$program"
 done
-version=$("$prefix/llama-server" --version 2>&1 | sed -n 's/^version: //p')
-[ -n "$version" ] || fail "$prefix/llama-server does not run: $("$prefix/llama-server" --version 2>&1 | tail -n 1)"
+said=$("$prefix/llama-server" --version 2>&1) || fail "$prefix/llama-server does not run: $(tail -n 1 <<<"$said")"
+version=$(sed -n 's/^version: //p' <<<"$said")
 say "llama.cpp $version, processor back end $cpu"
 printf '%s\n' "$prefix/llama-server" "$prefix/llama-bench"
