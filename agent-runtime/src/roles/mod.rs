@@ -1,6 +1,6 @@
 //! The four roles. Each speaks to a model in the words of [`talk`] and to the core by commands.
 
-mod acts;
+pub(crate) mod acts;
 pub(crate) mod associate;
 pub(crate) mod partner;
 pub(crate) mod principal;
