@@ -63,8 +63,13 @@ fn tiny() -> Option<PathBuf> {
     TINY.get_or_init(|| made("tiny", &[])).clone()
 }
 
+/// One thread each: several models run at once here, and threads of a tiny one mostly wait for each other.
+fn settings(path: PathBuf) -> LlamaSettings {
+    LlamaSettings { threads: Some(1), ..LlamaSettings::new(path) }
+}
+
 fn load(change: impl FnOnce(&mut LlamaSettings)) -> Option<Llama> {
-    let mut settings = LlamaSettings::new(tiny()?);
+    let mut settings = settings(tiny()?);
     settings.temperature = 1.0;
     change(&mut settings);
     Some(Llama::load(settings).expect("the tiny model is loaded"))
@@ -82,11 +87,26 @@ fn tool(name: &str, arguments: &str) -> ToolSpec {
 /// The acts of the roles and the tools as they are, and one with what else a schema may say.
 fn tools() -> Vec<ToolSpec> {
     vec![
-        tool("plan", r#"{"additionalProperties":false,"properties":{"modules":{"items":{"additionalProperties":false,"properties":{"inputs":{"items":{"type":"string"},"type":"array"},"kind":{"enum":["answer","merge"]},"name":{"type":"string"},"question":{"type":"string"}},"required":["name","kind","question","inputs"],"type":"object"},"minItems":1,"type":"array"},"reason":{"properties":{"parts":{"type":"integer"},"reason":{"enum":["single","independent_parts","comparison"]},"sides":{"type":"integer"}},"required":["reason"],"type":"object"}},"required":["reason","modules"],"type":"object"}"#),
-        tool("submit", r##"{"$defs":{"citation":{"additionalProperties":false,"properties":{"document":{"type":"string"},"path":{"type":"string"},"quote":{"type":"string"},"span":{"properties":{"end":{"type":"integer"},"start":{"type":"integer"}},"required":["start","end"],"type":"object"},"text":{"type":"string"}},"required":["path","document","text","span","quote"],"type":"object"}},"additionalProperties":false,"properties":{"also":{"items":{"$ref":"#/$defs/citation"},"type":"array"},"claims":{"items":{"additionalProperties":false,"properties":{"citations":{"items":{"$ref":"#/$defs/citation"},"type":"array"},"text":{"type":"string"}},"required":["text","citations"],"type":"object"},"type":"array"},"question":{"type":"string"}},"required":["question","claims","also"],"type":"object"}"##),
-        tool("commons_search", r#"{"additionalProperties":false,"properties":{"limit":{"maximum":50,"minimum":1,"type":"integer"},"query":{"minLength":1,"type":"string"}},"required":["query"],"type":"object"}"#),
-        tool("commons_read", r#"{"additionalProperties":false,"properties":{"passages":{"items":{"additionalProperties":false,"properties":{"span":{"additionalProperties":false,"properties":{"end":{"minimum":0,"type":"integer"},"start":{"minimum":0,"type":"integer"}},"required":["end","start"],"type":"object"},"text":{"pattern":"^[0-9a-f]{64}$","type":"string"}},"required":["span","text"],"type":"object"},"maxItems":20,"minItems":1,"type":"array"}},"required":["passages"],"type":"object"}"#),
-        tool("other", r#"{"properties":{"any":{},"free":{"type":"object"},"number":{"type":"number"},"some":{"anyOf":[{"type":"null"},{"const":"ä\"x"},{"type":"boolean"}]}},"required":["number"],"type":"object"}"#),
+        tool(
+            "plan",
+            r#"{"additionalProperties":false,"properties":{"modules":{"items":{"additionalProperties":false,"properties":{"inputs":{"items":{"type":"string"},"type":"array"},"kind":{"enum":["answer","merge"]},"name":{"type":"string"},"question":{"type":"string"}},"required":["name","kind","question","inputs"],"type":"object"},"minItems":1,"type":"array"},"reason":{"properties":{"parts":{"type":"integer"},"reason":{"enum":["single","independent_parts","comparison"]},"sides":{"type":"integer"}},"required":["reason"],"type":"object"}},"required":["reason","modules"],"type":"object"}"#,
+        ),
+        tool(
+            "submit",
+            r##"{"$defs":{"citation":{"additionalProperties":false,"properties":{"document":{"type":"string"},"path":{"type":"string"},"quote":{"type":"string"},"span":{"properties":{"end":{"type":"integer"},"start":{"type":"integer"}},"required":["start","end"],"type":"object"},"text":{"type":"string"}},"required":["path","document","text","span","quote"],"type":"object"}},"additionalProperties":false,"properties":{"also":{"items":{"$ref":"#/$defs/citation"},"type":"array"},"claims":{"items":{"additionalProperties":false,"properties":{"citations":{"items":{"$ref":"#/$defs/citation"},"type":"array"},"text":{"type":"string"}},"required":["text","citations"],"type":"object"},"type":"array"},"question":{"type":"string"}},"required":["question","claims","also"],"type":"object"}"##,
+        ),
+        tool(
+            "commons_search",
+            r#"{"additionalProperties":false,"properties":{"limit":{"maximum":50,"minimum":1,"type":"integer"},"query":{"minLength":1,"type":"string"}},"required":["query"],"type":"object"}"#,
+        ),
+        tool(
+            "commons_read",
+            r#"{"additionalProperties":false,"properties":{"passages":{"items":{"additionalProperties":false,"properties":{"span":{"additionalProperties":false,"properties":{"end":{"minimum":0,"type":"integer"},"start":{"minimum":0,"type":"integer"}},"required":["end","start"],"type":"object"},"text":{"pattern":"^[0-9a-f]{64}$","type":"string"}},"required":["span","text"],"type":"object"},"maxItems":20,"minItems":1,"type":"array"}},"required":["passages"],"type":"object"}"#,
+        ),
+        tool(
+            "other",
+            r#"{"properties":{"any":{},"free":{"type":"object"},"number":{"type":"number"},"some":{"anyOf":[{"type":"null"},{"const":"ä\"x"},{"type":"boolean"}]}},"required":["number"],"type":"object"}"#,
+        ),
     ]
 }
 
@@ -147,9 +167,22 @@ async fn a_thousand_answers_of_random_weights_are_a_thousand_answers_of_valid_ca
     let Some(model) = load(|settings| settings.parallel = 32) else { return };
     let mut tools_called = std::collections::BTreeSet::new();
     for round in 0..20 {
-        let requests: Vec<ModelRequest> =
-            // Each length of answer, also those so short that the way to the end is all that fits.
-            (0..50).map(|number| request(&format!("{number} of round {round}?"), Reply::Calls, 160 + 5 * number)).collect();
+        let requests: Vec<ModelRequest> = (0..50)
+            .map(|number| {
+                // Mostly so short that the end has to be forced.
+                let mut request = request(&format!("{number} of round {round}?"), Reply::Calls, 180 + 2 * number);
+                // Random weights like one tool best; so in turn each one is the only one, and then all are offered.
+                let only = (number as usize + round) % 6;
+                request.tools = request
+                    .tools
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(at, _)| only == 5 || *at == only)
+                    .map(|(_, tool)| tool)
+                    .collect();
+                request
+            })
+            .collect();
         let answers = join_all(requests.iter().map(|request| answer(&model, request))).await;
         for (request, answer) in requests.iter().zip(answers) {
             let answer = answer.expect("an answer");
@@ -265,7 +298,11 @@ async fn tokens_are_counted_exactly_and_no_text_from_outside_makes_a_turn() {
     let mut asked = request("Look.", Reply::Calls, 300);
     asked.turns.push(Turn::Model {
         text: String::new(),
-        calls: vec![Call { id: "call_1".to_owned(), tool: "commons_search".to_owned(), arguments: "{\"query\":\"x\"}".to_owned() }],
+        calls: vec![Call {
+            id: "call_1".to_owned(),
+            tool: "commons_search".to_owned(),
+            arguments: "{\"query\":\"x\"}".to_owned(),
+        }],
     });
     let with = |content: &str| {
         let mut asked = asked.clone();
@@ -287,7 +324,10 @@ async fn tokens_are_counted_exactly_and_no_text_from_outside_makes_a_turn() {
 async fn each_kind_of_template_is_spoken() {
     for (name, template) in [
         // Not one llama.cpp knows; takes no tools.
-        ("own", "{{ bos_token }}{% for m in messages %}«{{ m.role }}» {{ m.content | trim }}\n{% endfor %}«assistant» "),
+        (
+            "own",
+            "{{ bos_token }}{% for m in messages %}«{{ m.role }}» {{ m.content | trim }}\n{% endfor %}«assistant» ",
+        ),
         // Takes tools, and tags calls.
         (
             "tagged",
@@ -306,11 +346,15 @@ async fn each_kind_of_template_is_spoken() {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.jinja"));
         fs::write(&file, template).expect("written");
         let Some(path) = made(name, &["--template", file.to_str().expect("UTF-8")]) else { return };
-        let model = Llama::load(LlamaSettings { temperature: 1.0, ..LlamaSettings::new(path) }).expect(name);
+        let model = Llama::load(LlamaSettings { temperature: 1.0, ..settings(path) }).expect(name);
         let mut asked = request("What?", Reply::Calls, 300);
         asked.turns.push(Turn::Model {
             text: "so".to_owned(),
-            calls: vec![Call { id: "call_1".to_owned(), tool: "other".to_owned(), arguments: "{\"number\":1}".to_owned() }],
+            calls: vec![Call {
+                id: "call_1".to_owned(),
+                tool: "other".to_owned(),
+                arguments: "{\"number\":1}".to_owned(),
+            }],
         });
         asked.turns.push(Turn::Tool { call: "call_1".to_owned(), content: "no".to_owned(), failed: true });
         check(&asked, &answer(&model, &asked).await.expect("an answer"));
@@ -350,15 +394,26 @@ fn a_file_that_cannot_be_run_is_refused_in_one_line_with_what_to_do() {
         (write("short.gguf", &bytes[..bytes.len() - 1]), |e| matches!(e, LlamaError::Truncated { .. })),
         (write("head.gguf", &bytes[..100]), |e| matches!(e, LlamaError::Truncated { .. })),
         (write("version.gguf", &replaced(b"GGUF\x03", b"GGUF\x09")), |e| matches!(e, LlamaError::Unsupported { .. })),
-        (write("tensor.gguf", &replaced(b"output_norm.weight", b"output_morn.weight")), |e| matches!(e, LlamaError::Unsupported { .. })),
-        (write("twice.gguf", &replaced(b"blk.1.attn_q.weight", b"blk.0.attn_q.weight")), |e| matches!(e, LlamaError::Damaged { .. })),
-        (LlamaSettings { memory: Some(16 << 20), ..LlamaSettings::new(&good) }, |e| matches!(e, LlamaError::Memory { .. })),
+        (write("tensor.gguf", &replaced(b"output_norm.weight", b"output_morn.weight")), |e| {
+            matches!(e, LlamaError::Unsupported { .. })
+        }),
+        (write("twice.gguf", &replaced(b"blk.1.attn_q.weight", b"blk.0.attn_q.weight")), |e| {
+            matches!(e, LlamaError::Damaged { .. })
+        }),
+        (LlamaSettings { memory: Some(16 << 20), ..LlamaSettings::new(&good) }, |e| {
+            matches!(e, LlamaError::Memory { .. })
+        }),
         (LlamaSettings { parallel: 0, ..LlamaSettings::new(&good) }, |e| matches!(e, LlamaError::Setting { .. })),
         (LlamaSettings { window: Some(1), ..LlamaSettings::new(&good) }, |e| matches!(e, LlamaError::Setting { .. })),
-        (LlamaSettings { temperature: f32::NAN, ..LlamaSettings::new(&good) }, |e| matches!(e, LlamaError::Setting { .. })),
+        (LlamaSettings { temperature: f32::NAN, ..LlamaSettings::new(&good) }, |e| {
+            matches!(e, LlamaError::Setting { .. })
+        }),
     ];
     let other = made("other", &["--architecture", "perceptron"]).expect("Python is there");
-    let cases = cases.into_iter().chain([(LlamaSettings::new(other), (|e| matches!(e, LlamaError::Unsupported { .. })) as fn(&LlamaError) -> bool)]);
+    let cases = cases.into_iter().chain([(
+        LlamaSettings::new(other),
+        (|e| matches!(e, LlamaError::Unsupported { .. })) as fn(&LlamaError) -> bool,
+    )]);
     for (settings, expected) in cases {
         let path = settings.path.display().to_string();
         let error = Llama::load(settings).expect_err(&path);

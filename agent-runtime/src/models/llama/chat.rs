@@ -116,23 +116,19 @@ impl Chat {
         let text = |token| String::from_utf8_lossy(&words.token_to_piece(token, true, None)).into_owned();
         let special = |token: llama_cpp_2::token::LlamaToken| if token.0 < 0 { String::new() } else { text(token) };
         let (begin, end) = (special(words.bos()), special(words.eos()));
-        let mut first_failure = None;
+        let mut failures = Vec::new();
         for style in styles(template) {
-            let chat = match style {
-                Ok(style) => Self { style, begin: begin.clone(), end: end.clone() },
-                Err(error) => {
-                    first_failure.get_or_insert(error);
-                    continue;
-                }
-            };
-            match chat.try_out(model, vocabulary) {
-                Ok(()) => return Ok(chat),
-                Err(error) => {
-                    first_failure.get_or_insert(error);
-                }
+            let made = style.and_then(|style| {
+                let chat = Self { style, begin: begin.clone(), end: end.clone() };
+                chat.try_out(model, vocabulary).map(|()| chat)
+            });
+            match made {
+                Ok(chat) => return Ok(chat),
+                Err(error) => failures.push(error),
             }
         }
-        Err(first_failure.unwrap_or_else(|| "it renders nothing".to_owned()))
+        // The last way is the simplest one, so its failure is the template's own.
+        Err(failures.pop().unwrap_or_default())
     }
 
     /// How calls are to be written.
@@ -152,7 +148,12 @@ impl Chat {
     ///
     /// # Errors
     /// What the template says.
-    pub(super) fn prompt(&self, model: &LlamaModel, vocabulary: &Vocabulary, request: &ModelRequest) -> Result<String, String> {
+    pub(super) fn prompt(
+        &self,
+        model: &LlamaModel,
+        vocabulary: &Vocabulary,
+        request: &ModelRequest,
+    ) -> Result<String, String> {
         let clean = |text: &str| vocabulary.unmarked(text);
         let (template, messages, tools) = match &self.style {
             Style::Tools { template, form } => {
@@ -162,9 +163,8 @@ impl Chat {
             Style::Plain { template, rules } => (template, plain(request, *rules, &clean), Vec::new()),
             Style::Known(template) => {
                 let messages = plain(request, RulesPlace::OwnTurn, &clean).into_iter();
-                let messages: Result<Vec<_>, _> = messages
-                    .map(|message| LlamaChatMessage::new(message.role.to_owned(), message.content))
-                    .collect();
+                let messages: Result<Vec<_>, _> =
+                    messages.map(|message| LlamaChatMessage::new(message.role.to_owned(), message.content)).collect();
                 let messages = messages.map_err(|error| error.to_string())?;
                 return model.apply_chat_template(template, &messages, true).map_err(|error| error.to_string());
             }
@@ -181,7 +181,8 @@ impl Chat {
 
     /// Renders a conversation with every kind of turn; all of it must be there.
     fn try_out(&self, model: &LlamaModel, vocabulary: &Vocabulary) -> Result<(), String> {
-        let call = Call { id: "call_1".to_owned(), tool: "look".to_owned(), arguments: "{\"at\":\"probe-four\"}".to_owned() };
+        let call =
+            Call { id: "call_1".to_owned(), tool: "look".to_owned(), arguments: "{\"at\":\"probe-four\"}".to_owned() };
         let request = ModelRequest {
             model: String::new(),
             role: Role::Associate,
@@ -253,7 +254,8 @@ fn rules(request: &ModelRequest, listed: bool, form: CallForm, clean: &impl Fn(&
                 text += "\n\nYou have these tools:";
                 for tool in &request.tools {
                     let (name, description) = (Value::from(tool.name.as_str()), Value::from(tool.description.as_str()));
-                    let line = format!("\n{{\"name\":{name},\"description\":{description},\"arguments\":{}}}", tool.arguments);
+                    let line =
+                        format!("\n{{\"name\":{name},\"description\":{description},\"arguments\":{}}}", tool.arguments);
                     text += &clean(&line);
                 }
             }
@@ -333,7 +335,9 @@ fn tool_of<'a>(request: &'a ModelRequest, id: &str) -> Option<&'a str> {
 
 /// Calls as [`CallForm::Array`] has them.
 fn written(calls: &[Call]) -> String {
-    let calls = calls.iter().map(|call| format!("{{\"name\":{},\"arguments\":{}}}", Value::from(call.tool.as_str()), call.arguments));
+    let calls = calls
+        .iter()
+        .map(|call| format!("{{\"name\":{},\"arguments\":{}}}", Value::from(call.tool.as_str()), call.arguments));
     format!("[{}]", calls.collect::<Vec<_>>().join(","))
 }
 

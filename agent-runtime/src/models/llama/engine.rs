@@ -40,6 +40,9 @@ use super::{
 const USUAL_WINDOW: u32 = 16_384;
 /// Most requests at once; llama.cpp knows four times as many sequences.
 const MOST_PARALLEL: u32 = 64;
+/// `LLAMA_FLASH_ATTN_TYPE_DISABLED` and `…_AUTO` of llama.h.
+const NO_FUSED_ATTENTION: i32 = 0;
+const FUSED_ATTENTION_WHERE_IT_IS: i32 = -1;
 /// Requests whose tokens are kept, for they are counted first and answered then.
 const KEPT_PROMPTS: usize = 16;
 
@@ -94,7 +97,9 @@ impl Llama {
         let model = Arc::new(model);
         let vocabulary = Arc::new(Vocabulary::of(&model));
         if !vocabulary.spells_all() {
-            return Err(unsupported("its vocabulary lacks single characters, without which no call can be written".to_owned()));
+            return Err(unsupported(
+                "its vocabulary lacks single characters, without which no call can be written".to_owned(),
+            ));
         }
         let chat = Chat::of(&model, &vocabulary, header.template.as_deref())
             .map_err(|reason| LlamaError::Template { path: path.clone(), reason })?;
@@ -143,7 +148,11 @@ impl Llama {
             .prompt(&self.model, &self.vocabulary, request)
             .map_err(|reason| self.refused(format!("its chat template fails: {reason}")))?;
         if text.len() > i32::MAX as usize {
-            return Err(ModelError::TooLarge { model: self.id.clone(), need: text.len() as u64, window: u64::from(self.window) });
+            return Err(ModelError::TooLarge {
+                model: self.id.clone(),
+                need: text.len() as u64,
+                window: u64::from(self.window),
+            });
         }
         let words = self.model.vocab();
         let begun = !self.chat.begin().is_empty() && text.starts_with(self.chat.begin());
@@ -181,8 +190,15 @@ impl Llama {
             }
         };
         let (out, events) = unbounded_channel();
-        let work =
-            Work { prompt, most: request.max_tokens, temperature: self.temperature, seed: self.seed, grammar, form, out };
+        let work = Work {
+            prompt,
+            most: request.max_tokens,
+            temperature: self.temperature,
+            seed: self.seed,
+            grammar,
+            form,
+            out,
+        };
         let sent = self.work.as_ref().map(|sender| sender.send(work));
         match sent {
             Some(Ok(())) => Ok(events),
@@ -336,7 +352,11 @@ fn backend() -> Result<&'static LlamaBackend, String> {
 
 /// Starts the thread that owns the context, and waits until it has one.
 fn start(
-    backend: &'static LlamaBackend, model: Arc<LlamaModel>, vocabulary: Arc<Vocabulary>, limits: Limits, sizes: &Sizes,
+    backend: &'static LlamaBackend,
+    model: Arc<LlamaModel>,
+    vocabulary: Arc<Vocabulary>,
+    limits: Limits,
+    sizes: &Sizes,
     requests: mpsc::Receiver<Work>,
 ) -> Result<JoinHandle<()>, String> {
     let threads = i32::try_from(sizes.threads).unwrap_or(1);
@@ -351,7 +371,14 @@ fn start(
         .with_kv_unified(true)
         // A window that slides over the tokens would forget what a shared prefix needs.
         .with_swa_full(true)
-        .with_no_perf(true);
+        .with_no_perf(true)
+        // The fused attention of processors sums in an order that depends on who else is remembered; with it the same
+        // request was answered differently beside others than alone.
+        .with_flash_attention_policy(if sizes.gpu_layers == 0 {
+            NO_FUSED_ATTENTION
+        } else {
+            FUSED_ATTENTION_WHERE_IT_IS
+        });
     let (ready, made) = mpsc::channel();
     let body = move || {
         let context = match model.new_context(backend, parameters) {

@@ -319,7 +319,8 @@ impl Grammar {
         };
         match self.form(rule) {
             Form::Sequence(parts) => {
-                let Some((part, later)) = parts.get(count(parts.len()).min(low(done)) as usize..).and_then(<[_]>::split_first)
+                let Some((part, later)) =
+                    parts.get(count(parts.len()).min(low(done)) as usize..).and_then(<[_]>::split_first)
                 else {
                     return self.resume(below, out);
                 };
@@ -341,7 +342,8 @@ impl Grammar {
             }
             Form::Members(members) => {
                 let waiting = |done: u64| {
-                    let missing = members.iter().enumerate().filter(move |(at, member)| member.required && done >> at & 1 == 0);
+                    let missing =
+                        members.iter().enumerate().filter(move |(at, member)| member.required && done >> at & 1 == 0);
                     missing.fold(0, |sum: u32, (_, member)| sum.saturating_add(self.fewest(member.next)))
                 };
                 if waiting(done) == 0 {

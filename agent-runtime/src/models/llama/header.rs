@@ -81,7 +81,8 @@ struct Source<R> {
 impl<R: Read> Source<R> {
     fn bytes(&mut self, count: u64) -> Result<Vec<u8>, HeaderError> {
         self.claim(count)?;
-        let mut bytes = vec![0; usize::try_from(count).map_err(|_| HeaderError::Damaged("a text is too long".to_owned()))?];
+        let mut bytes =
+            vec![0; usize::try_from(count).map_err(|_| HeaderError::Damaged("a text is too long".to_owned()))?];
         self.from.read_exact(&mut bytes)?;
         Ok(bytes)
     }
@@ -194,7 +195,9 @@ pub(super) fn read(from: impl Read, length: u64) -> Result<Header, HeaderError> 
     }
     match source.u32()? {
         2 | 3 => {}
-        version => return Err(HeaderError::Unsupported(format!("it is GGUF version {version}; versions 2 and 3 are read"))),
+        version => {
+            return Err(HeaderError::Unsupported(format!("it is GGUF version {version}; versions 2 and 3 are read")));
+        }
     }
     let (tensors, count) = (source.u64()?, source.u64()?);
     if tensors > MOST_ENTRIES || count > MOST_ENTRIES {
@@ -219,7 +222,9 @@ pub(super) fn read(from: impl Read, length: u64) -> Result<Header, HeaderError> 
 
 /// Reads the list of tensors; bytes of their data, which the file must hold.
 fn tensor_bytes<R: Read>(
-    source: &mut Source<R>, tensors: u64, entries: &BTreeMap<String, Entry>,
+    source: &mut Source<R>,
+    tensors: u64,
+    entries: &BTreeMap<String, Entry>,
 ) -> Result<u64, HeaderError> {
     let mut names = BTreeSet::new();
     let mut end = 0_u64;
@@ -232,9 +237,10 @@ fn tensor_bytes<R: Read>(
         let mut numbers = 1_u64;
         for _ in 0..dimensions {
             let size = source.u64()?;
-            numbers = numbers.checked_mul(size).filter(|numbers| (1..1 << 50).contains(numbers)).ok_or_else(|| {
-                HeaderError::Damaged(format!("the tensor {name} has a dimension of {size}"))
-            })?;
+            numbers = numbers
+                .checked_mul(size)
+                .filter(|numbers| (1..1 << 50).contains(numbers))
+                .ok_or_else(|| HeaderError::Damaged(format!("the tensor {name} has a dimension of {size}")))?;
         }
         let (kind, offset) = (source.u32()?, source.u64()?);
         let (block, bytes) = block(kind);
@@ -325,7 +331,9 @@ fn describe(entries: &BTreeMap<String, Entry>, weights: u64) -> Result<Header, H
     let heads = optional("attention.head_count").unwrap_or(0).min(1 << 16);
     let per_layer = |layer: u64| match entries.get(&key("attention.head_count_kv")) {
         Some(Entry::Number(number)) => *number,
-        Some(Entry::Numbers(numbers)) => numbers.get(usize::try_from(layer).unwrap_or(usize::MAX)).copied().unwrap_or(0),
+        Some(Entry::Numbers(numbers)) => {
+            numbers.get(usize::try_from(layer).unwrap_or(usize::MAX)).copied().unwrap_or(0)
+        }
         Some(Entry::Text(_) | Entry::Length(_) | Entry::Other) | None => heads,
     };
     let heads_kv: u64 = (0..layers).map(|layer| per_layer(layer).min(1 << 16)).sum();
@@ -339,7 +347,10 @@ fn describe(entries: &BTreeMap<String, Entry>, weights: u64) -> Result<Header, H
     }
     let used = optional("expert_used_count").unwrap_or(0);
     if used > optional("expert_count").unwrap_or(0) || optional("expert_count").unwrap_or(0) > 512 {
-        return Err(HeaderError::Damaged(format!("it uses {used} of {} experts", optional("expert_count").unwrap_or(0))));
+        return Err(HeaderError::Damaged(format!(
+            "it uses {used} of {} experts",
+            optional("expert_count").unwrap_or(0)
+        )));
     }
     let Some(Entry::Length(vocabulary)) = entries.get("tokenizer.ggml.tokens") else {
         return Err(missing("tokenizer.ggml.tokens"));

@@ -46,7 +46,8 @@ impl Need {
     pub(super) fn without(self, on_gpu: u32, layers: u64) -> Self {
         let parts = layers + 1;
         let stay = parts.saturating_sub(u64::from(on_gpu));
-        let share = |bytes: u64| u64::try_from(u128::from(bytes) * u128::from(stay) / u128::from(parts)).unwrap_or(bytes);
+        let share =
+            |bytes: u64| u64::try_from(u128::from(bytes) * u128::from(stay) / u128::from(parts)).unwrap_or(bytes);
         Self { weights: share(self.weights), cells: share(self.cells), working: self.working }
     }
 }
@@ -56,10 +57,11 @@ impl Need {
 pub(super) fn available() -> Option<u64> {
     let system = fs::read_to_string("/proc/meminfo").ok()?;
     let system = kilobytes(&system, "MemAvailable:")?;
-    let group = group(Path::new("/sys/fs/cgroup/memory.max"), Path::new("/sys/fs/cgroup/memory.current")).or_else(|| {
-        let folder = Path::new("/sys/fs/cgroup/memory");
-        group(&folder.join("memory.limit_in_bytes"), &folder.join("memory.usage_in_bytes"))
-    });
+    let group =
+        group(Path::new("/sys/fs/cgroup/memory.max"), Path::new("/sys/fs/cgroup/memory.current")).or_else(|| {
+            let folder = Path::new("/sys/fs/cgroup/memory");
+            group(&folder.join("memory.limit_in_bytes"), &folder.join("memory.usage_in_bytes"))
+        });
     Some(group.map_or(system, |group| group.min(system)))
 }
 

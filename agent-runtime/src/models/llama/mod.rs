@@ -105,7 +105,9 @@ impl LlamaSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum LlamaError {
     /// Built without the feature.
-    #[error("this build has no llama: build ii with its default features (cargo build --features llama), or name a model server")]
+    #[error(
+        "this build has no llama: build ii with its default features (cargo build --features llama), or name a model server"
+    )]
     NotBuilt,
     /// No such file, or it cannot be read.
     #[error("model file {path} cannot be read: {source}; check the path, or put the file into the models folder of the home", path = path.display())]

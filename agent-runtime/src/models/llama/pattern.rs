@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_plain_pattern_is_read_and_any_other_is_left() {
-        let counts = |pattern| runs(pattern).map(|runs| runs.iter().map(|run| (run.least, run.most)).collect::<Vec<_>>());
+        let counts =
+            |pattern| runs(pattern).map(|runs| runs.iter().map(|run| (run.least, run.most)).collect::<Vec<_>>());
         assert_eq!(counts("^[0-9a-f]{64}$"), Some(vec![(64, 64)]));
         assert_eq!(counts(r"^[a-z][a-z0-9_-]*\d?x{2,}$"), Some(vec![(1, 1), (0, 256), (0, 1), (2, 256)]));
         let hex = runs("^[0-9a-f]$").expect("plain")[0].set;

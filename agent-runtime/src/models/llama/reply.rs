@@ -169,7 +169,10 @@ mod tests {
         for (pieces, events) in [
             (&[b"a".as_slice(), b"\xC3", b"\xA4b"][..], vec![text("a"), text("äb")]),
             (&[b"a\xFFb\xC3"], vec![text("a\u{FFFD}b"), text("\u{FFFD}")]),
-            (&[b" <thi", b"nk>hm</t", b"x</think", b">\n\nyes"], vec![Thinking("hm".to_owned()), Thinking("</tx".to_owned()), text("yes")]),
+            (
+                &[b" <thi", b"nk>hm</t", b"x</think", b">\n\nyes"],
+                vec![Thinking("hm".to_owned()), Thinking("</tx".to_owned()), text("yes")],
+            ),
             (&[b"<think>hm</think>a"], vec![Thinking("hm".to_owned()), text("a")]),
             (&[b"<thin", b"g"], vec![text("<thing")]),
             (&[b"<think>never"], vec![Thinking("never".to_owned())]),
@@ -182,7 +185,10 @@ mod tests {
     #[test]
     fn calls_are_whole_have_new_ids_and_the_arguments_as_written() {
         let array = Form::Calls { form: CallForm::Array, taken: vec!["call_1".to_owned(), "x".to_owned()] };
-        let events = read(array.clone(), &[b"[{\"name\":\"a\",\"argu", b"ments\":{\"x\": 1.0}},{\"name\":\"b\",\"arguments\":{}}]"]);
+        let events = read(
+            array.clone(),
+            &[b"[{\"name\":\"a\",\"argu", b"ments\":{\"x\": 1.0}},{\"name\":\"b\",\"arguments\":{}}]"],
+        );
         let calls: Vec<(String, String, String)> = events
             .expect("calls")
             .into_iter()

@@ -59,35 +59,39 @@ impl Sampler {
                 None => Choice::Stuck,
             };
         };
-        let fits = |token: i32| {
-            (vocabulary.ends(token) && state.is_complete()) || vocabulary.after(grammar, state, token, left).is_some()
-        };
-        let mut allowed: Vec<(i32, f32)> = likely.into_iter().filter(|(token, _)| fits(*token)).collect();
-        if allowed.is_empty() {
-            // What the model likes best does not fit, so all that fits is looked for.
-            let tokens = vocabulary.allowed(grammar, state, left);
-            let with_logits = tokens.iter().filter_map(|token| {
-                let token = usize::try_from(*token).ok()?;
-                Some((token, *logits.get(token)?))
-            });
-            allowed = best(with_logits, CANDIDATES);
-        }
-        let token = match draw(&mut self.chance, self.temperature, &allowed) {
-            None if state.is_complete() => return Choice::End,
-            None => return Choice::Stuck,
-            Some(token) if vocabulary.ends(token) => return Choice::End,
-            Some(token) => token,
-        };
-        match vocabulary.after(grammar, state, token, left) {
-            None => Choice::Stuck,
-            Some(next) => {
-                let over = next.is_over() || (next.is_complete() && left == 0);
-                if let Some(constraint) = &mut self.constraint {
-                    constraint.state = next;
-                }
-                if over { Choice::Last(token) } else { Choice::Token(token) }
+        // Drawing again without what does not fit is drawing from what fits; mostly the first one does.
+        let mut likely = likely;
+        while let Some(token) = draw(&mut self.chance, self.temperature, &likely) {
+            if vocabulary.ends(token) && state.is_complete() {
+                return Choice::End;
             }
+            if let Some(next) = vocabulary.after(grammar, state, token, left) {
+                return self.take(token, next, left);
+            }
+            likely.retain(|(other, _)| *other != token);
         }
+        // Nothing the model likes best fits, so all that fits is looked for.
+        let tokens = vocabulary.allowed(grammar, state, left);
+        let with_logits = tokens.iter().filter_map(|token| {
+            let token = usize::try_from(*token).ok()?;
+            Some((token, *logits.get(token)?))
+        });
+        let allowed = best(with_logits, CANDIDATES);
+        let next = draw(&mut self.chance, self.temperature, &allowed)
+            .and_then(|token| Some((token, vocabulary.after(grammar, state, token, left)?)));
+        match next {
+            Some((token, next)) => self.take(token, next, left),
+            None if state.is_complete() => Choice::End,
+            None => Choice::Stuck,
+        }
+    }
+
+    fn take(&mut self, token: i32, next: State, left: u64) -> Choice {
+        let over = next.is_over() || (next.is_complete() && left == 0);
+        if let Some(constraint) = &mut self.constraint {
+            constraint.state = next;
+        }
+        if over { Choice::Last(token) } else { Choice::Token(token) }
     }
 }
 
@@ -114,8 +118,7 @@ fn draw(chance: &mut u64, temperature: f32, candidates: &[(i32, f32)]) -> Option
     if temperature <= 0.0 {
         return Some(first);
     }
-    let weights: Vec<f64> =
-        candidates.iter().map(|(_, logit)| f64::from((logit - most) / temperature).exp()).collect();
+    let weights: Vec<f64> = candidates.iter().map(|(_, logit)| f64::from((logit - most) / temperature).exp()).collect();
     let mut point = fraction(chance) * weights.iter().sum::<f64>();
     for ((token, _), weight) in candidates.iter().zip(&weights) {
         point -= weight;

@@ -150,7 +150,17 @@ impl<'a> Scheduler<'a> {
         let mut work = work;
         let sampler = Sampler::new(work.temperature, chance(work.seed, &prompt), work.grammar.take());
         let reader = Reader::new(work.form.clone());
-        self.jobs.push(Job { work, sequence, sampler, reader, shared, written: 0, thinking: 0, next: None, place: None });
+        self.jobs.push(Job {
+            work,
+            sequence,
+            sampler,
+            reader,
+            shared,
+            written: 0,
+            thinking: 0,
+            next: None,
+            place: None,
+        });
         true
     }
 
@@ -160,7 +170,8 @@ impl<'a> Scheduler<'a> {
         if !self.limits.share_prefixes {
             return None;
         }
-        let all = (0..self.used.len()).map(|sequence| (sequence, self.cells.common(sequence, prompt).min(prompt.len() - 1)));
+        let all =
+            (0..self.used.len()).map(|sequence| (sequence, self.cells.common(sequence, prompt).min(prompt.len() - 1)));
         all.max_by_key(|(_, shared)| *shared).filter(|(_, shared)| *shared >= LEAST_SHARED)
     }
 
@@ -180,7 +191,8 @@ impl<'a> Scheduler<'a> {
         let fits = |cells: &Cells| cells.used().saturating_add(promised).saturating_add(need) <= cells.room();
         loop {
             // The longest unused first; those that remember nothing before all others.
-            let mut idle: Vec<usize> = (0..self.used.len()).filter(|at| !self.jobs.iter().any(|job| job.sequence == *at)).collect();
+            let mut idle: Vec<usize> =
+                (0..self.used.len()).filter(|at| !self.jobs.iter().any(|job| job.sequence == *at)).collect();
             idle.sort_by_key(|at| (!self.cells.tokens(*at).is_empty(), self.used[*at]));
             let other = idle.iter().copied().find(|at| Some(*at) != donor_sequence);
             match other {
@@ -190,7 +202,8 @@ impl<'a> Scheduler<'a> {
                 }
                 _no_room => {}
             }
-            let evict = idle.iter().copied().find(|at| Some(*at) != donor_sequence && !self.cells.tokens(*at).is_empty());
+            let evict =
+                idle.iter().copied().find(|at| Some(*at) != donor_sequence && !self.cells.tokens(*at).is_empty());
             match (evict, donor) {
                 (Some(sequence), _) => self.forget(sequence, 0),
                 // All else is forgotten: the new request goes on where the ended one stands.
@@ -284,7 +297,8 @@ impl<'a> Scheduler<'a> {
     /// After a failed step nothing that is remembered can be trusted.
     fn fail(&mut self, reason: &str) {
         tracing::warn!(model = self.limits.model, reason, "llama.cpp failed to compute");
-        let error = ModelError::Broken { model: self.limits.model.clone(), reason: format!("llama.cpp failed: {reason}") };
+        let error =
+            ModelError::Broken { model: self.limits.model.clone(), reason: format!("llama.cpp failed: {reason}") };
         self.end_where(|_| Some(End::Failed(error.clone())));
         self.context.clear_kv_cache();
         for sequence in 0..self.used.len() {

@@ -153,7 +153,11 @@ impl Reader {
             return Err(SchemaError::TooLarge { name: scope.name.to_owned() });
         }
         let Value::Object(keys) = schema else {
-            return Ok(if schema == &Value::Bool(false) { self.grammar.choice(&[]) } else { self.free(MOST_FREE_DEPTH) });
+            return Ok(if schema == &Value::Bool(false) {
+                self.grammar.choice(&[])
+            } else {
+                self.free(MOST_FREE_DEPTH)
+            });
         };
         if scope.depth > MOST_DEPTH {
             return Ok(self.grammar.choice(&[]));
@@ -205,17 +209,16 @@ impl Reader {
         if let Some(rule) = self.known.get(&key) {
             return Ok(*rule);
         }
-        let target = target(reference, scope.whole).ok_or_else(|| SchemaError::NoTarget {
-            name: scope.name.to_owned(),
-            reference: reference.to_owned(),
-        })?;
+        let target = target(reference, scope.whole)
+            .ok_or_else(|| SchemaError::NoTarget { name: scope.name.to_owned(), reference: reference.to_owned() })?;
         let rule = self.schema(target, scope.deeper())?;
         self.known.insert(key, rule);
         Ok(rule)
     }
 
     fn typed(&mut self, kind: &str, keys: &Map<String, Value>, scope: Scope<'_>) -> Result<Rule, SchemaError> {
-        let bound = |word: &str| keys.get(word).and_then(Value::as_u64).map(|bound| u32::try_from(bound).unwrap_or(u32::MAX));
+        let bound =
+            |word: &str| keys.get(word).and_then(Value::as_u64).map(|bound| u32::try_from(bound).unwrap_or(u32::MAX));
         Ok(match kind {
             "object" => self.object(keys, scope)?,
             "array" => {
@@ -263,7 +266,8 @@ impl Reader {
     fn number(&mut self, (least, most): (i64, i64)) -> Rule {
         let whole = self.grammar.integer(least, most);
         // A fraction lies between its whole part and the next one away from zero, so both must be in the range.
-        let part = self.grammar.integer(least.saturating_add(i64::from(least < 0)), most.saturating_sub(i64::from(most > 0)));
+        let part =
+            self.grammar.integer(least.saturating_add(i64::from(least < 0)), most.saturating_sub(i64::from(most > 0)));
         let point = self.grammar.literal(b".");
         let mut digits = super::grammar::ByteSet::default();
         (b'0'..=b'9').for_each(|digit| digits.insert(digit));
@@ -290,8 +294,10 @@ impl Reader {
                 }
             });
         }
-        let unnamed = required.iter().filter(|name| !named.contains_key(**name)).map(|name| (*name, &Value::Bool(true)));
-        let mut all: Vec<(&str, &Value)> = named.iter().map(|(name, schema)| (name.as_str(), schema)).chain(unnamed).collect();
+        let unnamed =
+            required.iter().filter(|name| !named.contains_key(**name)).map(|name| (*name, &Value::Bool(true)));
+        let mut all: Vec<(&str, &Value)> =
+            named.iter().map(|(name, schema)| (name.as_str(), schema)).chain(unnamed).collect();
         // Those that must be there have the first claim on the places there are.
         all.sort_by_key(|(name, _)| !required.contains(name));
         if required.len() > MOST_MEMBERS {
@@ -411,8 +417,13 @@ mod tests {
         let mut text = start.as_bytes().to_vec();
         while !state.is_complete() {
             let left = grammar.fewest_left(&state);
-            let byte = (0..=255).find(|byte| grammar.step(&state, *byte, &mut next) && grammar.fewest_left(&next) + 1 == left);
-            text.push(byte.unwrap_or_else(|| panic!("{left} bytes were to be enough after {}", String::from_utf8_lossy(&text))));
+            let byte =
+                (0..=255).find(|byte| grammar.step(&state, *byte, &mut next) && grammar.fewest_left(&next) + 1 == left);
+            text.push(
+                byte.unwrap_or_else(|| {
+                    panic!("{left} bytes were to be enough after {}", String::from_utf8_lossy(&text))
+                }),
+            );
             grammar.step(&state, *text.last().expect("pushed"), &mut next);
             std::mem::swap(&mut state, &mut next);
         }
@@ -422,19 +433,47 @@ mod tests {
     #[test]
     fn values_fit_their_schema_and_others_do_not() {
         for (schema, good, bad) in [
-            (r#"{"type":"string","minLength":1,"maxLength":3}"#, &[r#""ä\n\"""#, r#""\ud7FF""#, r#""😀""#][..], &[r#""""#, r#""abcd""#, "\"\n\"", r#""\ud800""#, r#""\x""#][..]),
-            (r#"{"type":"string","pattern":"^[0-9a-f]{4}$"}"#, &[r#""00af""#], &[r#""00a""#, r#""00AF""#, r#""00aff""#]),
-            (r#"{"type":"integer","minimum":1,"maximum":50}"#, &["1", "9", "10", "50"], &["0", "51", "05", "-1", "1.0", "100"]),
+            (
+                r#"{"type":"string","minLength":1,"maxLength":3}"#,
+                &[r#""ä\n\"""#, r#""\ud7FF""#, r#""😀""#][..],
+                &[r#""""#, r#""abcd""#, "\"\n\"", r#""\ud800""#, r#""\x""#][..],
+            ),
+            (
+                r#"{"type":"string","pattern":"^[0-9a-f]{4}$"}"#,
+                &[r#""00af""#],
+                &[r#""00a""#, r#""00AF""#, r#""00aff""#],
+            ),
+            (
+                r#"{"type":"integer","minimum":1,"maximum":50}"#,
+                &["1", "9", "10", "50"],
+                &["0", "51", "05", "-1", "1.0", "100"],
+            ),
             (r#"{"type":"integer","minimum":-12,"maximum":-3}"#, &["-3", "-12", "-9"], &["-2", "-13", "3", "0", "-0"]),
             (r#"{"type":"integer"}"#, &["0", "-7", "999999999999999"], &["-0", "1000000000000000", "007"]),
             (r#"{"type":"number","minimum":0,"maximum":1}"#, &["0", "1", "0.25"], &["1.5", "-0.5", "2", "1."]),
             (r#"{"enum":["a",1,null]}"#, &["\"a\"", "1", "null"], &["\"b\"", "2"]),
             (r#"{"type":["boolean","null"]}"#, &["true", "false", "null"], &["0"]),
-            (r#"{"type":"array","items":{"type":"boolean"},"minItems":1,"maxItems":2}"#, &["[true]", "[true, false]"], &["[]", "[true,true,true]", "[1]"]),
-            (r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#, &["\"a\"", "[\"a\"]"], &["1"]),
+            (
+                r#"{"type":"array","items":{"type":"boolean"},"minItems":1,"maxItems":2}"#,
+                &["[true]", "[true, false]"],
+                &["[]", "[true,true,true]", "[1]"],
+            ),
+            (
+                r#"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}"#,
+                &["\"a\"", "[\"a\"]"],
+                &["1"],
+            ),
             (r#"{"type":"object"}"#, &["{}", r#"{"a":{"b":[1,"x"]}}"#], &["[]"]),
-            (r##"{"$defs":{"t":{"type":"object","properties":{"t":{"$ref":"#/$defs/t"}}}},"$ref":"#/$defs/t"}"##, &["{}", r#"{"t":{"t":{}}}"#], &[r#"{"u":{}}"#]),
-            (r#"{"allOf":[{"properties":{"a":{"const":1}},"required":["a"]},{"properties":{"b":{"const":2}}}],"type":"object"}"#, &[r#"{"a":1}"#, r#"{"b":2,"a":1}"#], &["{}", r#"{"b":2}"#]),
+            (
+                r##"{"$defs":{"t":{"type":"object","properties":{"t":{"$ref":"#/$defs/t"}}}},"$ref":"#/$defs/t"}"##,
+                &["{}", r#"{"t":{"t":{}}}"#],
+                &[r#"{"u":{}}"#],
+            ),
+            (
+                r#"{"allOf":[{"properties":{"a":{"const":1}},"required":["a"]},{"properties":{"b":{"const":2}}}],"type":"object"}"#,
+                &[r#"{"a":1}"#, r#"{"b":2,"a":1}"#],
+                &["{}", r#"{"b":2}"#],
+            ),
         ] {
             let grammar = value("v", schema).expect("a grammar");
             let validator = jsonschema::validator_for(&serde_json::from_str(schema).expect("JSON")).expect("a schema");
@@ -470,7 +509,9 @@ mod tests {
         let plan = r#"{"name": "plan", "arguments": {"reason":{"reason":"single"},"modules":[{"name":"a","kind":"answer","question":"q","inputs":[]}]}}"#;
         let array = calls(&tools, CallForm::Array).expect("a grammar");
         assert!(fits(&array, &format!("[{plan}]")) && fits(&array, &format!("[{plan}, {plan}]")));
-        assert!(!fits(&array, "[]") && !fits(&array, plan) && !fits(&array, &format!("[{}]", plan.replace("single", "x"))));
+        assert!(
+            !fits(&array, "[]") && !fits(&array, plan) && !fits(&array, &format!("[{}]", plan.replace("single", "x")))
+        );
         let tagged = calls(&tools, CallForm::Tagged).expect("a grammar");
         assert!(fits(&tagged, &format!("<tool_call>\n{plan}\n</tool_call>\n<tool_call>\n{plan}\n</tool_call>")));
         assert!(!fits(&tagged, plan));

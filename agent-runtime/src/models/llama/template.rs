@@ -142,7 +142,8 @@ mod tests {
     fn render(text: &str) -> Result<String, String> {
         // 2024-02-09 05:06:07 UTC, a Friday.
         let now = UNIX_EPOCH + Duration::from_secs(1_707_455_167);
-        let messages = serde_json::json!({"messages": [{"role": "user", "content": " <a> "}], "tools": [{"a": [1, 2]}]});
+        let messages =
+            serde_json::json!({"messages": [{"role": "user", "content": " <a> "}], "tools": [{"a": [1, 2]}]});
         Template::new(text, now)?.render(messages)
     }
 
@@ -155,7 +156,10 @@ mod tests {
             ("{{ messages[0].content | tojson }}", "\" <a> \""),
             ("{{ tools[0] | tojson(indent=2) }}", "{\n  \"a\": [\n    1,\n    2\n  ]\n}"),
             ("{{ strftime_now('%d %b %Y, %A %H:%M:%S %j %%') }}", "09 Feb 2024, Friday 05:06:07 040 %"),
-            ("{% if true %}\n  {% set ns = namespace(n=0) %}\n{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}{% endif %}", "1"),
+            (
+                "{% if true %}\n  {% set ns = namespace(n=0) %}\n{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}{% endif %}",
+                "1",
+            ),
             ("{% for i in range(9) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}", "01"),
             ("{% macro m(x) %}[{{ x }}]{% endmacro %}{{ m('y') }}{{ nothing }}", "[y]"),
         ] {

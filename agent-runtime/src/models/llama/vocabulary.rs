@@ -36,7 +36,8 @@ impl Vocabulary {
         let (mut pieces, mut ends, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         for token in vocabulary.tokens() {
             let kind = vocabulary.attr(token);
-            let is_control = kind.intersects(LlamaTokenAttr::Control | LlamaTokenAttr::Unknown | LlamaTokenAttr::Unused);
+            let is_control =
+                kind.intersects(LlamaTokenAttr::Control | LlamaTokenAttr::Unknown | LlamaTokenAttr::Unused);
             let piece = vocabulary.token_to_piece(token, kind.contains(LlamaTokenAttr::UserDefined), None);
             ends.push(vocabulary.is_eog(token));
             if kind.intersects(LlamaTokenAttr::Control | LlamaTokenAttr::UserDefined) {
