@@ -199,11 +199,8 @@ impl Llama {
             form,
             out,
         };
-        let sent = self.work.as_ref().map(|sender| sender.send(work));
-        match sent {
-            Some(Ok(())) => Ok(events),
-            Some(Err(_)) | None => Err(self.gone()),
-        }
+        let sent = self.work.as_ref().is_some_and(|sender| sender.send(work).is_ok());
+        if sent { Ok(events) } else { Err(self.gone()) }
     }
 
     fn gone(&self) -> ModelError {

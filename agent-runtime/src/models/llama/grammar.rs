@@ -384,12 +384,11 @@ impl Grammar {
                 Some(CharacterPhase::Closed) if count >= *least => self.resume(below(), out),
                 Some(CharacterPhase::Closed) => {}
                 // A character counts from its first byte.
-                Some(next) if phase == INSIDE => {
-                    if count < *most {
-                        out.push(stay(At::Text { count: count + 1, phase: next }));
-                    }
+                Some(_) if phase == INSIDE && count >= *most => {}
+                Some(next) => {
+                    let count = count + u32::from(phase == INSIDE);
+                    out.push(stay(At::Text { count, phase: next }));
                 }
-                Some(next) => out.push(stay(At::Text { count, phase: next })),
             },
             (Form::Integer { least, most }, At::Integer(digits)) => {
                 let Some(digits) = digits.after(byte) else { return };
