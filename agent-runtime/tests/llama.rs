@@ -392,7 +392,8 @@ fn a_file_that_cannot_be_run_is_refused_in_one_line_with_what_to_do() {
         bytes[at..at + to.len()].copy_from_slice(to);
         bytes
     };
-    let cases: Vec<(LlamaSettings, fn(&LlamaError) -> bool)> = vec![
+    type Expected = fn(&LlamaError) -> bool;
+    let cases: Vec<(LlamaSettings, Expected)> = vec![
         (LlamaSettings::new(folder.path().join("none.gguf")), |e| matches!(e, LlamaError::Unreadable { .. })),
         (LlamaSettings::new(folder.path()), |e| matches!(e, LlamaError::Unreadable { .. })),
         (write("empty.gguf", b""), |e| matches!(e, LlamaError::NotGguf { .. })),
@@ -417,10 +418,9 @@ fn a_file_that_cannot_be_run_is_refused_in_one_line_with_what_to_do() {
         }),
     ];
     let other = made("other", &["--architecture", "perceptron"]).expect("Python is there");
-    let cases = cases.into_iter().chain([(
-        LlamaSettings::new(other),
-        (|e| matches!(e, LlamaError::Unsupported { .. })) as fn(&LlamaError) -> bool,
-    )]);
+    let cases = cases
+        .into_iter()
+        .chain([(LlamaSettings::new(other), (|e| matches!(e, LlamaError::Unsupported { .. })) as Expected)]);
     for (settings, expected) in cases {
         let path = settings.path.display().to_string();
         let error = Llama::load(settings).expect_err(&path);
