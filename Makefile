@@ -19,8 +19,12 @@ test: ## set up, then every test and check; ends with what was skipped and why
 
 .PHONY: bench
 bench: ## the benchmarks of docs/BENCHMARKS.md (release build, a quiet machine)
-	@scripts/setup.sh demo
+	@scripts/setup.sh test
 	cargo bench --workspace
+
+.PHONY: audit
+audit: ## known vulnerabilities and more of deny.toml than `make test` checks (needs cargo-deny and its database)
+	cargo deny check
 
 .PHONY: eval
 eval: ## two-hop questions on real text, from $II_SHARED (../shared)
@@ -30,7 +34,7 @@ eval: ## two-hop questions on real text, from $II_SHARED (../shared)
 .PHONY: picture
 picture: ## draw docs/run.svg anew from a real run
 	@scripts/setup.sh demo
-	cargo build --workspace
+	cargo build --workspace --no-default-features
 	@scripts/picture.sh
 
 .PHONY: setup

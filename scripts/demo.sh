@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh demo
 
 target=${CARGO_TARGET_DIR:-target}
-cargo build --workspace
+# Without llama.cpp, which takes minutes to compile and which the demo does not use.
+cargo build --workspace --no-default-features
 ii=$target/debug/ii
 demo=target/demo
 

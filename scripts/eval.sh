@@ -8,5 +8,5 @@ if ! [ -d "$data/hotpotqa-200" ]; then
   echo "skipped: evaluation: there is no $data/hotpotqa-200"
   exit 0
 fi
-cargo build --release --quiet
+cargo build --release --quiet --no-default-features
 python3 scripts/eval.py "$data" target/release/ii "$@"

@@ -73,6 +73,24 @@ needs_cc() {
   }
 }
 
+# llama.cpp, which the embedded model runs in, is compiled from source that its crate carries.
+missing_llama() {
+  has cmake || echo cmake
+  has clang || echo clang
+  # Only the folders a library lies in: a whole search would take longer than the rest of this script.
+  compgen -G '/usr/lib*/llvm*/lib/libclang*.so*' >/dev/null || compgen -G '/usr/lib*/libclang*.so*' >/dev/null \
+    || compgen -G '/usr/lib/*/libclang*.so*' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ] || [ "$(uname -s)" = Darwin ] \
+    || echo libclang-dev
+}
+needs_llama() {
+  local missing
+  mapfile -t missing < <(missing_llama)
+  [ ${#missing[@]} = 0 ] || install "${missing[@]}" || {
+    name_packages "to build the embedded model (or build with --no-default-features)" "${missing[@]}"
+    return 1
+  }
+}
+
 # The crash tests end programs with the program of this name; the shell's own is none.
 needs_kill() {
   type -P kill >/dev/null || install procps || {
@@ -107,6 +125,7 @@ needs_cc || ready=no
 needs_cargo || ready=no
 if [ "$purpose" = test ]; then
   needs_kill || ready=no
+  needs_llama || ready=no
   wants_foreign
 fi
 [ $ready = yes ]

@@ -79,18 +79,6 @@ fi
 
 stage scripts shell_scripts
 
-if cargo deny --version >/dev/null 2>&1; then
-  stage dependencies cargo deny check bans licenses sources
-  # Advisories are fetched from their own repository, which a machine may not reach; that is no fault of the tree.
-  if cargo deny fetch db >/dev/null 2>&1; then
-    stage advisories cargo deny check advisories
-  else
-    skip advisories "the advisory database cannot be reached"
-  fi
-else
-  skip dependencies "cargo-deny is not installed (cargo install cargo-deny --locked)"
-fi
-
 mapfile -t missing < <(scripts/setup.sh missing)
 if [ ${#missing[@]} = 0 ]; then
   stage foreign tests/foreign/run.sh

@@ -7,6 +7,7 @@ use agent_runtime::{
     models::{
         RoleModels,
         extractive::Extractive,
+        llama::{Llama, LlamaSettings},
         openai::{OpenAi, OpenAiSettings, SetupError},
     },
 };
@@ -59,10 +60,10 @@ impl<'a> Spec<'a> {
 ///
 /// # Errors
 /// An unknown provider or a key that is not set (3), a server that does not answer (4), each with the fix.
-pub async fn make(spec: &str, config: &Config) -> Result<Arc<dyn Model>, Failure> {
+pub async fn make(spec: &str, home: &Home, config: &Config) -> Result<Arc<dyn Model>, Failure> {
     match Spec::parse(spec)? {
         Spec::Extractive => Ok(Arc::new(Extractive::new())),
-        Spec::Llama(name) => llama(name),
+        Spec::Llama(name) => llama(name, home).await,
         Spec::Provider { provider, name } => {
             let mut model = remote(provider, name, config)?;
             model.ask_window().await.map_err(|error| from_model(&error))?;
@@ -75,23 +76,31 @@ pub async fn make(spec: &str, config: &Config) -> Result<Arc<dyn Model>, Failure
 ///
 /// # Errors
 /// As [`make`].
-pub async fn cast(_home: &Home, config: &Config, ids: &Models) -> Result<RoleModels, Failure> {
+pub async fn cast(home: &Home, config: &Config, ids: &Models) -> Result<RoleModels, Failure> {
     let mut made: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
     for id in ids.distinct() {
-        made.insert(id, make(id, config).await?);
+        made.insert(id, make(id, home, config).await?);
     }
     let of =
         |id: &str| made.get(id).map(Arc::clone).ok_or_else(|| Failure::internal(format!("model {id} was not made")));
     Ok(RoleModels { principal: of(&ids.principal)?, associate: of(&ids.associate)?, verifier: of(&ids.verifier)? })
 }
 
-/// The arm for GGUF files in this process; a build with the embedded engine puts it here.
-fn llama(name: &str) -> Result<Arc<dyn Model>, Failure> {
-    Err(Failure::new(
-        Exit::Configuration,
-        format!("llama:{name} needs the embedded engine, which this build has not"),
-        "run llama-server with that file and name it `llama-server:NAME`, or build ii with it",
-    ))
+/// Loads a GGUF file: named in the home's folder of models, or a path.
+async fn llama(name: &str, home: &Home) -> Result<Arc<dyn Model>, Failure> {
+    let mut settings = LlamaSettings::new(LlamaSettings::find(name, &home.models()));
+    // A path is made absolute, so that a run that is resumed elsewhere finds the same file.
+    settings.id = match settings.path.canonicalize() {
+        Ok(path) if !settings.path.starts_with(home.models()) => format!("llama:{}", path.display()),
+        Ok(_) | Err(_) => format!("llama:{name}"),
+    };
+    let loaded = tokio::task::spawn_blocking(move || Llama::load(settings)).await.map_err(Failure::internal)?;
+    let model = loaded.map_err(|error| {
+        let what = error.to_string();
+        let (what, fix) = what.split_once("; ").unwrap_or((&what, "`ii models list` shows the models there are"));
+        Failure::new(Exit::Model, format!("llama:{name}: {what}"), fix)
+    })?;
+    Ok(Arc::new(model))
 }
 
 /// Makes a model of a provider; asks nobody.

@@ -10,6 +10,7 @@ use common_ground::{
 
 pub mod discover;
 pub mod extractive;
+pub mod llama;
 pub mod openai;
 
 /// Which model plays which role. The Partner writes nothing of its own and has none.

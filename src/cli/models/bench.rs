@@ -44,7 +44,7 @@ pub(super) async fn run(args: Args, program: &Program, config: &Config) -> Resul
         let what = "extractive is no language model: there are no tokens to count";
         return Err(Failure::new(Exit::Usage, what, "name a model that `ii models list` shows"));
     }
-    let model = make(&args.model, config).await?;
+    let model = make(&args.model, &program.home, config).await?;
     let progress = Progress::new(program.json);
     let began = Instant::now();
     let mut samples: Vec<Sample> = Vec::new();

@@ -149,7 +149,7 @@ pub(super) async fn run(args: Args, program: &Program, config: &Config) -> Resul
                 }
             }
         }
-        Spec::Llama(_) => findings(&*make(&args.model, config).await?).await,
+        Spec::Llama(_) => findings(&*make(&args.model, &program.home, config).await?).await,
     };
     let worst = findings.iter().find_map(|finding| finding.found.as_ref().err()).map(|failure| failure.exit);
     if program.json {

@@ -1,0 +1,114 @@
+//! How fast the embedded model reads and writes, and what shared beginnings save: run by `scripts/bench-llama.sh`, which
+//! makes the file and measures llama.cpp's own programs beside it.
+//!
+//! usage: llama FILE.gguf THREADS
+
+#[cfg(not(feature = "llama"))]
+fn main() {
+    println!("skipped: the embedded model: this build has no llama (cargo bench --features llama)");
+}
+
+#[cfg(feature = "llama")]
+fn main() {
+    measured::main();
+}
+
+#[cfg(feature = "llama")]
+mod measured {
+    use std::{env, time::Instant};
+
+    use agent_runtime::models::llama::{Llama, LlamaSettings};
+    use common_ground::{
+        port::model::{Model, ModelError, ModelRequest, Reply, Turn},
+        role::Role,
+    };
+    use futures_util::{StreamExt, future::join_all};
+
+    const PROMPT: usize = 512;
+    const WRITTEN: u64 = 64;
+    /// Requests at once; tokens they share, tokens of each alone, and tokens each writes.
+    const TOGETHER: (usize, usize, usize, u64) = (8, 2000, 100, 64);
+
+    fn settings(path: &str, threads: u32) -> LlamaSettings {
+        LlamaSettings { threads: Some(threads), cells: Some(32_768), ..LlamaSettings::new(path) }
+    }
+
+    /// Letters that are a token each, not the same for each seed.
+    fn letters(count: usize, seed: usize) -> String {
+        let letters: Vec<char> = "bcdfgjklmpqsuvwxyz".chars().collect();
+        (0..count).map(|at| letters[(at * 7 + at / 11 + seed * 13 + at * seed) % letters.len()]).collect()
+    }
+
+    fn request(text: String, max_tokens: u64) -> ModelRequest {
+        ModelRequest {
+            model: String::new(),
+            role: Role::Associate,
+            turns: vec![Turn::Task { text }],
+            tools: Vec::new(),
+            reply: Reply::Text,
+            max_tokens,
+        }
+    }
+
+    /// Seconds to the end of all. Each answer is cut at its length, as is meant here.
+    async fn seconds(model: &Llama, requests: &[ModelRequest]) -> f64 {
+        let began = Instant::now();
+        let answers =
+            join_all(requests.iter().map(|request| async move {
+                model.complete(request).collect::<Vec<_>>().await.pop().expect("an end")
+            }));
+        for end in answers.await {
+            assert!(
+                matches!(end, Err(ModelError::Cut { .. })),
+                "an answer ended by itself, which another seed mends: {end:?}"
+            );
+        }
+        began.elapsed().as_secs_f64()
+    }
+
+    pub(super) fn main() {
+        let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+        let [path, threads] = arguments.as_slice() else {
+            println!("skipped: the embedded model: scripts/bench-llama.sh runs this with a file and threads");
+            return;
+        };
+        let threads = threads.parse().expect("threads is a number");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let alone = Llama::load(LlamaSettings { parallel: 1, share_prefixes: false, ..settings(path, threads) })
+                .expect("loads");
+            let frame = alone.count_tokens(&request(String::new(), 1)).await.expect("counted");
+            let frame = usize::try_from(frame).expect("small");
+            let (mut read, mut write) = (Vec::new(), Vec::new());
+            for seed in 0..4 {
+                let short = seconds(&alone, &[request(letters(PROMPT - frame, seed), 2)]).await;
+                let long = seconds(&alone, &[request(letters(PROMPT - frame, seed), 2 + WRITTEN)]).await;
+                if seed > 0 {
+                    read.push(PROMPT as f64 / short);
+                    write.push(WRITTEN as f64 / (long - short));
+                }
+            }
+            println!("prompt {:.1} tokens/s, writing {:.1} tokens/s", median(&mut read), median(&mut write));
+            drop(alone);
+            let (requests, shared, own, written) = TOGETHER;
+            for share_prefixes in [true, false] {
+                let model = Llama::load(LlamaSettings { share_prefixes, ..settings(path, threads) }).expect("loads");
+                let mut times = Vec::new();
+                for round in 0..3 {
+                    let all: Vec<ModelRequest> = (0..requests)
+                        .map(|number| request(letters(shared, 100 + round) + &letters(own, 200 + number), written + 1))
+                        .collect();
+                    times.push(seconds(&model, &all).await);
+                }
+                let time = median(&mut times);
+                let tokens = requests as f64 * written as f64;
+                println!("together, sharing {share_prefixes}: {time:.2} s, {:.1} tokens/s written", tokens / time);
+            }
+        });
+    }
+
+    fn median(numbers: &mut [f64]) -> f64 {
+        numbers.sort_by(f64::total_cmp);
+        numbers[numbers.len() / 2]
+    }
+}
