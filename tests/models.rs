@@ -131,7 +131,7 @@ fn a_model_that_does_not_work_says_why_and_what_to_do() {
     let mut asked = place.run_args("Why?");
     asked.extend(["--model".to_owned(), "near:small".to_owned()]);
     let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-    assert!(failed(&ii(&place, &asked, &[]), 3).contains("near:small"), "a run never answers with another model");
+    assert!(failed(&ii(&place, &asked, &[]), 4).contains("near:small"), "a run never answers with another model");
     for (code, body, says) in [
         (401, r#"{"error":{"message":"SECRETBODY"}}"#, "set NEAR_KEY to a valid key"),
         (404, "SECRETBODY", "`ii models list near`"),

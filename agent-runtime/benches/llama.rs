@@ -94,7 +94,7 @@ mod measured {
             for share_prefixes in [true, false] {
                 let model = Llama::load(LlamaSettings { share_prefixes, ..settings(path, threads) }).expect("loads");
                 let mut times = Vec::new();
-                for round in 0..3 {
+                for round in 0..2 {
                     let all: Vec<ModelRequest> = (0..requests)
                         .map(|number| request(letters(shared, 100 + round) + &letters(own, 200 + number), written + 1))
                         .collect();

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use agent_runtime::models::llama::{Llama, LlamaError, LlamaSettings};
+use agent_runtime::{
+    models::llama::{Llama, LlamaError, LlamaSettings},
+    roles::acts,
+};
 use common_ground::{
     port::{
         model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelUsage, Reply, Turn},
@@ -65,7 +68,7 @@ fn tiny() -> Option<PathBuf> {
 
 /// One thread each: several models run at once here, and threads of a tiny one mostly wait for each other.
 fn settings(path: PathBuf) -> LlamaSettings {
-    LlamaSettings { threads: Some(1), ..LlamaSettings::new(path) }
+    LlamaSettings { id: "llama:tiny".to_owned(), threads: Some(1), ..LlamaSettings::new(path) }
 }
 
 fn load(change: impl FnOnce(&mut LlamaSettings)) -> Option<Llama> {
@@ -87,14 +90,9 @@ fn tool(name: &str, arguments: &str) -> ToolSpec {
 /// The acts of the roles and the tools as they are, and one with what else a schema may say.
 fn tools() -> Vec<ToolSpec> {
     vec![
-        tool(
-            "plan",
-            r#"{"additionalProperties":false,"properties":{"modules":{"items":{"additionalProperties":false,"properties":{"inputs":{"items":{"type":"string"},"type":"array"},"kind":{"enum":["answer","merge"]},"name":{"type":"string"},"question":{"type":"string"}},"required":["name","kind","question","inputs"],"type":"object"},"minItems":1,"type":"array"},"reason":{"properties":{"parts":{"type":"integer"},"reason":{"enum":["single","independent_parts","comparison"]},"sides":{"type":"integer"}},"required":["reason"],"type":"object"}},"required":["reason","modules"],"type":"object"}"#,
-        ),
-        tool(
-            "submit",
-            r##"{"$defs":{"citation":{"additionalProperties":false,"properties":{"document":{"type":"string"},"path":{"type":"string"},"quote":{"type":"string"},"span":{"properties":{"end":{"type":"integer"},"start":{"type":"integer"}},"required":["start","end"],"type":"object"},"text":{"type":"string"}},"required":["path","document","text","span","quote"],"type":"object"}},"additionalProperties":false,"properties":{"also":{"items":{"$ref":"#/$defs/citation"},"type":"array"},"claims":{"items":{"additionalProperties":false,"properties":{"citations":{"items":{"$ref":"#/$defs/citation"},"type":"array"},"text":{"type":"string"}},"required":["text","citations"],"type":"object"},"type":"array"},"question":{"type":"string"}},"required":["question","claims","also"],"type":"object"}"##,
-        ),
+        acts::plan(),
+        acts::submit_claims(),
+        ToolSpec { name: "submit_all".to_owned(), ..acts::submit() },
         tool(
             "commons_search",
             r#"{"additionalProperties":false,"properties":{"limit":{"maximum":50,"minimum":1,"type":"integer"},"query":{"minLength":1,"type":"string"}},"required":["query"],"type":"object"}"#,
@@ -202,9 +200,15 @@ async fn a_thousand_answers_of_random_weights_are_a_thousand_answers_of_valid_ca
 
 #[tokio::test]
 async fn requests_answered_together_and_with_shared_beginnings_are_answered_as_if_alone() {
-    let Some(together) = load(|settings| settings.parallel = 8) else { return };
+    let Some(together) = load(|settings| {
+        settings.parallel = 8;
+        settings.fused_attention = false;
+    }) else {
+        return;
+    };
     let Some(alone) = load(|settings| {
         settings.parallel = 1;
+        settings.fused_attention = false;
         settings.share_prefixes = false;
     }) else {
         return;

@@ -72,6 +72,7 @@ struct Sizes {
     window: u32,
     cells: u32,
     gpu_layers: u32,
+    fused_attention: bool,
     threads: u32,
 }
 
@@ -317,7 +318,7 @@ fn sizes(settings: &LlamaSettings, header: &Header) -> Result<Sizes, LlamaError>
             working: here.working.div_ceil(1 << 20),
         });
     }
-    Ok(Sizes { window, cells, gpu_layers, threads })
+    Ok(Sizes { window, cells, gpu_layers, threads, fused_attention: settings.fused_attention })
 }
 
 /// Memory free on all GPUs; 0 in a build without one.
@@ -368,12 +369,10 @@ fn start(
         // A window that slides over the tokens would forget what a shared prefix needs.
         .with_swa_full(true)
         .with_no_perf(true)
-        // The fused attention of processors sums in an order that depends on who else is remembered; with it the same
-        // request was answered differently beside others than alone.
-        .with_flash_attention_policy(if sizes.gpu_layers == 0 {
-            NO_FUSED_ATTENTION
-        } else {
+        .with_flash_attention_policy(if sizes.fused_attention {
             FUSED_ATTENTION_WHERE_IT_IS
+        } else {
+            NO_FUSED_ATTENTION
         });
     let (ready, made) = mpsc::channel();
     let body = move || {

@@ -70,6 +70,10 @@ pub struct LlamaSettings {
     pub seed: u64,
     /// Memory the model may take, in bytes; by default what the system says is available.
     pub memory: Option<u64>,
+    /// Whether attention is computed in one pass over what a request remembers, and nothing else. Without it each step also
+    /// scans what other requests remember, several times slower, and a request is answered beside others exactly as alone,
+    /// to the last bit.
+    pub fused_attention: bool,
     /// Whether what requests have in common at their beginning is computed once; only comparisons switch it off.
     pub share_prefixes: bool,
 }
@@ -89,6 +93,7 @@ impl LlamaSettings {
             temperature: 0.0,
             seed: 0,
             memory: None,
+            fused_attention: true,
             share_prefixes: true,
         }
     }
