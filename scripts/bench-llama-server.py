@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 
-REQUESTS, SHARED, OWN, WRITTEN, ROUNDS = 8, 2000, 100, 64, 3
+REQUESTS, SHARED, OWN, WRITTEN, ROUNDS = 8, 2000, 100, 64, 2
 LETTERS = "bcdfgjklmpqsuvwxyz"
 
 
