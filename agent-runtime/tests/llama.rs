@@ -239,8 +239,8 @@ async fn more_requests_than_there_is_room_for_wait_in_order() {
     // Room for little more than one request at a time.
     let Some(model) = load(|settings| {
         settings.parallel = 4;
-        settings.window = Some(4096);
-        settings.cells = Some(4096);
+        settings.window = Some(6000);
+        settings.cells = Some(6000);
     }) else {
         return;
     };

@@ -233,7 +233,7 @@ fn policy(models: &Models) -> Digest {
     let mut names = models.distinct();
     names.sort_unstable();
     let local = |id: &&str| **id == *"extractive" || id.starts_with("llama:");
-    let egress = if names.iter().all(|id| local(id)) { "none" } else { "models" };
+    let egress = if names.iter().all(local) { "none" } else { "models" };
     let names = serde_json::json!(names);
     let policy =
         format!(r#"{{"egress":"{egress}","models":{names},"tools":["commons_read","commons_search"],"v":"1"}}"#);
