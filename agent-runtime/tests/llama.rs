@@ -4,11 +4,13 @@
 
 #![cfg(feature = "llama")]
 
+mod contract;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -158,6 +160,13 @@ fn check(request: &ModelRequest, answer: &Answer) {
         let validator = jsonschema::validator_for(&schema).expect("a schema");
         assert!(validator.is_valid(&arguments), "{} {}", call.tool, call.arguments);
     }
+}
+
+/// The rules of every model, the same that remote ones are held to.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_model_keeps_the_contract() {
+    let Some(model) = load(|settings| settings.parallel = 4) else { return };
+    contract::holds(Arc::new(model)).await;
 }
 
 #[tokio::test]
