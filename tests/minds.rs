@@ -247,6 +247,31 @@ fn every_skill_can_be_followed_to_an_accepted_answer() {
     }
 }
 
+/// A module that is handed another's transcript sees the steps that led to its conclusions, and the conclusions.
+#[test]
+fn a_transcript_is_handed_over_when_the_plan_says_so() {
+    let place = Place::new();
+    let server = ModelServer::start(|request, _| {
+        if offers(request, "plan") {
+            let first = json!({ "name": "a", "kind": "answer", "question": QUESTION, "inputs": [] });
+            let then = json!({ "name": "b", "kind": "merge", "question": QUESTION, "inputs": ["a"], "handover": "transcript" });
+            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [first, then] }));
+        }
+        match (task(request).contains("Handed over"), rounds(request)) {
+            (false, 0) => search("who may pause a run"),
+            _ => submit("A person may.", &name_of(&request["messages"].to_string().replace("\\n", "\n"), QUOTE), QUOTE),
+        }
+    });
+    let output = ask(&place, &server, QUESTION, &[]);
+    assert!(output.status.success(), "{}", both(&output));
+    let requests = server.requests();
+    let told: Vec<String> = requests.iter().map(task).filter(|told| told.contains("Handed over")).collect();
+    let told = told.first().expect("the second module was told");
+    for part in ["- A person may. [p1]", "What was done:", "Called commons_search with", QUOTE] {
+        assert!(told.contains(part), "{part} is missing in {told}");
+    }
+}
+
 #[test]
 fn a_plan_is_shown_and_waits() {
     let place = Place::new();
