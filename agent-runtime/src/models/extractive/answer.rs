@@ -1,8 +1,6 @@
-//! The answer: the most telling sentences of the passages read, whole or up to a clause, and the passages beside them.
-//!
-//! **Invariant:** a claim is a run of bytes of a passage that was read, and the claims together keep to the words allowed.
+//! The answer: the most telling sentences of the passages read, quoted, and the passages beside them.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::collections::{BTreeMap, BTreeSet};
 
 use common_ground::{
     citation::{Citation, Span},
@@ -11,142 +9,126 @@ use common_ground::{
 };
 
 use super::{
-    clause,
     conversation::Conversation,
-    pool::Pool,
-    question::Question,
-    rank,
-    sentence::{self, FEATURES, Piece, Sentence},
+    names,
+    question::{self, Wants},
+    words::terms,
 };
 use crate::roles::talk::WorkTask;
 
-/// What each measure of a piece is worth.
-const WORTH: [f64; FEATURES] = [
-    0.49, -0.59, 3.34, -0.08, 0.20, 0.42, 0.90, 2.96, -2.55, -0.20, 2.84, 0.13, 2.75, 2.42, 0.73, 0.20, 0.25, -0.03,
-    -0.63, 0.23, -1.94, -0.90, -1.73, 0.56, 0.14, 0.14, -0.09, 1.56, -0.12, 0.16,
-];
-/// How much a part counts that does not begin where its sentence begins: whole sentences read better.
-const AMID: f64 = 0.8;
-/// Most words for which the best choice is looked for; the work grows with them.
-const MOST_WORDS: usize = 1_000;
-
-/// A part of a sentence that may be quoted.
-#[derive(Debug, Clone)]
-struct Part<'a> {
-    sentence: &'a Sentence<'a>,
-    range: Range<usize>,
+/// A sentence that may be quoted.
+struct Sentence<'a> {
+    passage: usize,
+    citation: Citation,
     words: usize,
-    worth: f64,
+    score: f64,
+    of: &'a Passage,
 }
 
 /// The deliverable of an answer module.
-pub(super) fn answer(task: &WorkTask, question: &Question, conversation: &Conversation) -> Deliverable {
-    let pool = Pool::new(question, conversation);
-    let ranked = rank::order(question, &pool);
+pub(super) fn answer(task: &WorkTask, conversation: &Conversation) -> Deliverable {
     let most = task.max_passages as usize;
     let passages: Vec<&Passage> = conversation.passages.iter().take(most).collect();
-    let sentences = sentence::measured(question, &pool, &ranked, &passages);
-    let least = task.min_sources as usize;
-    let mut chosen = choose(&parts(&sentences), task.max_words as usize, least);
-    chosen.sort_by(|a, b| b.worth.total_cmp(&a.worth).then_with(|| a.sentence.span.cmp(&b.sentence.span)));
-    let documents: BTreeSet<_> = chosen.iter().map(|part| part.sentence.of.document).collect();
-    if documents.len() < least {
-        chosen.clear();
+    let mut sentences = sentences(&task.question, &passages);
+    sentences.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.citation.cmp(&b.citation)));
+    let mut claims = Vec::new();
+    let mut left = task.max_words as usize;
+    let mut documents = BTreeSet::new();
+    let mut quoted = BTreeSet::new();
+    for sentence in &sentences {
+        let wanted = documents.len() < task.min_sources as usize || sentence.score >= 0.25 * sentences[0].score;
+        let fresh = documents.len() >= task.min_sources as usize || !documents.contains(&sentence.of.document);
+        if sentence.score > 0.0 && wanted && fresh && sentence.words <= left {
+            left -= sentence.words;
+            documents.insert(sentence.of.document);
+            quoted.insert(sentence.passage);
+            claims.push(Claim { text: sentence.citation.quote.clone(), citations: vec![sentence.citation.clone()] });
+        }
     }
-    let quoted: BTreeSet<_> = chosen.iter().map(|part| part.sentence.of.id).collect();
+    if documents.len() < task.min_sources as usize {
+        claims.clear();
+        quoted.clear();
+    }
     let also = passages
         .iter()
-        .filter(|passage| !quoted.contains(&passage.id) && !passage.content.is_empty())
-        .map(|passage| cite(passage, passage.id.span, passage.content.clone()))
+        .enumerate()
+        .filter(|(number, passage)| !quoted.contains(number) && !passage.content.is_empty())
+        .map(|(_, passage)| cite(passage, passage.id.span, passage.content.clone()))
         .collect();
-    Deliverable { question: task.question.clone(), claims: chosen.iter().map(claim).collect(), also }
-}
-
-fn claim(part: &Part<'_>) -> Claim {
-    let Sentence { of, span, text, .. } = part.sentence;
-    let start = span.start + part.range.start as u64;
-    let span = Span { start, end: start + part.range.len() as u64 };
-    let quote = text[part.range.clone()].to_owned();
-    Claim { text: quote.clone(), citations: vec![cite(of, span, quote)] }
+    Deliverable { question: task.question.clone(), claims, also }
 }
 
 fn cite(passage: &Passage, span: Span, quote: String) -> Citation {
     Citation { path: passage.path.clone(), document: passage.document, text: passage.id.text, span, quote }
 }
 
-fn worth(piece: &Piece) -> f64 {
-    piece.measures.iter().zip(WORTH).map(|(measure, worth)| measure * worth).sum()
+/// The bytes of a span of the text, when it lies in the passage.
+fn cut(passage: &Passage, span: Span) -> Option<&str> {
+    let start = usize::try_from(span.start.checked_sub(passage.id.span.start)?).ok()?;
+    let end = usize::try_from(span.end.checked_sub(passage.id.span.start)?).ok()?;
+    passage.content.get(start..end).filter(|text| !text.trim().is_empty())
 }
 
-/// For each sentence its runs of pieces, each worth the chance that the answer is in it, against all pieces.
-fn parts<'a>(sentences: &'a [Sentence<'a>]) -> Vec<Vec<Part<'a>>> {
-    let bearing = || sentences.iter().filter(|sentence| sentence.bears);
-    let top = bearing().flat_map(|sentence| &sentence.pieces).map(worth).fold(f64::NEG_INFINITY, f64::max);
-    let part = |sentence: &'a Sentence<'a>, first: usize, last: usize| {
-        let pieces = &sentence.pieces[first..=last];
-        let range = sentence.pieces[first].range.start..sentence.pieces[last].range.end;
-        let range = clause::trimmed(sentence.text, range);
-        Part {
-            sentence,
-            words: sentence.text[range.clone()].split_whitespace().count(),
-            range,
-            worth: pieces.iter().map(|piece| (worth(piece) - top).exp()).sum::<f64>()
-                * if first > 0 { AMID } else { 1.0 },
-        }
-    };
-    bearing()
-        .map(|sentence| {
-            let count = sentence.pieces.len();
-            (0..count)
-                .flat_map(|first| (first..count).map(move |last| (first, last)))
-                .map(|(first, last)| part(sentence, first, last))
-                .collect()
-        })
-        .collect()
-}
-
-/// At most one part of each sentence, together within `words` and worth the most, and of `least` documents or none.
-fn choose<'a>(parts: &[Vec<Part<'a>>], words: usize, least: usize) -> Vec<Part<'a>> {
-    let mut left = words.min(MOST_WORDS);
-    let mut chosen: Vec<Part<'a>> = Vec::new();
-    // The best parts of so many documents come first, so that one document cannot take all the room.
-    for wanted in (2..=least).rev() {
-        let taken =
-            |part: &&Part<'a>| chosen.iter().any(|other| other.sentence.of.document == part.sentence.of.document);
-        let fitting = parts.iter().flatten().filter(|part| part.words * wanted <= left && !taken(part));
-        let best = fitting.max_by(|a, b| a.worth.total_cmp(&b.worth).then(b.words.cmp(&a.words)));
-        let Some(best) = best.cloned() else { break };
-        left -= best.words;
-        chosen.push(best);
-    }
-    let open: Vec<&Vec<Part<'a>>> = parts
-        .iter()
-        .filter(|options| {
-            let same = |part: &Part<'a>| options.iter().any(|option| std::ptr::eq(option.sentence, part.sentence));
-            !chosen.iter().any(same)
-        })
-        .collect();
-    chosen.extend(fill(&open, left));
-    chosen
-}
-
-/// The best choice for so many words, found word by word.
-fn fill<'a>(parts: &[&Vec<Part<'a>>], words: usize) -> Vec<Part<'a>> {
-    // The best worth for each number of words, and which parts make it.
-    let mut best: Vec<(f64, Vec<&Part<'a>>)> = vec![(0.0, Vec::new()); words + 1];
-    for options in parts {
-        for room in (1..=words).rev() {
-            let fitting = options.iter().filter(|part| part.words <= room);
-            let with = fitting.map(|part| (best[room - part.words].0 + part.worth, part));
-            let with = with.max_by(|(one, a), (two, b)| one.total_cmp(two).then(b.words.cmp(&a.words)));
-            if let Some((sum, part)) = with
-                && sum > best[room].0
-            {
-                let mut taken = best[room - part.words].1.clone();
-                taken.push(part);
-                best[room] = (sum, taken);
+fn sentences<'a>(question: &str, passages: &[&'a Passage]) -> Vec<Sentence<'a>> {
+    let asked = terms(question);
+    let named: BTreeSet<String> = names::of_question(question).iter().flat_map(|name| terms(name)).collect();
+    let weights = rarity(passages);
+    let weight = |term: &String| weights.get(term).copied().unwrap_or(0.0);
+    let wanted = question::wants(question);
+    let mut found = Vec::new();
+    for (number, passage) in passages.iter().enumerate() {
+        let context = terms(&format!("{} {}", passage.title, passage.headings.join(" ")));
+        let standing = 1.0 / (1.0 + 0.15 * number as f64);
+        for (place, span) in passage.sentences.iter().enumerate() {
+            let Some(text) = cut(passage, *span) else { continue };
+            let words = terms(text);
+            let direct: f64 = asked.intersection(&words).map(&weight).sum();
+            let around: f64 = asked.intersection(&context).filter(|term| !words.contains(*term)).map(&weight).sum();
+            let new = words.iter().filter(|term| !asked.contains(*term)).count().min(12) as f64;
+            let hits_name = if named.is_disjoint(&words) && named.is_disjoint(&context) { 0.8 } else { 1.0 };
+            let opening = if place == 0 { 1.15 } else { 1.0 };
+            let score = (direct + 0.5 * around)
+                * standing
+                * hits_name
+                * opening
+                * fit(wanted, text, &asked)
+                * (0.6 + 0.4 * new / 12.0);
+            let length = text.split_whitespace().count();
+            if length >= 3 && direct + around > 0.0 {
+                found.push(Sentence {
+                    passage: number,
+                    citation: cite(passage, *span, text.to_owned()),
+                    words: length,
+                    score,
+                    of: passage,
+                });
             }
         }
     }
-    best.pop().map(|(_, taken)| taken.into_iter().cloned().collect()).unwrap_or_default()
+    found
+}
+
+/// Whether a sentence holds the sort of thing that would answer.
+fn fit(wanted: Wants, text: &str, asked: &BTreeSet<String>) -> f64 {
+    let holds = match wanted {
+        Wants::Time | Wants::Number => text.bytes().any(|byte| byte.is_ascii_digit()),
+        Wants::Person | Wants::Place => {
+            let capital = |word: &&str| word.starts_with(char::is_uppercase) && terms(word).is_disjoint(asked);
+            text.split_whitespace().skip(1).any(|word| capital(&word))
+        }
+        Wants::Anything => return 1.0,
+    };
+    if holds { 1.2 } else { 0.8 }
+}
+
+/// How telling each term is, by how few of the passages have it.
+fn rarity(passages: &[&Passage]) -> BTreeMap<String, f64> {
+    let mut counts: BTreeMap<String, f64> = BTreeMap::new();
+    for passage in passages {
+        for term in terms(&format!("{} {}", passage.title, passage.content)) {
+            *counts.entry(term).or_default() += 1.0;
+        }
+    }
+    let all = passages.len() as f64;
+    counts.into_iter().map(|(term, count)| (term, (1.0 + all / count).ln())).collect()
 }

@@ -8,7 +8,6 @@
 //! **Invariant:** what it quotes is cut from what `commons_read` answered, byte for byte.
 
 mod answer;
-mod clause;
 mod conversation;
 mod hop;
 mod merge;
@@ -17,8 +16,6 @@ mod plan;
 mod pool;
 mod question;
 mod rank;
-mod sentence;
-mod sides;
 mod words;
 
 use common_ground::{
@@ -87,7 +84,7 @@ fn work(task: &WorkTask, conversation: &Conversation) -> Result<Vec<Act>, String
         return Ok(hop::first(&task.question, &question));
     }
     if conversation.read {
-        return submit(&answer::answer(task, &question, conversation));
+        return submit(&answer::answer(task, conversation));
     }
     let pool = Pool::new(&question, conversation);
     if conversation.rounds == 1 {
@@ -97,11 +94,7 @@ fn work(task: &WorkTask, conversation: &Conversation) -> Result<Vec<Act>, String
         }
     }
     let chosen = rank::choose(&question, &pool, task.max_passages);
-    if chosen.is_empty() {
-        submit(&answer::answer(task, &question, conversation))
-    } else {
-        Ok(vec![rank::read(&chosen)?])
-    }
+    if chosen.is_empty() { submit(&answer::answer(task, conversation)) } else { Ok(vec![rank::read(&chosen)?]) }
 }
 
 fn submit(deliverable: &common_ground::deliverable::Deliverable) -> Result<Vec<Act>, String> {

@@ -39,8 +39,6 @@ pub(super) struct Pool<'a> {
     pub candidates: Vec<Candidate<'a>>,
     weights: Vec<f64>,
     all: f64,
-    /// Words that some passage writes small.
-    small: BTreeSet<&'a str>,
 }
 
 /// A title without what stands in brackets at its end.
@@ -82,12 +80,7 @@ impl<'a> Pool<'a> {
             })
             .collect();
         let sum: f64 = weights.iter().sum();
-        Self { candidates, weights, all: sum.max(f64::MIN_POSITIVE), small }
-    }
-
-    /// Names in a text.
-    pub fn names(&self, text: &str) -> Vec<String> {
-        names::of_text(text, &|word| self.small.contains(word))
+        Self { candidates, weights, all: sum.max(f64::MIN_POSITIVE) }
     }
 
     /// How much of the question is covered, 0 to 1, rare words counting more.

@@ -14,14 +14,6 @@ const MOST_TERMS: usize = 64;
 /// Bytes of a question that are looked at. A longer one is a pasted document; its beginning says what it is about.
 pub(super) const LONGEST: usize = 4_000;
 
-/// Words that ask for a thing of the sort named after them.
-const ASKING: &[&str] = &["what", "which"];
-/// How many words after the asking word name the sort.
-const FOCUS: usize = 4;
-
-/// A longer beginning before a colon is a sentence.
-const LONGEST_SUBJECT: usize = 80;
-
 /// A telling word of the question.
 #[derive(Debug, Clone)]
 pub(super) struct Term {
@@ -69,11 +61,6 @@ pub(super) struct Question {
     pub names: Vec<String>,
     /// The text as [`flat`] writes it.
     pub flat: String,
-    pub wants: Wants,
-    /// The words right after the asking word: `band` in `which rock band …`.
-    pub focus: u64,
-    /// What the question is about, flat, where it says so in front: `Oslo: when …`. Plans write sides and parts so.
-    pub subject: Option<String>,
     stems: BTreeMap<String, usize>,
     kin: BTreeMap<String, u64>,
 }
@@ -106,20 +93,7 @@ impl Question {
         for (at, term) in terms.iter().enumerate().filter(|(_, term)| !term.named) {
             *by_kin.entry(kin(&term.stem).to_owned()).or_default() |= 1 << at;
         }
-        let mut question = Self {
-            names,
-            flat: flat(text),
-            wants: wants(text),
-            focus: 0,
-            subject: subject(text),
-            stems,
-            kin: by_kin,
-            terms,
-        };
-        let asking = text.unicode_words().skip_while(|word| !ASKING.contains(&word.to_lowercase().as_str()));
-        let after: Vec<&str> = asking.skip(1).take(FOCUS).collect();
-        question.focus = question.cover(&after.join(" ")).exact;
-        question
+        Self { names, flat: flat(text), stems, kin: by_kin, terms }
     }
 
     /// What a text covers.
@@ -141,13 +115,8 @@ impl Question {
     }
 }
 
-fn subject(text: &str) -> Option<String> {
-    let (subject, _) = text.split_once(": ")?;
-    (subject.len() <= LONGEST_SUBJECT && !subject.contains('?')).then(|| flat(subject)).filter(|flat| flat.len() > 2)
-}
-
-/// By the asking word and the noun after it.
-fn wants(text: &str) -> Wants {
+/// What would answer, by the asking word and the noun after it.
+pub(super) fn wants(text: &str) -> Wants {
     let words: Vec<String> = text.unicode_words().map(str::to_lowercase).collect();
     for (at, word) in words.iter().enumerate() {
         let next: Vec<&str> = words[at + 1..].iter().take(4).map(String::as_str).collect();

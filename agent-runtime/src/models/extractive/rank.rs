@@ -102,19 +102,12 @@ pub(super) fn measure(question: &Question, pool: &Pool<'_>) -> Vec<[f64; FEATURE
 }
 
 /// What each measure is worth.
-const WORTH: [f64; FEATURES] = [-0.26, 1.77, 1.77, 0.55, 1.78, 1.71, 1.52, 1.94, 3.30, 0.80, 0.16, 1.60];
-
-/// What it is worth to be the document that the question says it is about.
-const SUBJECT: f64 = 4.0;
+const WORTH: [f64; FEATURES] = [0.6, 1.0, 0.4, 0.2, 0.2, 0.3, 0.1, 0.2, 0.5, 0.2, -0.2, 0.0];
 
 /// Every passage found, best first. Ties by id, so that the order is one.
 pub(super) fn order<'a>(question: &Question, pool: &'a Pool<'_>) -> Vec<(&'a Candidate<'a>, f64)> {
     let score = |measures: &[f64; FEATURES]| measures.iter().zip(WORTH).map(|(m, w)| m * w).sum::<f64>();
-    let about =
-        |candidate: &Candidate<'_>| question.subject.as_ref().is_some_and(|subject| candidate.title == *subject);
-    let scores = pool.candidates.iter().zip(measure(question, pool));
-    let scores: Vec<f64> =
-        scores.map(|(candidate, m)| score(&m) + if about(candidate) { SUBJECT } else { 0.0 }).collect();
+    let scores = measure(question, pool).iter().map(score).collect::<Vec<f64>>();
     let mut ordered: Vec<(&Candidate<'_>, f64)> = pool.candidates.iter().zip(scores).collect();
     ordered.sort_by(|(a, one), (b, two)| two.total_cmp(one).then_with(|| a.hit.passage.cmp(&b.hit.passage)));
     ordered
