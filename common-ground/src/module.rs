@@ -194,6 +194,18 @@ pub enum WorkError {
     },
 }
 
+impl std::fmt::Display for WorkError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Model { detail } | Self::Protocol { detail } | Self::Storage { detail } => f.write_str(detail),
+            Self::InDoubt { step } => write!(f, "step {} may have happened and must not be repeated", step.0),
+            Self::Context { need, window } => {
+                write!(f, "what must be read needs {need} tokens and the model's window has {window}")
+            }
+        }
+    }
+}
+
 /// What a step calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case", deny_unknown_fields)]

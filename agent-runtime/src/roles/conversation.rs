@@ -195,7 +195,9 @@ impl Conversation {
                     asked.insert(place, live.len());
                     live.push(ready);
                 }
-                Err(why) => drop(wrong.insert(place, why)),
+                Err(why) => {
+                    wrong.insert(place, why);
+                }
             }
         }
         if self.language {

@@ -8,7 +8,7 @@ use common_ground::{
     ModuleId,
     citation::Citation,
     deliverable::Deliverable,
-    module::{EndReason, Life, WorkError},
+    module::{EndReason, Life},
     report::{Gap, Report, ReportClaim, Section},
     run::{Outcome, Run},
 };
@@ -101,15 +101,7 @@ fn source(sources: &mut Vec<Citation>, citation: &Citation) -> u32 {
 fn why(life: &Life) -> String {
     match life {
         Life::Failed { reason: EndReason::Rework { findings } } => format!("not accepted: {}", findings.join("; ")),
-        Life::Failed { reason: EndReason::Failed { error } } => match error {
-            WorkError::Model { detail } | WorkError::Protocol { detail } | WorkError::Storage { detail } => {
-                detail.clone()
-            }
-            WorkError::Context { need, window } => {
-                format!("what must be read needs {need} tokens and the model's window has {window}")
-            }
-            WorkError::InDoubt { step } => format!("step {} may have happened and must not be repeated", step.0),
-        },
+        Life::Failed { reason: EndReason::Failed { error } } => error.to_string(),
         Life::Failed { reason: EndReason::Cancelled } | Life::Cancelled => "given up".to_owned(),
         Life::Proposed
         | Life::Ready(_)

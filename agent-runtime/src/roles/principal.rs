@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use common_ground::{
     Command, ModuleId,
-    module::{Handover, Input, ModuleKind, ModuleSpec, WorkError},
+    module::{Handover, Input, ModuleKind, ModuleSpec},
     port::model::{Call, ModelRequest, Reply, Turn},
     role::Role,
     run::Task,
@@ -84,7 +84,7 @@ pub(crate) async fn plan(
         match faults.add(why) {
             Ok(why) if language => request.turns.extend(shown(said, &why)),
             Ok(reason) => return Err(PlanError::Protocol { reason }),
-            Err(error) => return Err(PlanError::Protocol { reason: detail(error) }),
+            Err(error) => return Err(PlanError::Protocol { reason: error.to_string() }),
         }
     };
     desk.hand_in(Command::Propose { plan: reason, modules }, Vec::new()).await?;
@@ -120,14 +120,6 @@ fn shown((text, calls): (String, Vec<Call>), why: &str) -> Vec<Turn> {
     let answers: Vec<Turn> =
         calls.iter().map(|call| Turn::Tool { call: call.id.clone(), content: why.to_owned(), failed: true }).collect();
     std::iter::once(Turn::Model { text, calls }).chain(answers).collect()
-}
-
-fn detail(error: WorkError) -> String {
-    match error {
-        WorkError::Model { detail } | WorkError::Protocol { detail } | WorkError::Storage { detail } => detail,
-        WorkError::InDoubt { step } => format!("step {} is in doubt", step.0),
-        WorkError::Context { need, window } => format!("{need} tokens do not fit {window}"),
-    }
 }
 
 /// The plan's modules with ids, criteria, tools and limits of the task.

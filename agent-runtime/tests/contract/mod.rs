@@ -115,6 +115,10 @@ pub fn tool(name: &str, arguments: &str) -> ToolSpec {
 
 fn fits(text: &str, schema: &str) -> serde_json::Value {
     let value: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+    // llama-server counts bytes that are no UTF-8 as one character while it writes and puts a mark for each when it sends.
+    let marks =
+        |text: &str| text.split('\u{fffd}').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\u{fffd}");
+    let value: serde_json::Value = serde_json::from_str(&marks(&value.to_string())).expect("only marks were taken");
     let schema = serde_json::from_str(schema).expect("a schema");
     assert!(jsonschema::is_valid(&schema, &value), "{value} does not fit {schema}");
     value

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::roles::talk::WorkTask;
 
+/// How much a heading, a row of a table or a line of code counts beside a sentence: it may hold the answer and seldom says it.
+const NOT_PROSE: f64 = 0.4;
+
 /// A sentence that may be quoted.
 struct Sentence<'a> {
     passage: usize,
@@ -92,6 +95,7 @@ fn sentences<'a>(question: &str, passages: &[&'a Passage]) -> Vec<Sentence<'a>> 
                 * hits_name
                 * opening
                 * fit(wanted, text, &asked)
+                * if is_prose(text) { 1.0 } else { NOT_PROSE }
                 * (0.6 + 0.4 * new / 12.0);
             let length = text.split_whitespace().count();
             if length >= 3 && direct + around > 0.0 {
@@ -121,6 +125,13 @@ fn fit(wanted: Wants, text: &str, asked: &BTreeSet<String>) -> f64 {
     if holds { 1.2 } else { 0.8 }
 }
 
+/// Whether a text is a sentence: the others end in no stop, or begin as tables, headings and code do.
+fn is_prose(text: &str) -> bool {
+    let text = text.trim();
+    let end = text.trim_end_matches(['"', '\'', ')', ']', '”', '’', '»', '*', '_', '`']);
+    !text.starts_with(['|', '#', '`', '$']) && end.ends_with(['.', '!', '?', '…', '。', '！', '？', ':', ';'])
+}
+
 /// How telling each term is, by how few of the passages have it.
 fn rarity(passages: &[&Passage]) -> BTreeMap<String, f64> {
     let mut counts: BTreeMap<String, f64> = BTreeMap::new();
@@ -131,4 +142,21 @@ fn rarity(passages: &[&Passage]) -> BTreeMap<String, f64> {
     }
     let all = passages.len() as f64;
     counts.into_iter().map(|(term, count)| (term, (1.0 + all / count).ln())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_prose;
+
+    #[test]
+    fn rows_headings_and_code_are_no_sentences() {
+        for sentence in ["It ends.", "Does it?", "He said \"no.\"", "It is **so.**", "誰でも。", "Three things:"] {
+            assert!(is_prose(sentence), "{sentence}");
+        }
+        for other in
+            ["| a | 1.63 times | no |", "# What ends.", "What is not deleted", "`ii runs` ends it.", "$ make test."]
+        {
+            assert!(!is_prose(other), "{other}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Most bytes of such an answer: the tokens of a long prompt as numbers.
 const MOST_BYTES: usize = 32 << 20;
 /// Most counts remembered.
-const MOST_COUNTS: usize = 4096;
+const MOST_COUNTS: usize = 256;
 /// Tokens a chat template may put around a turn, and around a list of tools, where nobody counts them for us. Templates in
 /// use need under 10 and about 200.
 const AROUND_A_TURN: u64 = 32;

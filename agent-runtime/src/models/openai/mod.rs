@@ -184,11 +184,16 @@ impl OpenAi {
         };
         let used = match reported {
             Some(used) => used,
-            None => match self.count(request).await {
-                // What was written is not known, so the most it can be is counted.
-                Ok(tokens_in) => ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() },
-                Err(error) => return (Err(error), State::Ended),
-            },
+            // What was written is not known, so the most it can be is counted. The answer is whole: a server that cannot
+            // count now takes nothing from it.
+            None => {
+                let tokens_in = match (self.count(request).await, self.wire(request)) {
+                    (Ok(tokens), _) => tokens,
+                    (Err(_busy), Ok(wire)) => beside::count_here(&self.settings, request, &wire).await,
+                    (Err(_busy), Err(error)) => return (Err(error), State::Ended),
+                };
+                ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() }
+            }
         };
         let mut rest: VecDeque<ModelEvent> = calls.into_iter().map(ModelEvent::Call).collect();
         rest.push_back(ModelEvent::Done(used));
