@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 
-REQUESTS, SHARED, OWN, WRITTEN, ROUNDS = 8, 2000, 100, 64, 2
+REQUESTS, SHARED, OWN, WRITTEN, ROUNDS = 8, 2000, 100, 64, 1
 LETTERS = "bcdfgjklmpqsuvwxyz"
 
 
@@ -26,7 +26,7 @@ def main():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [program, "-m", file, "-t", threads, "-np", str(REQUESTS), "-c", "32768", "--kv-unified"]
+    command = [program, "-m", file, "-t", threads, "-np", str(REQUESTS), "-c", "32768"]
     server = subprocess.Popen(
         [*command, "--host", "127.0.0.1", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 threads=${1:-$(nproc)}
 peers=target/peers/llama
-file=target/large.gguf
+file=$PWD/target/large.gguf
 python=target/gguf-venv/bin/python
 
 mapfile -t programs < <(scripts/llama-server.sh "$peers")
@@ -18,9 +18,23 @@ if ! "$python" -c 'import gguf, numpy' 2>/dev/null; then
 fi
 [ -f "$file" ] || "$python" scripts/gguf.py "$file" --large
 
-echo "== llama-bench, $threads threads"
-"${programs[1]}" -m "$file" -p 512 -n 64 -t "$threads" -r 3 2>/dev/null | grep -E 'pp512|tg64'
+# Both programs read 512 tokens, and write 64 after them. By turns, for a shared machine changes its speed.
+bench() {
+  "${programs[1]}" -m "$file" -p 512 -n 0 -t "$threads" -r 3 2>/dev/null | grep pp512
+  "${programs[1]}" -m "$file" -p 0 -n 64 -d 512 -t "$threads" -r 3 2>/dev/null | grep tg64
+}
+# The workspace's own build: asked for by itself, the crate would compile llama.cpp again.
+embedded() {
+  cargo bench --quiet --workspace --profile "${PROFILE:-bench}" --bench llama -- "$file" "$threads" "$1"
+}
+embedded nothing
+for _ in 1 2 3; do
+  echo "== llama-bench, $threads threads"
+  bench
+  echo "== the embedded model, $threads threads"
+  embedded alone
+done
 echo "== the embedded model, $threads threads"
-cargo bench --package agent-runtime --features llama --bench llama -- "$file" "$threads"
+embedded together
 echo "== llama-server, $threads threads"
 "$python" scripts/bench-llama-server.py "${programs[0]}" "$file" "$threads"

@@ -1,7 +1,7 @@
 //! How fast the embedded model reads and writes, and what shared beginnings save: run by `scripts/bench-llama.sh`, which
 //! makes the file and measures llama.cpp's own programs beside it.
 //!
-//! usage: llama FILE.gguf THREADS
+//! usage: llama FILE.gguf THREADS alone|together|nothing
 
 #[cfg(not(feature = "llama"))]
 fn main() {
@@ -68,43 +68,53 @@ mod measured {
 
     pub(super) fn main() {
         let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-        let [path, threads] = arguments.as_slice() else {
+        let [path, threads, what] = arguments.as_slice() else {
             println!("skipped: the embedded model: scripts/bench-llama.sh runs this with a file and threads");
             return;
         };
         let threads = threads.parse().expect("threads is a number");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            let alone = Llama::load(LlamaSettings { parallel: 1, share_prefixes: false, ..settings(path, threads) })
-                .expect("loads");
-            let frame = alone.count_tokens(&request(String::new(), 1)).await.expect("counted");
-            let frame = usize::try_from(frame).expect("small");
-            let (mut read, mut write) = (Vec::new(), Vec::new());
-            for seed in 0..4 {
-                let short = seconds(&alone, &[request(letters(PROMPT - frame, seed), 2)]).await;
-                let long = seconds(&alone, &[request(letters(PROMPT - frame, seed), 2 + WRITTEN)]).await;
-                if seed > 0 {
-                    read.push(PROMPT as f64 / short);
-                    write.push(WRITTEN as f64 / (long - short));
-                }
+        match what.as_str() {
+            "alone" => runtime.block_on(alone(path, threads)),
+            "together" => runtime.block_on(together(path, threads)),
+            // Only built.
+            "nothing" => {}
+            other => panic!("{other} is not alone, together or nothing"),
+        }
+    }
+
+    async fn alone(path: &str, threads: u32) {
+        let model = Llama::load(LlamaSettings { parallel: 1, share_prefixes: false, ..settings(path, threads) })
+            .expect("loads");
+        let frame = model.count_tokens(&request(String::new(), 1)).await.expect("counted");
+        let frame = usize::try_from(frame).expect("small");
+        let (mut read, mut write) = (Vec::new(), Vec::new());
+        for seed in 0..4 {
+            let short = seconds(&model, &[request(letters(PROMPT - frame, seed), 2)]).await;
+            let long = seconds(&model, &[request(letters(PROMPT - frame, seed), 2 + WRITTEN)]).await;
+            if seed > 0 {
+                read.push(PROMPT as f64 / short);
+                write.push(WRITTEN as f64 / (long - short));
             }
-            println!("prompt {:.1} tokens/s, writing {:.1} tokens/s", median(&mut read), median(&mut write));
-            drop(alone);
-            let (requests, shared, own, written) = TOGETHER;
-            for share_prefixes in [true, false] {
-                let model = Llama::load(LlamaSettings { share_prefixes, ..settings(path, threads) }).expect("loads");
-                let mut times = Vec::new();
-                for round in 0..2 {
-                    let all: Vec<ModelRequest> = (0..requests)
-                        .map(|number| request(letters(shared, 100 + round) + &letters(own, 200 + number), written + 1))
-                        .collect();
-                    times.push(seconds(&model, &all).await);
-                }
-                let time = median(&mut times);
-                let tokens = requests as f64 * written as f64;
-                println!("together, sharing {share_prefixes}: {time:.2} s, {:.1} tokens/s written", tokens / time);
+        }
+        println!("prompt {:.1} tokens/s, writing {:.1} tokens/s", median(&mut read), median(&mut write));
+    }
+
+    async fn together(path: &str, threads: u32) {
+        let (requests, shared, own, written) = TOGETHER;
+        for share_prefixes in [true, false] {
+            let model = Llama::load(LlamaSettings { share_prefixes, ..settings(path, threads) }).expect("loads");
+            let mut times = Vec::new();
+            for round in 0..2 {
+                let all: Vec<ModelRequest> = (0..requests)
+                    .map(|number| request(letters(shared, 100 + round) + &letters(own, 200 + number), written + 1))
+                    .collect();
+                times.push(seconds(&model, &all).await);
             }
-        });
+            let time = median(&mut times);
+            let tokens = requests as f64 * written as f64;
+            println!("together, sharing {share_prefixes}: {time:.2} s, {:.1} tokens/s written", tokens / time);
+        }
     }
 
     fn median(numbers: &mut [f64]) -> f64 {

@@ -23,10 +23,11 @@ use common_ground::{
     RunId,
     budget::Amount,
     criterion::Criterion,
+    grant::Item,
     port::{
         BoxFuture,
         model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, ModelUsage, Price, Turn},
-        tool::{StepKey, Tool, ToolError, ToolSpec},
+        tool::{Called, Tool, ToolCall, ToolError, ToolSpec},
     },
     role::Role,
     run::{Models, Outcome, Task},
@@ -126,13 +127,18 @@ impl Tool for Answers {
         &self.spec
     }
 
-    fn call<'a>(&'a self, key: StepKey, _arguments: &'a str) -> BoxFuture<'a, Result<String, ToolError>> {
+    fn needs(&self, _arguments: &str) -> Result<Vec<Item>, ToolError> {
+        Ok(Vec::new())
+    }
+
+    fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called> {
+        let key = call.key;
         let mut text = String::with_capacity(4096);
         let seed = [key.module.0.as_bytes().as_slice(), &key.step.0.to_be_bytes()].concat();
         for number in 0_u64..64 {
             text.push_str(&Digest::of(&[seed.as_slice(), &number.to_be_bytes()].concat()).to_string());
         }
-        Box::pin(async move { Ok(text) })
+        Box::pin(async move { Called::builtin(&self.spec, call, Ok(text)) })
     }
 }
 

@@ -85,8 +85,8 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
             started(run, *owner, step)
         }
         Fact::StepRetried { .. } | Fact::CommandRefused { .. } => Ok(()),
-        Fact::StepFinished { owner, step, outcome, response, usage } => {
-            let state = StepState::Finished { outcome: *outcome, response: *response, usage: *usage };
+        Fact::StepFinished { owner, step, outcome, response, usage, traced } => {
+            let state = StepState::Finished { outcome: *outcome, response: *response, usage: *usage, traced: *traced };
             finished(run, *owner, step.0 as usize, state)
         }
         Fact::ContextCompacted { owner, step, compaction } => {

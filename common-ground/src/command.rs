@@ -7,6 +7,7 @@ use crate::{
     criterion::Verdict,
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, ModuleSpec, Owner, Usage, WorkError},
+    record::Traced,
     role::Roster,
     run::{Outcome, PauseReason, PlanReason, Task},
 };
@@ -37,7 +38,14 @@ pub enum Command {
     /// Owner: about to call.
     StartStep { owner: Owner, step: StepIndex, call: CallKind, request: Digest, reserve: Amount },
     /// Owner: the call ended.
-    FinishStep { owner: Owner, step: StepIndex, outcome: CallOutcome, response: Digest, usage: Usage },
+    FinishStep {
+        owner: Owner,
+        step: StepIndex,
+        outcome: CallOutcome,
+        response: Digest,
+        usage: Usage,
+        traced: Option<Traced>,
+    },
     /// Owner: its conversation was made to fit before this step.
     Compact { owner: Owner, step: StepIndex, compaction: Compaction },
     /// Associate: hand in a deliverable.

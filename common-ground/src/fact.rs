@@ -8,6 +8,7 @@ use crate::{
     criterion::Verdict,
     id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, EndReason, ModuleSpec, Owner, Usage},
+    record::Traced,
     refusal::Refusal,
     role::Roster,
     run::{Outcome, PauseReason, PlanReason, Task},
@@ -44,7 +45,15 @@ pub enum Fact {
     StepRetried { owner: Owner, step: StepIndex },
     /// A call has its result on record.
     #[serde(rename = "step.finished")]
-    StepFinished { owner: Owner, step: StepIndex, outcome: CallOutcome, response: Digest, usage: Usage },
+    StepFinished {
+        owner: Owner,
+        step: StepIndex,
+        outcome: CallOutcome,
+        response: Digest,
+        usage: Usage,
+        /// What a tool call left behind; none for a model's.
+        traced: Option<Traced>,
+    },
     /// A conversation was made to fit its model's window before this step.
     #[serde(rename = "context.compacted")]
     ContextCompacted { owner: Owner, step: StepIndex, compaction: Compaction },

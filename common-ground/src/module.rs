@@ -7,6 +7,7 @@ use crate::{
     budget::{Account, Amount},
     criterion::{Criterion, Verdict},
     id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, StepIndex},
+    record::Traced,
     role::Role,
 };
 
@@ -288,6 +289,8 @@ pub enum StepState {
         response: Digest,
         /// What it used.
         usage: Usage,
+        /// What a tool call left behind.
+        traced: Option<Traced>,
     },
 }
 

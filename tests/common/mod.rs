@@ -23,7 +23,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use common_ground::port::{
     BoxFuture,
     model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, Price},
-    tool::{StepKey, Tool, ToolError, ToolSpec},
+    tool::{Called, Tool, ToolCall, ToolError, ToolSpec},
 };
 use futures_util::StreamExt;
 use ii::wiring::Wiring;
@@ -172,10 +172,14 @@ impl Tool for Slow {
         self.inner.spec()
     }
 
-    fn call<'a>(&'a self, key: StepKey, arguments: &'a str) -> BoxFuture<'a, Result<String, ToolError>> {
+    fn needs(&self, arguments: &str) -> Result<Vec<Item>, ToolError> {
+        self.inner.needs(arguments)
+    }
+
+    fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called> {
         Box::pin(async move {
             tokio::time::sleep(self.pause).await;
-            self.inner.call(key, arguments).await
+            self.inner.call(call).await
         })
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use common_ground::port::{
-    BoxFuture,
-    index::{Index, Passage, PassageId},
-    tool::{StepKey, Tool, ToolError, ToolSpec},
+use common_ground::{
+    grant::Item,
+    port::{
+        BoxFuture,
+        index::{Index, Passage, PassageId},
+        tool::{Called, Tool, ToolCall, ToolError, ToolSpec},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,29 +57,37 @@ impl CommonsRead {
     }
 }
 
+impl CommonsRead {
+    async fn read(&self, arguments: &str) -> Result<String, ToolError> {
+        let fields = ["passages", "text", "span", "start", "end"];
+        let Arguments { passages } = arguments::parse(NAME, &fields, arguments)?;
+        if !(1..=MOST).contains(&passages.len()) {
+            return Err(arguments::refuse(NAME, format!("{} `passages`, not 1 to {MOST}", passages.len())));
+        }
+        let mut read = Vec::with_capacity(passages.len());
+        for id in &passages {
+            if id.span.is_empty() || id.span.len() > LONGEST {
+                let (start, end) = (id.span.start, id.span.end);
+                return Err(arguments::refuse(NAME, format!("`span` {start}..{end} is not 1 to {LONGEST} bytes")));
+            }
+            let passage = self.index.read(id).await;
+            read.push(passage.map_err(|error| arguments::failed(NAME, &error))?);
+        }
+        let (passages, left_out) = arguments::fitting(NAME, read)?;
+        arguments::answer(NAME, &Answer { passages, left_out })
+    }
+}
+
 impl Tool for CommonsRead {
     fn spec(&self) -> &ToolSpec {
         &self.spec
     }
 
-    fn call<'a>(&'a self, _key: StepKey, arguments: &'a str) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            let fields = ["passages", "text", "span", "start", "end"];
-            let Arguments { passages } = arguments::parse(NAME, &fields, arguments)?;
-            if !(1..=MOST).contains(&passages.len()) {
-                return Err(arguments::refuse(NAME, format!("{} `passages`, not 1 to {MOST}", passages.len())));
-            }
-            let mut read = Vec::with_capacity(passages.len());
-            for id in &passages {
-                if id.span.is_empty() || id.span.len() > LONGEST {
-                    let (start, end) = (id.span.start, id.span.end);
-                    return Err(arguments::refuse(NAME, format!("`span` {start}..{end} is not 1 to {LONGEST} bytes")));
-                }
-                let passage = self.index.read(id).await;
-                read.push(passage.map_err(|error| arguments::failed(NAME, &error))?);
-            }
-            let (passages, left_out) = arguments::fitting(NAME, read)?;
-            arguments::answer(NAME, &Answer { passages, left_out })
-        })
+    fn needs(&self, _arguments: &str) -> Result<Vec<Item>, ToolError> {
+        Ok(Vec::new())
+    }
+
+    fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called> {
+        Box::pin(async move { Called::builtin(&self.spec, call, self.read(call.arguments).await) })
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use common_ground::port::{
-    BoxFuture,
-    index::{Index, PassageId, Search},
-    tool::{StepKey, Tool, ToolError, ToolSpec},
+use common_ground::{
+    grant::Item,
+    port::{
+        BoxFuture,
+        index::{Index, PassageId, Search},
+        tool::{Called, Tool, ToolCall, ToolError, ToolSpec},
+    },
 };
 use receipts::Digest;
 use serde::{Deserialize, Serialize};
@@ -67,34 +70,42 @@ impl CommonsSearch {
     }
 }
 
+impl CommonsSearch {
+    async fn search(&self, arguments: &str) -> Result<String, ToolError> {
+        let Arguments { query, limit } = arguments::parse(NAME, &["query", "limit"], arguments)?;
+        let limit = limit.unwrap_or(LIMIT);
+        if query.is_empty() {
+            return Err(arguments::refuse(NAME, "`query` has no words".to_owned()));
+        }
+        if !(1..=MOST).contains(&limit) {
+            return Err(arguments::refuse(NAME, format!("`limit` is {limit}, not 1 to {MOST}")));
+        }
+        let hits = self.index.search(&Search { query, limit }).await;
+        let hits = hits.map_err(|error| arguments::failed(NAME, &error))?;
+        let found = hits.into_iter().map(|hit| Found {
+            passage: hit.passage.id,
+            document: hit.passage.document,
+            path: hit.passage.path,
+            title: hit.passage.title,
+            headings: hit.passage.headings,
+            score_milli: hit.score_milli,
+            content: hit.passage.content,
+        });
+        let (hits, left_out) = arguments::fitting(NAME, found.collect())?;
+        arguments::answer(NAME, &Answer { hits, left_out })
+    }
+}
+
 impl Tool for CommonsSearch {
     fn spec(&self) -> &ToolSpec {
         &self.spec
     }
 
-    fn call<'a>(&'a self, _key: StepKey, arguments: &'a str) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            let Arguments { query, limit } = arguments::parse(NAME, &["query", "limit"], arguments)?;
-            let limit = limit.unwrap_or(LIMIT);
-            if query.is_empty() {
-                return Err(arguments::refuse(NAME, "`query` has no words".to_owned()));
-            }
-            if !(1..=MOST).contains(&limit) {
-                return Err(arguments::refuse(NAME, format!("`limit` is {limit}, not 1 to {MOST}")));
-            }
-            let hits = self.index.search(&Search { query, limit }).await;
-            let hits = hits.map_err(|error| arguments::failed(NAME, &error))?;
-            let found = hits.into_iter().map(|hit| Found {
-                passage: hit.passage.id,
-                document: hit.passage.document,
-                path: hit.passage.path,
-                title: hit.passage.title,
-                headings: hit.passage.headings,
-                score_milli: hit.score_milli,
-                content: hit.passage.content,
-            });
-            let (hits, left_out) = arguments::fitting(NAME, found.collect())?;
-            arguments::answer(NAME, &Answer { hits, left_out })
-        })
+    fn needs(&self, _arguments: &str) -> Result<Vec<Item>, ToolError> {
+        Ok(Vec::new())
+    }
+
+    fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called> {
+        Box::pin(async move { Called::builtin(&self.spec, call, self.search(call.arguments).await) })
     }
 }

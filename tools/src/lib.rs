@@ -8,11 +8,17 @@ use std::sync::Arc;
 use common_ground::port::{index::Index, tool::Tool};
 
 mod arguments;
+mod clean;
 mod commons_read;
 mod commons_search;
+mod fence;
+mod guard;
+mod hand;
 
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
+pub use guard::{Common, Guarded};
+pub use hand::{Hand, Work};
 
 /// Every tool there is.
 pub fn all(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use common_ground::{
     citation::Span,
+    grant::Grant,
     id::{AttemptNumber, Epoch, ModuleId, RunId, StepIndex},
     port::{
         BoxFuture,
         index::{CorpusHead, Hit, Index, IndexError, Passage, PassageId, Search},
-        tool::{StepKey, Tool, ToolError},
+        tool::{StepKey, Tool, ToolCall, ToolError},
     },
 };
 use receipts::Digest;
@@ -71,9 +72,13 @@ fn tool(name: &str, texts: &[String]) -> Arc<dyn Tool> {
     all.into_iter().find(|tool| tool.spec().name == name).expect("registered")
 }
 
+async fn called(name: &str, texts: &[String], arguments: &str) -> Result<String, ToolError> {
+    let call = ToolCall { key: key(), grant: &Grant::default(), allowed: &[], arguments };
+    tool(name, texts).call(call).await.answer
+}
+
 async fn call(name: &str, texts: &[String], arguments: &Value) -> Result<Value, String> {
-    let text = tool(name, texts).call(key(), &arguments.to_string()).await;
-    match text {
+    match called(name, texts, &arguments.to_string()).await {
         Ok(text) => Ok(serde_json::from_str(&text).expect("JSON")),
         Err(ToolError::BadArguments { tool, reason }) if tool == name => Err(reason),
         Err(other) => panic!("{other}"),
@@ -114,7 +119,7 @@ async fn refusals_say_what_to_mend() {
     assert!(read(json!({"passages": [id]})).await.contains("span 0..100 is not in text"));
     let unknown = read(json!({"passages": [whole("no such")]})).await;
     assert!(unknown.contains("no document text"), "{unknown}");
-    let garbled = tool("commons_search", &texts()).call(key(), "{\"query\": ").await;
+    let garbled = called("commons_search", &texts(), "{\"query\": ").await;
     assert!(matches!(garbled, Err(ToolError::BadArguments { .. })));
 }
 

@@ -14,7 +14,7 @@ use common_ground::{
     module::{CallKind, CallOutcome, Compaction, Owner, Step, StepState, Usage},
     port::{
         model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelUsage},
-        tool::{StepKey, Tool, ToolError, ToolSpec},
+        tool::{StepKey, Tool, ToolCall, ToolSpec},
     },
     role::Role,
 };

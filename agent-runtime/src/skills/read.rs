@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use common_ground::{
+    grant::Item,
     port::{
         BoxFuture,
-        tool::{StepKey, Tool, ToolError, ToolSpec},
+        tool::{Called, Tool, ToolCall, ToolError, ToolSpec},
     },
     run::Skill,
 };
@@ -72,20 +73,28 @@ impl SkillRead {
     }
 }
 
+impl SkillRead {
+    async fn read(&self, arguments: &str) -> Result<String, ToolError> {
+        let refuse = |reason| ToolError::BadArguments { tool: READ.to_owned(), reason };
+        let fail = |reason: String| ToolError::Failed { tool: READ.to_owned(), reason };
+        let arguments: Arguments = serde_json::from_str(arguments).map_err(|error| refuse(error.to_string()))?;
+        let digest = self.find(&arguments).map_err(refuse)?;
+        let bytes = self.store.blob(digest).await.map_err(|error| fail(error.to_string()))?;
+        let bytes = bytes.ok_or_else(|| fail(format!("content {digest} is missing")))?;
+        String::from_utf8(bytes).map_err(|_binary| fail("it is no text".to_owned()))
+    }
+}
+
 impl Tool for SkillRead {
     fn spec(&self) -> &ToolSpec {
         &self.spec
     }
 
-    fn call<'a>(&'a self, _key: StepKey, arguments: &'a str) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            let refuse = |reason| ToolError::BadArguments { tool: READ.to_owned(), reason };
-            let fail = |reason: String| ToolError::Failed { tool: READ.to_owned(), reason };
-            let arguments: Arguments = serde_json::from_str(arguments).map_err(|error| refuse(error.to_string()))?;
-            let digest = self.find(&arguments).map_err(refuse)?;
-            let bytes = self.store.blob(digest).await.map_err(|error| fail(error.to_string()))?;
-            let bytes = bytes.ok_or_else(|| fail(format!("content {digest} is missing")))?;
-            String::from_utf8(bytes).map_err(|_binary| fail("it is no text".to_owned()))
-        })
+    fn needs(&self, _arguments: &str) -> Result<Vec<Item>, ToolError> {
+        Ok(Vec::new())
+    }
+
+    fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called> {
+        Box::pin(async move { Called::builtin(&self.spec, call, self.read(call.arguments).await) })
     }
 }

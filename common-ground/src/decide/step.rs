@@ -8,6 +8,7 @@ use crate::{
     fact::Fact,
     id::{Epoch, ModuleId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, Lease, Life, Owner, Step, StepState, Usage},
+    record::Traced,
     refusal::{Refusal, Wanted},
     run::{Phase, Run},
 };
@@ -28,6 +29,7 @@ pub(super) struct Finishing {
     pub outcome: CallOutcome,
     pub response: Digest,
     pub usage: Usage,
+    pub traced: Option<Traced>,
 }
 
 /// The steps of an owner whose lease, if it needs one, is the latest.
@@ -134,14 +136,14 @@ fn granted(run: &Run, starting: &Starting<'_>) -> Result<(), Refusal> {
 /// The step must be started and not finished. A paused run still takes the results of calls under way; one that is over
 /// has settled them. A part of the budget that runs short is said once.
 pub(super) fn finish(run: &Run, ctx: &Ctx, finishing: &Finishing) -> Result<Vec<Fact>, Refusal> {
-    let Finishing { owner, step, outcome, response, usage } = *finishing;
+    let Finishing { owner, step, outcome, response, usage, traced } = *finishing;
     if matches!(run.phase, Phase::Closed { .. }) {
         return Err(Refusal::NotOpen);
     }
     if steps(run, owner)?.get(step.0 as usize).is_none_or(|recorded| recorded.state != StepState::Started) {
         return Err(Refusal::WrongStep { step });
     }
-    let mut facts = vec![Fact::StepFinished { owner, step, outcome, response, usage }];
+    let mut facts = vec![Fact::StepFinished { owner, step, outcome, response, usage, traced }];
     facts.extend(warnings(run, ctx, usage.amount()));
     Ok(facts)
 }

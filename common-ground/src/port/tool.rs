@@ -4,7 +4,11 @@ use receipts::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::BoxFuture;
-use crate::id::{AttemptNumber, Epoch, ModuleId, RunId, StepIndex};
+use crate::{
+    grant::{Grant, Item, Tier},
+    id::{AttemptNumber, Epoch, ModuleId, RunId, StepIndex},
+    record::{Allowed, Exit, Record, Spent},
+};
 
 /// What a tool is, in the words a model reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +62,14 @@ pub enum ToolError {
         /// What is wrong, for the model to read.
         reason: String,
     },
+    /// It may not: no grant covers what it would do, or a rule forbids it.
+    #[error("{tool} may not: {reason}")]
+    Refused {
+        /// The tool.
+        tool: String,
+        /// What would be done, and which rule decided.
+        reason: String,
+    },
     /// The tool did its part and failed; the model may go on otherwise.
     #[error("{tool} failed: {reason}")]
     Failed {
@@ -68,11 +80,69 @@ pub enum ToolError {
     },
 }
 
-/// A tool. `call` returns JSON text; the same arguments on the same data give the same text.
+/// A call as it is made.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolCall<'a> {
+    /// For which step.
+    pub key: StepKey,
+    /// All it may do; what it needs was decided on and is covered.
+    pub grant: &'a Grant,
+    /// What it needs and what allowed each.
+    pub allowed: &'a [Allowed],
+    /// JSON text that need not fit the schema: the tool checks it.
+    pub arguments: &'a str,
+}
+
+/// A call as it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// What the model reads.
+    pub answer: Result<String, ToolError>,
+    /// What it leaves behind.
+    pub record: Record,
+    /// What the record names by digest and the journal keeps: whole outputs, files before they were changed.
+    pub contents: Vec<Vec<u8>>,
+}
+
+impl Called {
+    /// The call of a tool of this program that touches nothing but what the run itself has.
+    pub fn builtin(spec: &ToolSpec, call: ToolCall<'_>, answer: Result<String, ToolError>) -> Self {
+        let output = match &answer {
+            Ok(text) => text.clone(),
+            Err(error) => error.to_string(),
+        };
+        let record = Record {
+            tool: spec.digest(),
+            grant: call.grant.digest(),
+            tier: Tier::Builtin,
+            epoch: call.key.epoch,
+            input: Digest::of(call.arguments.as_bytes()),
+            output: Digest::of(output.as_bytes()),
+            output_bytes: output.len() as u64,
+            truncated: false,
+            allowed: call.allowed.to_vec(),
+            egress: Vec::new(),
+            refusals: Vec::new(),
+            changes: Vec::new(),
+            spent: Spent::default(),
+            exit: if answer.is_ok() { Exit::Done } else { Exit::Failed },
+        };
+        Self { answer, record, contents: Vec::new() }
+    }
+}
+
+/// A tool. An idempotent one gives the same text for the same arguments on the same data.
 pub trait Tool: Send + Sync {
     /// What it is.
     fn spec(&self) -> &ToolSpec;
 
-    /// Makes the call. `arguments` is JSON text that need not fit the schema: the tool checks it.
-    fn call<'a>(&'a self, key: StepKey, arguments: &'a str) -> BoxFuture<'a, Result<String, ToolError>>;
+    /// What exactly a call with these arguments would do; each is decided on before the call is made. Nothing, for a tool
+    /// that only looks at what the run itself has.
+    ///
+    /// # Errors
+    /// [`ToolError::BadArguments`] for arguments that mean nothing.
+    fn needs(&self, arguments: &str) -> Result<Vec<Item>, ToolError>;
+
+    /// Makes the call.
+    fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called>;
 }

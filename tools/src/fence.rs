@@ -1,0 +1,92 @@
+//! The fence: a call under a lease that somebody else has taken over since is refused, whatever its caller believes.
+//!
+//! **Invariant:** once a call under an epoch was let through, none under an older epoch of that module is, in any process
+//! that shares the folder.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, Write},
+    path::PathBuf,
+};
+
+use common_ground::{id::Epoch, port::tool::StepKey};
+
+/// The highest epochs seen, one small file a module.
+#[derive(Debug, Clone)]
+pub(crate) struct Fence {
+    folder: PathBuf,
+}
+
+/// Why a call is not let through.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fenced {
+    /// A newer lease has called.
+    #[error("lease epoch {0:?} is stale: a call was made under {1:?}")]
+    Stale(Epoch, Epoch),
+    /// The fence cannot be read or written, so nobody can tell.
+    #[error("the fence at {0} cannot be read or written: {1}")]
+    Broken(PathBuf, #[source] io::Error),
+}
+
+impl Fence {
+    /// The fence in a folder, which is made when it is first needed.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Lets a call through, or refuses it. Touches a file; not for long on an async thread, but short enough.
+    pub fn pass(&self, key: StepKey) -> Result<(), Fenced> {
+        let path = self.folder.join(format!("{}-{}", key.run, key.module));
+        let Epoch(mine) = key.epoch;
+        let highest = self.raise(&path, mine).map_err(|error| Fenced::Broken(path, error))?;
+        if highest > mine { Err(Fenced::Stale(key.epoch, Epoch(highest))) } else { Ok(()) }
+    }
+
+    /// The highest epoch, this one counted.
+    fn raise(&self, path: &PathBuf, mine: u64) -> io::Result<u64> {
+        fs::create_dir_all(&self.folder)?;
+        let mut file: File = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        // Released with the file. Every holder reads, writes eight bytes and leaves.
+        file.lock()?;
+        let mut bytes = [0; 8];
+        let known = match file.read_exact(&mut bytes) {
+            Ok(()) => u64::from_be_bytes(bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            Err(error) => return Err(error),
+        };
+        if mine > known {
+            file.rewind()?;
+            file.write_all(&mine.to_be_bytes())?;
+        }
+        Ok(known.max(mine))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common_ground::id::{AttemptNumber, Epoch, ModuleId, RunId, StepIndex};
+
+    use super::{Fence, Fenced, StepKey};
+
+    #[test]
+    fn a_stale_epoch_does_not_pass_in_any_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = |epoch| StepKey {
+            run: RunId(uuid::Uuid::nil()),
+            module: ModuleId(uuid::Uuid::nil()),
+            attempt: AttemptNumber(1),
+            epoch: Epoch(epoch),
+            step: StepIndex(0),
+        };
+        let (one, other) = (Fence::new(folder.path().into()), Fence::new(folder.path().into()));
+        for (fence, epoch, passes) in
+            [(&one, 1, true), (&one, 1, true), (&other, 3, true), (&one, 2, false), (&one, 3, true)]
+        {
+            match fence.pass(key(epoch)) {
+                Ok(()) => assert!(passes, "{epoch}"),
+                Err(Fenced::Stale(..)) => assert!(!passes, "{epoch}"),
+                Err(broken @ Fenced::Broken(..)) => panic!("{broken}"),
+            }
+        }
+    }
+}
