@@ -23,13 +23,13 @@ use crate::{
     config::Config,
     exit::Failure,
     failures::{from_ingest, from_journal, from_signer, from_store},
-    models,
+    hands, models,
 };
 
 /// Makes the store a driver writes to from the journal.
 pub type MakeStore = Arc<dyn Fn(Arc<Journal>) -> Arc<dyn Store> + Send + Sync>;
-/// Makes the tools from an index.
-pub type MakeTools = Arc<dyn Fn(Arc<dyn Index>) -> Vec<Arc<dyn Tool>> + Send + Sync>;
+/// Makes the tools from an index, the home and the settings.
+pub type MakeTools = Arc<dyn Fn(Arc<dyn Index>, &Home, &Config) -> Vec<Arc<dyn Tool>> + Send + Sync>;
 
 /// Makes the models of these ids from the home and the settings.
 pub type MakeModels =
@@ -56,7 +56,7 @@ impl Wiring {
         Self {
             store: Arc::new(|journal| journal),
             models: Arc::new(|home, config, ids| Box::pin(models::cast(home, config, ids))),
-            tools: Arc::new(tools::all),
+            tools: Arc::new(hands::all),
             clock: Clock::system(),
             lease_ms: RUN_LEASE_MS,
         }
@@ -64,7 +64,7 @@ impl Wiring {
 }
 
 /// Limits on single calls.
-pub const PATIENCE: Patience = Patience { tool: Duration::from_secs(60), model: Duration::from_secs(600) };
+pub const PATIENCE: Patience = Patience { tool: Duration::from_secs(120), model: Duration::from_secs(600) };
 
 /// Opens the journal of a home, making both where they are missing.
 ///

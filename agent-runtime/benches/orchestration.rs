@@ -23,14 +23,14 @@ use common_ground::{
     RunId,
     budget::Amount,
     criterion::Criterion,
-    grant::Item,
+    grant::{Grant, Item, Policy},
     port::{
         BoxFuture,
         model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, ModelUsage, Price, Turn},
         tool::{Called, Tool, ToolCall, ToolError, ToolSpec},
     },
     role::Role,
-    run::{Models, Outcome, Task},
+    run::{Asks, Models, Outcome, Task},
 };
 use receipts::{
     Digest,
@@ -161,6 +161,10 @@ fn task(parallel: u32) -> Task {
         policy: Digest::of(b"policy"),
         rules: Vec::new(),
         skills: Vec::new(),
+        tools: Vec::new(),
+        grant: Grant::default(),
+        permissions: Policy::default(),
+        asks: Asks::Nobody,
     }
 }
 

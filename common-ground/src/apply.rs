@@ -3,6 +3,7 @@
 //! **Invariant:** [`apply`] is the only code that changes a [`State`], in replay as in life.
 
 use crate::{
+    approval::Approval,
     budget::{Account, Amount},
     criterion::Verdict,
     fact::Fact,
@@ -10,7 +11,7 @@ use crate::{
     module::{
         Attempt, AttemptEnd, EndReason, Judgement, Lease, Life, Module, ModuleSpec, Owner, Step, StepState, Turn,
     },
-    run::{Approval, Outcome, PauseReason, Phase, Run, State, Task},
+    run::{Outcome, PauseReason, Phase, Run, State, Task},
 };
 
 /// A fact that cannot have happened in this state: the journal was tampered with, or the program is wrong.
@@ -108,14 +109,14 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
         Fact::AttemptEnded { module, attempt, end } => ended(run, at, *module, *attempt, end),
         Fact::ModuleFailed { module, end } => over(run, *module, Life::Failed { reason: end.clone() }),
         Fact::ModuleCancelled { module } => over(run, *module, Life::Cancelled),
-        Fact::ModuleBlocked { module, attempt, epoch, approval, ask } => {
+        Fact::ModuleBlocked { module, attempt, epoch, approval, question } => {
             let turn = Turn { attempt: *attempt, epoch: epoch.next() };
-            run.approvals.insert(*approval, Approval { module: *module, ask: ask.clone(), answer: None });
+            run.approvals.insert(*approval, Approval { module: *module, question: (**question).clone(), answer: None });
             change(run, *module, |_| Ok(Life::Blocked { turn, approval: *approval }))
         }
-        Fact::ApprovalAnswered { approval, allowed, .. } => {
+        Fact::ApprovalAnswered { approval, answer, .. } => {
             let entry = run.approvals.get_mut(approval).ok_or("no such approval")?;
-            entry.answer = Some(*allowed);
+            entry.answer = Some(answer.clone());
             let module = entry.module;
             change(run, module, |life| Ok(unblocked(life)))
         }
@@ -213,7 +214,9 @@ fn proposed(run: &mut Run, id: ModuleId, spec: &ModuleSpec) -> Applied {
     if missing == 0 {
         run.ready.insert(id);
     }
-    let module = Module { spec: spec.clone(), life, attempts: Vec::new(), account: Account::new(limit), missing };
+    let grant = run.task.grant.meet(&spec.grant);
+    let account = Account::new(limit);
+    let module = Module { spec: spec.clone(), life, attempts: Vec::new(), account, grant, missing };
     run.modules.insert(id, module);
     run.order.push(id);
     run.live += 1;

@@ -3,6 +3,7 @@
 use receipts::{Digest, PublicKey};
 
 use crate::{
+    approval::{Answer, Question},
     budget::Amount,
     criterion::Verdict,
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
@@ -53,9 +54,9 @@ pub enum Command {
     /// Associate: cannot go on.
     GiveUp { module: ModuleId, epoch: Epoch, error: WorkError },
     /// Associate: needs the person.
-    Ask { module: ModuleId, epoch: Epoch, approval: ApprovalId, ask: String },
+    Ask { module: ModuleId, epoch: Epoch, approval: ApprovalId, question: Box<Question> },
     /// Person: the answer.
-    Answer { approval: ApprovalId, allowed: bool },
+    Answer { approval: ApprovalId, answer: Answer },
     /// Verifier: one verdict a criterion on this deliverable.
     Judge { module: ModuleId, epoch: Epoch, deliverable: Digest, verdicts: Vec<Verdict> },
     /// Principal: accept, with the sealed receipt's id.

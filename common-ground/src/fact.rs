@@ -4,6 +4,7 @@ use receipts::{Digest, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::{Answer, Question},
     budget::{Amount, BudgetPart},
     criterion::Verdict,
     id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex},
@@ -52,6 +53,7 @@ pub enum Fact {
         response: Digest,
         usage: Usage,
         /// What a tool call left behind; none for a model's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         traced: Option<Traced>,
     },
     /// A conversation was made to fit its model's window before this step.
@@ -89,10 +91,16 @@ pub enum Fact {
     ModuleCancelled { module: ModuleId },
     /// Waits for the person.
     #[serde(rename = "module.blocked")]
-    ModuleBlocked { module: ModuleId, attempt: AttemptNumber, epoch: Epoch, approval: ApprovalId, ask: String },
+    ModuleBlocked {
+        module: ModuleId,
+        attempt: AttemptNumber,
+        epoch: Epoch,
+        approval: ApprovalId,
+        question: Box<Question>,
+    },
     /// The person answered.
     #[serde(rename = "approval.answered")]
-    ApprovalAnswered { approval: ApprovalId, allowed: bool, by: PublicKey },
+    ApprovalAnswered { approval: ApprovalId, answer: Answer, by: PublicKey },
     /// Held.
     #[serde(rename = "module.paused")]
     ModulePaused { module: ModuleId, reason: PauseReason },

@@ -11,6 +11,7 @@ mod decide;
 mod wants;
 
 pub mod action;
+pub mod approval;
 pub mod budget;
 pub mod citation;
 pub mod command;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     budget::{Account, Amount},
     criterion::{Criterion, Verdict},
+    grant::{Grant, Item},
     id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, StepIndex},
     record::Traced,
     role::Role,
@@ -59,6 +60,8 @@ pub struct ModuleSpec {
     pub tools: Vec<String>,
     /// The most it may use, clamped to what the run may.
     pub limit: Amount,
+    /// What its calls may do, met with what the run's may.
+    pub grant: Grant,
 }
 
 /// A lease: who works on which attempt, until when.
@@ -224,6 +227,9 @@ pub enum CallKind {
         tool_digest: Digest,
         /// Whether it may be called again when in doubt.
         idempotent: bool,
+        /// What exactly it does; empty where it only looks at what the run has, and where it was refused and not made.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        needs: Vec<Item>,
     },
 }
 
@@ -446,6 +452,8 @@ pub struct Module {
     pub attempts: Vec<Attempt>,
     /// Its money.
     pub account: Account,
+    /// What its calls may do.
+    pub grant: Grant,
     /// Inputs not accepted yet.
     pub(crate) missing: usize,
 }

@@ -83,6 +83,9 @@ pub enum Refusal {
     /// No such question, or it has its answer.
     #[error("no open approval {approval}")]
     NoApproval { approval: ApprovalId },
+    /// A permission answered in words, or the other way round.
+    #[error("this is no answer to approval {approval}")]
+    WrongAnswer { approval: ApprovalId },
     /// The id of the question is in use.
     #[error("approval {approval} was asked for before")]
     AskedBefore { approval: ApprovalId },

@@ -6,9 +6,11 @@ use receipts::{Digest, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::Approval,
     budget::{Account, Amount, BudgetPart},
     criterion::Criterion,
-    id::{ApprovalId, Epoch, Millis, ModuleId, RunId},
+    grant::{Grant, Item, Policy},
+    id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{Module, Step, StepState},
     port::index::CorpusHead,
     role::{Role, Roster},
@@ -52,6 +54,24 @@ pub struct Task {
     pub rules: Vec<Rules>,
     /// Skills on offer. Fixed when the run is opened.
     pub skills: Vec<Skill>,
+    /// Tools on offer beside those of the commons.
+    pub tools: Vec<String>,
+    /// What calls may do without asking.
+    pub grant: Grant,
+    /// The person's rules beside it, and what was allowed for good when the run was opened.
+    pub permissions: Policy,
+    /// Who is asked what no rule decides.
+    pub asks: Asks,
+}
+
+/// Who answers questions while a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asks {
+    /// The person; the module waits.
+    Person,
+    /// Nobody: what would be asked is refused.
+    Nobody,
 }
 
 /// Model ids by role. The Partner writes nothing of its own.
@@ -159,17 +179,6 @@ pub enum Phase {
     },
 }
 
-/// A question put to the person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Approval {
-    /// The module that waits.
-    pub module: ModuleId,
-    /// What exactly would happen.
-    pub ask: String,
-    /// The answer, once given.
-    pub answer: Option<bool>,
-}
-
 /// Everything known of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -209,6 +218,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// What the person allowed in this run that holds for a step of a module, each exactly as it was asked.
+    pub fn approved(&self, module: ModuleId, step: StepIndex) -> BTreeSet<Item> {
+        self.approvals.values().flat_map(|approval| approval.allows(module, step)).cloned().collect()
+    }
+
     /// Modules that are not over.
     pub fn live(&self) -> usize {
         self.live
@@ -218,10 +232,12 @@ impl Run {
     pub fn contents(&self) -> Vec<Digest> {
         let responses = |steps: &[Step]| {
             let of = |step: &Step| match &step.state {
-                StepState::Started => None,
-                StepState::Finished { response, .. } => Some(*response),
+                StepState::Started => Vec::new(),
+                StepState::Finished { response, traced, .. } => {
+                    traced.iter().map(|traced| traced.record).chain([*response]).collect()
+                }
             };
-            steps.iter().filter_map(of).collect::<Vec<_>>()
+            steps.iter().flat_map(of).collect::<Vec<_>>()
         };
         let mut contents: BTreeSet<Digest> = self.role_steps.values().flat_map(|steps| responses(steps)).collect();
         for attempt in self.modules.values().flat_map(|module| &module.attempts) {

@@ -5,6 +5,7 @@ mod world;
 
 use common_ground::{
     ApprovalId, AttemptNumber, Command, Epoch, ModuleId, State, StepIndex,
+    approval::Answer,
     budget::Amount,
     module::{CallOutcome, Life, Module, ModuleSpec, Owner},
     role::Role,
@@ -106,7 +107,7 @@ fn step(state: &State, owner: Owner, begin: bool, [_, _, kind, which, money]: Mo
     let more = if money > 230 { 20 } else { 0 };
     let usage = used(reserved.tokens / 2 + more, reserved.cost_micro + more, reserved.tool_calls);
     let outcome = if kind % 4 == 0 { CallOutcome::Failed } else { CallOutcome::Done };
-    Command::FinishStep { owner, step: at(last), outcome, response: Digest::of(&[which]), usage }
+    Command::FinishStep { owner, step: at(last), outcome, response: Digest::of(&[which]), usage, traced: None }
 }
 
 fn to_command(state: &State, now: Move) -> (PublicKey, Command) {
@@ -137,7 +138,15 @@ fn to_command(state: &State, now: Move) -> (PublicKey, Command) {
         }
         51 => (mostly(worker, who), give_up(leased, epoch.0)),
         52 => (mostly(worker, who), ask(leased, epoch.0, ApprovalId(Uuid::from_u128(u128::from(second % 6))))),
-        53 | 54 => (mostly(PERSON, who), answer(ApprovalId(Uuid::from_u128(u128::from(second % 6))), first > 100)),
+        53 | 54 => (
+            mostly(PERSON, who),
+            answer(
+                ApprovalId(Uuid::from_u128(u128::from(second % 6))),
+                [Answer::Deny, Answer::Once, Answer::Run, Answer::Words { text: String::new() }]
+                    [usize::from(first % 4)]
+                .clone(),
+            ),
+        ),
         55 => (mostly(NODE, who), renew(leased, epoch.0)),
         56 => (mostly(NODE, who), reclaim(second > 200)),
         57 => (mostly(PERSON, who), hold(id(which))),

@@ -11,6 +11,7 @@ use std::{
 
 use common_ground::{
     Action, ApprovalId, Command, Epoch, ModuleId, StepIndex,
+    approval::Answer,
     budget::Amount,
     module::{Input, Lease, Life, ModuleSpec, Owner, StepState, WorkError},
     role::Role,
@@ -306,7 +307,10 @@ impl<'a> Play<'a> {
                 let approval = ApprovalId(Uuid::from_u128(self.questions));
                 self.watch.allowed(lease.associate, &ask(module, lease.epoch.0, approval));
                 self.watch.refused(lease.associate, &claim(module));
-                self.watch.allowed(PERSON, &answer(approval, self.questions.is_multiple_of(2)));
+                self.watch.allowed(
+                    PERSON,
+                    &answer(approval, if self.questions.is_multiple_of(2) { Answer::Run } else { Answer::Deny }),
+                );
             }
         }
         assert_eq!(self.steps(module), kept, "the attempt keeps its steps");

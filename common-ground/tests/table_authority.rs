@@ -5,7 +5,9 @@ mod world;
 use std::collections::BTreeSet;
 
 use common_ground::{
-    Command, Ctx, Refusal, decide,
+    Command, Ctx, Refusal,
+    approval::Answer,
+    decide,
     role::Role,
     run::{Outcome, PauseReason},
 };
@@ -47,7 +49,7 @@ fn rows() -> Vec<Row> {
         (leased(), pause(PauseReason::Budget), &[NODE], Role::Node),
         (paused, Command::Resume, &[PERSON], Role::Person),
         (leased(), Command::Cancel, &[PERSON], Role::Person),
-        (blocked, answer(APPROVAL, true), &[PERSON], Role::Person),
+        (blocked, answer(APPROVAL, Answer::Once), &[PERSON], Role::Person),
         (leased(), hold(A), &[PERSON], Role::Person),
         (held, let_go(A), &[PERSON], Role::Person),
         (leased(), cancel(A), &[PERSON], Role::Person),

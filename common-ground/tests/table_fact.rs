@@ -4,6 +4,7 @@ mod world;
 
 use common_ground::{
     AttemptNumber, Command, Epoch, Fact, Millis, Refusal, State, StepIndex, apply,
+    approval::Answer,
     criterion::Criterion,
     module::{CallKind, CallOutcome, EndReason, Owner, WorkError},
     port::index::CorpusHead,
@@ -18,7 +19,6 @@ use world::*;
 fn each() -> Vec<(&'static str, Fact)> {
     let mine = owner(A, 1, 1);
     let (module, attempt, epoch) = (A, AttemptNumber(1), Epoch(1));
-    let ask = "may I?".to_owned();
     vec![
         ("run.opened", Fact::RunOpened { run: RUN, task: Box::new(full_task()), roster: Box::new(roster()) }),
         ("plan.recorded", Fact::PlanRecorded { plan: PlanReason::IndependentParts { parts: 2 }, modules: 2 }),
@@ -35,8 +35,11 @@ fn each() -> Vec<(&'static str, Fact)> {
         ("attempt.ended", ended_fact(A, 1, EndReason::Rework { findings: vec!["x: y".to_owned()] })),
         ("module.failed", Fact::ModuleFailed { module, end: gave_up() }),
         ("module.cancelled", cancelled_fact(A)),
-        ("module.blocked", Fact::ModuleBlocked { module, attempt, epoch, approval: APPROVAL, ask }),
-        ("approval.answered", Fact::ApprovalAnswered { approval: APPROVAL, allowed: true, by: PERSON }),
+        (
+            "module.blocked",
+            Fact::ModuleBlocked { module, attempt, epoch, approval: APPROVAL, question: Box::new(question()) },
+        ),
+        ("approval.answered", Fact::ApprovalAnswered { approval: APPROVAL, answer: Answer::Once, by: PERSON }),
         ("module.paused", Fact::ModulePaused { module, reason: PauseReason::Guardian }),
         ("module.resumed", Fact::ModuleResumed { module }),
         ("run.paused", Fact::RunPaused { run: RUN, reason: PauseReason::Budget }),
@@ -107,7 +110,8 @@ fn facts_are_written_as_journals_have_them() {
     let key = |byte: &str| byte.repeat(32);
     let id = |end: &str| format!("00000000-0000-0000-0000-0000000000{end}");
     let request = Digest::of(b"request");
-    let call = CallKind::Tool { tool: TOOL.to_owned(), tool_digest: Digest::of(b"tool"), idempotent: true };
+    let call =
+        CallKind::Tool { tool: TOOL.to_owned(), tool_digest: Digest::of(b"tool"), idempotent: true, needs: Vec::new() };
     let started = started_fact(owner(A, 1, 2), 3, call, amount(5, 2, 1));
     assert_eq!(
         encoded(&started),
@@ -186,6 +190,7 @@ fn facts_that_cannot_have_happened_are_refused() {
         outcome: CallOutcome::Failed,
         response: Digest::of(b"x"),
         usage: used(0, 0, 0),
+        traced: None,
     };
     let rows: Vec<(Vec<Line>, Fact)> = vec![
         (Vec::new(), cancelled_fact(A)),
@@ -201,7 +206,7 @@ fn facts_that_cannot_have_happened_are_refused() {
         (planned(), Fact::ModuleSubmitted { module: A, attempt: AttemptNumber(1), deliverable: deliverable() }),
         (planned(), ended_fact(A, 1, EndReason::Cancelled)),
         (planned(), Fact::ModuleResumed { module: A }),
-        (planned(), Fact::ApprovalAnswered { approval: APPROVAL, allowed: true, by: PERSON }),
+        (planned(), Fact::ApprovalAnswered { approval: APPROVAL, answer: Answer::Once, by: PERSON }),
         (planned(), started_fact(mine, 0, tool(TOOL, true), amount(1, 1, 1))),
         (planned(), started_fact(unknown, 0, tool(TOOL, true), amount(1, 1, 1))),
         (planned(), cancelled_fact(UNKNOWN)),

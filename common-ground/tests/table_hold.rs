@@ -4,6 +4,7 @@ mod world;
 
 use common_ground::{
     ApprovalId, AttemptNumber, Command, Epoch, Fact, Refusal,
+    approval::Answer,
     module::EndReason,
     refusal::Wanted,
     run::{Outcome, PauseReason, Phase},
@@ -71,8 +72,8 @@ fn a_paused_run_begins_nothing_but_takes_what_was_under_way() {
     let verdicts = Ok(vec![judged_fact(A, 1, &[true, true])]);
     check(&still(submitted()), &judge(A, 1, &[true, true]), VERIFIER, verdicts);
     check(&still(judged()), &accept(A, 1), PRINCIPAL, Ok(vec![accepted_fact(A, 1)]));
-    let answered = Fact::ApprovalAnswered { approval: APPROVAL, allowed: true, by: PERSON };
-    check(&still(blocked()), &answer(APPROVAL, true), PERSON, Ok(vec![answered]));
+    let answered = Fact::ApprovalAnswered { approval: APPROVAL, answer: Answer::Once, by: PERSON };
+    check(&still(blocked()), &answer(APPROVAL, Answer::Once), PERSON, Ok(vec![answered]));
 }
 
 #[test]
@@ -117,8 +118,8 @@ fn a_held_module_still_learns_of_its_inputs_and_answers() {
     let state = check(&waiting, &accept(A, 1), PRINCIPAL, Ok(vec![accepted_fact(A, 1)]));
     assert_eq!(place_in(&state, B), "paused(ready 1/1)");
     let asking = then(&blocked(), &[(PERSON, hold(A))]);
-    let answered = Fact::ApprovalAnswered { approval: APPROVAL, allowed: false, by: PERSON };
-    let state = check(&asking, &answer(APPROVAL, false), PERSON, Ok(vec![answered]));
+    let answered = Fact::ApprovalAnswered { approval: APPROVAL, answer: Answer::Deny, by: PERSON };
+    let state = check(&asking, &answer(APPROVAL, Answer::Deny), PERSON, Ok(vec![answered]));
     assert_eq!(place_in(&state, A), "paused(ready 1/2)");
 }
 
@@ -129,21 +130,21 @@ fn a_question_gives_the_lease_up_until_its_answer() {
         attempt: AttemptNumber(1),
         epoch: Epoch(1),
         approval: APPROVAL,
-        ask: "may I?".to_owned(),
+        question: Box::new(question()),
     };
     let state = check(&begun(), &ask(A, 1, APPROVAL), WORKER, Ok(vec![fact]));
     assert_eq!(place_in(&state, A), "blocked 1/2");
     check(&begun(), &ask(A, 0, APPROVAL), WORKER, stale(A, 0));
     check(&blocked(), &claim(A), WORKER, not_now(A, Wanted::Ready));
-    for allowed in [true, false] {
-        let answered = Fact::ApprovalAnswered { approval: APPROVAL, allowed, by: PERSON };
-        let state = check(&blocked(), &answer(APPROVAL, allowed), PERSON, Ok(vec![answered]));
+    for said in [Answer::Deny, Answer::Once, Answer::Run, Answer::Always] {
+        let answered = Fact::ApprovalAnswered { approval: APPROVAL, answer: said.clone(), by: PERSON };
+        let state = check(&blocked(), &answer(APPROVAL, said.clone()), PERSON, Ok(vec![answered]));
         assert_eq!(place_in(&state, A), "ready 1/2", "the worker reads the answer and goes on or not");
-        assert_eq!(state.run().and_then(|run| run.approvals[&APPROVAL].answer), Some(allowed));
+        assert_eq!(state.run().and_then(|run| run.approvals[&APPROVAL].answer.clone()), Some(said));
     }
-    let once = then(&blocked(), &[(PERSON, answer(APPROVAL, true))]);
-    check(&once, &answer(APPROVAL, false), PERSON, no_approval(APPROVAL));
-    check(&planned(), &answer(APPROVAL, true), PERSON, no_approval(APPROVAL));
+    let once = then(&blocked(), &[(PERSON, answer(APPROVAL, Answer::Once))]);
+    check(&once, &answer(APPROVAL, Answer::Deny), PERSON, no_approval(APPROVAL));
+    check(&planned(), &answer(APPROVAL, Answer::Once), PERSON, no_approval(APPROVAL));
 }
 
 /// Mended: the answer was allowed, and then its fact did not fit the module, which stopped the program.
@@ -152,7 +153,7 @@ fn bug_a_question_of_a_module_that_was_given_up_has_no_answer() {
     let module = then(&blocked(), &[(PERSON, cancel(A))]);
     let run = then(&blocked(), &[(PERSON, Command::Cancel)]);
     for history in [module, run] {
-        check(&history, &answer(APPROVAL, true), PERSON, no_approval(APPROVAL));
+        check(&history, &answer(APPROVAL, Answer::Once), PERSON, no_approval(APPROVAL));
     }
 }
 
@@ -162,7 +163,7 @@ fn bug_a_question_is_put_once() {
     let both = then(&blocked(), &[(OTHER, claim(D))]);
     let asked = Err(Refusal::AskedBefore { approval: APPROVAL });
     check(&both, &ask(D, 1, APPROVAL), OTHER, asked.clone());
-    let answered = then(&blocked(), &[(PERSON, answer(APPROVAL, true)), (WORKER, claim(A))]);
+    let answered = then(&blocked(), &[(PERSON, answer(APPROVAL, Answer::Once)), (WORKER, claim(A))]);
     check(&answered, &ask(A, 2, APPROVAL), WORKER, asked);
     let next = ApprovalId(Uuid::from_u128(22));
     let state = play(&then(&answered, &[(WORKER, ask(A, 2, next))])).0;

@@ -4,6 +4,7 @@ mod world;
 
 use common_ground::{
     Action, Command, Fact, Millis, Refusal,
+    approval::Answer,
     module::StepState,
     refusal::Wanted,
     run::{PauseReason, Task},
@@ -105,7 +106,7 @@ fn lost(how: &[(receipts::PublicKey, Command)]) -> Vec<Line> {
 fn a_lost_lease_goes_on_as_the_same_attempt_in_the_next_epoch_with_its_steps() {
     let resume = [(PERSON, pause(PauseReason::Interrupt)), (PERSON, Command::Resume)];
     let hold_and_let_go = [(PERSON, hold(A)), (PERSON, let_go(A))];
-    let asked = [(WORKER, ask(A, 1, APPROVAL)), (PERSON, answer(APPROVAL, true))];
+    let asked = [(WORKER, ask(A, 1, APPROVAL)), (PERSON, answer(APPROVAL, Answer::Once))];
     for how in [&[(NODE, reclaim(true))][..], &resume, &hold_and_let_go, &asked] {
         let history = lost(how);
         let state = check(&history, &claim(A), OTHER, Ok(vec![leased_fact(A, 1, 2, OTHER, UNTIL)]));

@@ -5,7 +5,9 @@
 mod world;
 
 use common_ground::{
-    Command, Ctx, ModuleId, Refusal, State, apply, decide,
+    Command, Ctx, ModuleId, Refusal, State, apply,
+    approval::Answer,
+    decide,
     run::{Outcome, PauseReason, Phase},
 };
 use receipts::PublicKey;
@@ -73,7 +75,7 @@ fn about(module: ModuleId, name: &str) -> (PublicKey, Command) {
         "submit" => (WORKER, submit(module, 1)),
         "give up" => (WORKER, give_up(module, 1)),
         "ask" => (WORKER, ask(module, 1, APPROVAL)),
-        "answer" => (PERSON, answer(APPROVAL, true)),
+        "answer" => (PERSON, answer(APPROVAL, Answer::Once)),
         "judge, passes" => (VERIFIER, judge(module, 1, &[true, true])),
         "judge, fails" => (VERIFIER, judge(module, 1, &[true, false])),
         "accept" => (PRINCIPAL, accept(module, 1)),
@@ -157,7 +159,7 @@ fn about_the_run(name: &str) -> (PublicKey, Command) {
         "submit" => (OTHER, submit(D, 1)),
         "give up" => (OTHER, give_up(D, 1)),
         "ask" => (OTHER, ask(D, 1, APPROVAL)),
-        "answer" => (PERSON, answer(APPROVAL, true)),
+        "answer" => (PERSON, answer(APPROVAL, Answer::Once)),
         "judge" => (VERIFIER, judge(A, 1, &[true, true])),
         "accept" => (PRINCIPAL, accept(A, 1)),
         "hold" => (PERSON, hold(A)),

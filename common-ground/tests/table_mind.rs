@@ -32,7 +32,8 @@ fn minds() -> Task {
 
 fn called(outcome: CallOutcome) -> [(PublicKey, Command); 2] {
     let response = Digest::of(b"response");
-    let finish = Command::FinishStep { owner: MINE, step: StepIndex(0), outcome, response, usage: used(1, 1, 1) };
+    let finish =
+        Command::FinishStep { owner: MINE, step: StepIndex(0), outcome, response, usage: used(1, 1, 1), traced: None };
     [(WORKER, start(MINE, 0, tool(TOOL, true), amount(1, 1, 1))), (WORKER, finish)]
 }
 

@@ -1,26 +1,29 @@
 //! Driving a run to its end, and showing what happens on the way: the same for a new run and a resumed one.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, IsTerminal},
     sync::Arc,
 };
 
 use agent_runtime::{
-    driver::{End, Parts, Placed, Start, drive},
+    driver::{End, Message, Parts, Placed, Start, drive, replay},
     journal::Journal,
     models::RoleModels,
     signer::Signer,
 };
 use common_ground::{
-    Fact, ModuleId, RunId,
-    module::{Handover, ModuleSpec},
-    port::index::Index,
+    ApprovalId, Fact, ModuleId, RunId,
+    approval::Question,
+    module::{CallOutcome, Handover, ModuleSpec, StepState},
+    port::tool::Tool,
+    record::{self, Record},
     report::Report,
-    run::PauseReason,
+    run::{Asks, PauseReason},
 };
 use tokio::sync::Notify;
 
-use super::{Program, events};
+use super::{Program, approvals, events};
 use crate::{
     exit::{Exit, Failure},
     failures::{from_drive, from_journal},
@@ -33,7 +36,7 @@ use crate::{
 pub(super) struct With {
     pub journal: Arc<Journal>,
     pub signer: Arc<Signer>,
-    pub index: Arc<dyn Index>,
+    pub tools: Vec<Arc<dyn Tool>>,
     pub models: RoleModels,
 }
 
@@ -46,6 +49,7 @@ pub(super) async fn go(
     start: Start,
 ) -> Result<Exit, Failure> {
     let mut plan = Plan::default();
+    let journal = Arc::clone(&with.journal);
     let mut end = once(program, with.clone(), progress, run, start, &mut plan).await?;
     if let End::Paused { reason: PauseReason::Approval, .. } = end
         && !program.json
@@ -55,7 +59,36 @@ pub(super) async fn go(
             end = once(program, with, progress, run, Start::Resume { raise: None }, &mut plan).await?;
         }
     }
-    finish(program, run, &end)
+    let exit = finish(program, run, &end)?;
+    let denied = denied(&journal, run).await?;
+    for what in &denied {
+        eprintln!("ii: refused, for nobody was there to ask; --allow '{}' would allow it", show::plain(what));
+    }
+    Ok(if denied.is_empty() || matches!(exit, Exit::Interrupted | Exit::Budget | Exit::Model) {
+        exit
+    } else {
+        Exit::Refused
+    })
+}
+
+/// What calls of a run needed the person for while nobody was asked: once each, as `--allow` takes it.
+async fn denied(journal: &Arc<Journal>, run: RunId) -> Result<BTreeSet<String>, Failure> {
+    let reader = journal.reader();
+    let recorded = reader.load(run).await.map_err(|error| from_journal(&error))?;
+    let state = replay(&recorded).map_err(|error| from_drive(&error))?;
+    let Some(run) = state.run().filter(|run| run.task.asks == Asks::Nobody) else { return Ok(BTreeSet::new()) };
+    let mut denied = BTreeSet::new();
+    for step in run.modules.values().flat_map(|module| &module.attempts).flat_map(|attempt| &attempt.steps) {
+        let StepState::Finished { outcome: CallOutcome::Failed, traced: Some(traced), .. } = &step.state else {
+            continue;
+        };
+        let bytes = reader.blob(traced.record).await.map_err(|error| from_journal(&error))?;
+        let record = bytes.and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+        let Some(record) = record.filter(|record| record.exit == record::Exit::Refused) else { continue };
+        let unasked = record.refusals.into_iter().filter(|denial| denial.why.contains("nobody is asked"));
+        denied.extend(unasked.map(|denial| denial.what));
+    }
+    Ok(denied)
 }
 
 /// The plan as its facts came by.
@@ -84,6 +117,57 @@ impl Plan {
         }
         words
     }
+}
+
+/// Whether somebody is there to answer.
+pub(super) fn has_person(program: &Program) -> bool {
+    !program.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Puts a question. At a terminal it is answered here; elsewhere it waits for `ii approvals answer`.
+async fn put(
+    program: &Program,
+    progress: &Progress,
+    journal: &Arc<Journal>,
+    run: RunId,
+    approval: ApprovalId,
+    question: &Question,
+) -> Result<(), Failure> {
+    let words = approvals::words(question);
+    if !has_person(program) {
+        if !program.json {
+            eprintln!("ii: a module waits for you; answer with `ii approvals answer {approval} ANSWER`\n{words}");
+        }
+        return Ok(());
+    }
+    progress.clear();
+    let choices = match question {
+        Question::Permission { .. } => "no, once, run (exactly this in this run), always (exactly this)",
+        Question::Words { .. } => "no, or your answer",
+    };
+    let asked = question.clone();
+    let answer = tokio::task::spawn_blocking(move || {
+        loop {
+            eprint!("ii: a module waits for you\n{words}\n{choices}: ");
+            let mut line = String::new();
+            match std::io::stdin().lock().read_line(&mut line) {
+                Ok(0) => return Ok(None),
+                Ok(_) => match approvals::said(&asked, &line) {
+                    Ok(answer) => return Ok(Some(answer)),
+                    Err(failure) => eprintln!("ii: {failure}"),
+                },
+                Err(error) => return Err(error),
+            }
+        }
+    });
+    let answer = answer.await.map_err(Failure::internal)?;
+    let answer = answer
+        .map_err(|error| Failure::new(Exit::Usage, format!("the answer cannot be read: {error}"), "ask again"))?;
+    // At the end of input nobody answers any more, and the question stays.
+    let Some(answer) = answer else { return Ok(()) };
+    approvals::keep(program, question, &answer)?;
+    let message = Message::Answer { approval, answer }.to_bytes().map_err(Failure::internal)?;
+    journal.send(run, message).await.map(drop).map_err(|error| from_journal(&error))
 }
 
 /// Whether the person, at a terminal, lets the plan go on now.
@@ -115,9 +199,9 @@ async fn once(
     let listening = tokio::spawn(listen(Arc::clone(&interrupt)));
     let (seen, mut shown) = tokio::sync::mpsc::unbounded_channel::<(Placed, Option<Report>)>();
     let parts = Parts {
-        store: (program.wiring.store)(with.journal),
+        store: (program.wiring.store)(Arc::clone(&with.journal)),
         models: with.models,
-        tools: (program.wiring.tools)(with.index),
+        tools: with.tools,
         signer: with.signer,
         clock: program.wiring.clock.clone(),
         patience: wiring::PATIENCE,
@@ -130,6 +214,7 @@ async fn once(
             }
         }),
     };
+    let journal = with.journal;
     let driving = drive(parts, run, start);
     let watching = async {
         let mut tally = Tally::default();
@@ -140,6 +225,9 @@ async fn once(
             }
             if program.json {
                 println!("{}", events::event(run, &placed, report.as_ref())?);
+            }
+            if let Fact::ModuleBlocked { approval, question, .. } = &placed.fact {
+                put(program, progress, &journal, run, *approval, question).await?;
             }
         }
         Ok::<(), Failure>(())

@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, everything else to stderr. With `--json`, stdout holds JSON only.
 
+mod approvals;
 mod backup;
 mod config;
 mod doctor;
@@ -13,6 +14,7 @@ mod receipts;
 mod restore;
 mod run;
 mod runs;
+mod tools;
 mod verify;
 
 use std::{ffi::OsString, path::Path};
@@ -49,6 +51,12 @@ enum Command {
     /// List, show, resume, cancel or delete runs.
     #[command(subcommand)]
     Runs(runs::Args),
+    /// List, show and call tools.
+    #[command(subcommand)]
+    Tools(tools::Args),
+    /// List and answer the questions that wait for you.
+    #[command(subcommand)]
+    Approvals(approvals::Args),
     /// Export the receipts of a run.
     #[command(subcommand)]
     Receipts(receipts::Args),
@@ -166,6 +174,8 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
             Command::Run(args) => run::run(args, &program).await,
             Command::Verify(args) => verify::run(args, &program).await,
             Command::Runs(args) => runs::run(args, &program).await,
+            Command::Tools(args) => tools::run(args, &program).await,
+            Command::Approvals(args) => approvals::run(args, &program).await,
             Command::Receipts(args) => receipts::run(args, &program).await,
             Command::Keys(args) => keys::run(args, &program).await,
             Command::Models(args) => models::run(args, &program).await,

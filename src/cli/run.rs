@@ -12,19 +12,20 @@ use common_ground::{
     RunId,
     budget::Amount,
     criterion::Criterion,
-    port::index::Index,
-    run::{Models, Task},
+    grant::{Grant, Item, Policy},
+    port::{index::Index, tool::Tool},
+    run::{Asks, Models, Task},
 };
 use receipts::Digest;
 
 use super::{
     Program,
-    driving::{With, close, go},
+    driving::{self, With, close, go},
 };
 use crate::{
     config::Config,
     exit::{Exit, Failure},
-    guidance,
+    guidance, permissions,
     progress::Progress,
     wiring,
 };
@@ -78,6 +79,15 @@ pub struct Args {
     /// What must hold of every module's answer, in words; the Verifier's model judges it. Can be given more than once.
     #[arg(long, value_name = "RUBRIC")]
     judge: Vec<String>,
+    /// Offer a tool to the models beside those of the commons; `ii tools list` shows them. Can be given more than once.
+    #[arg(long, value_name = "NAME")]
+    tool: Vec<String>,
+    /// Let tools do this without asking, such as read:DIR, write:DIR, net:HOST, run:process. Can be given more than once.
+    #[arg(long, value_name = "PERMISSION")]
+    allow: Vec<String>,
+    /// Let questions wait for `ii approvals answer`, also without a terminal.
+    #[arg(long)]
+    ask: bool,
     /// Show the plan and wait: `ii runs resume` lets it go on, `ii runs cancel` ends it.
     #[arg(long)]
     plan: bool,
@@ -86,6 +96,7 @@ pub struct Args {
 impl Args {
     fn flags(&self) -> Vec<(&'static str, String)> {
         let mut flags = Vec::new();
+        let list = |items: &[String]| (!items.is_empty()).then(|| items.join("\n"));
         let mut flag = |name, value: Option<String>| flags.extend(value.map(|value| (name, value)));
         flag("docs", self.docs.as_ref().map(|path| path.display().to_string()));
         flag("model", self.model.clone());
@@ -98,6 +109,7 @@ impl Args {
         flag("budget.tokens", self.budget_tokens.map(|n| n.to_string()));
         flag("budget.cost", self.budget_cost.clone());
         flag("budget.wall_seconds", self.wall.map(|n| n.to_string()));
+        flag("tools", list(&self.tool));
         flags
     }
 }
@@ -106,7 +118,8 @@ impl Args {
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     let question = question(&args.question)?;
     let schema = args.schema.as_deref().map(schema).transpose()?;
-    let (config, resolved) = program.settings(&args.flags())?;
+    let (mut config, resolved) = program.settings(&args.flags())?;
+    config.allow.extend(allowed(&args.allow)?);
     let Some(docs) = config.docs.clone() else {
         return Err(Failure::new(Exit::Usage, "no folder of documents is named", "name one with --docs"));
     };
@@ -128,7 +141,15 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     if !ingested.skipped.is_empty() {
         skipped(&progress, &ingested.skipped);
     }
-    let mut task = task(question, schema, &config, index.collection(), index.heads(), &models.ids());
+    let (collection, heads) = (index.collection().to_owned(), index.heads());
+    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config);
+    offered(&config.tools, &tools)?;
+    let (grant, permissions) = permissions::gather(&program.home, &config)?;
+    let mut task = task(question, schema, &config, &collection, heads, &models.ids());
+    (task.grant, task.permissions) = (grant, permissions);
+    task.tools.clone_from(&config.tools);
+    task.asks = if args.ask || driving::has_person(program) { Asks::Person } else { Asks::Nobody };
+    task.policy = policy(&task);
     task.criteria.extend(args.judge.into_iter().map(|rubric| Criterion::Judged { rubric }));
     task.approve_plan = args.plan;
     if !models.have_prices() {
@@ -144,7 +165,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let now = program.wiring.clock.now_ms();
     let run = RunId(ids::new_v7(now).map_err(Failure::internal)?);
     let start = Start::New { task: Box::new(task), roster: signer.roster(), contents };
-    let with = With { journal: Arc::clone(&journal), signer, index: Arc::new(index), models };
+    let with = With { journal: Arc::clone(&journal), signer, tools, models };
     let ended = go(program, with, &progress, run, start).await;
     close(journal).await?;
     ended
@@ -221,21 +242,52 @@ fn task(
         lease_ms: config.lease_ms,
         max_passages: config.max_passages,
         max_words: config.max_words,
-        policy: policy(models),
+        policy: Digest::of(b""),
         rules: Vec::new(),
         skills: Vec::new(),
+        tools: Vec::new(),
+        grant: Grant::default(),
+        permissions: Policy::default(),
+        asks: Asks::Nobody,
     }
 }
 
-/// SHA-256 of the policy in force, canonical: what modules may be granted. It stands in every receipt. Nothing but the
-/// models' own servers is reached.
-fn policy(models: &Models) -> Digest {
-    let mut names = models.distinct();
+/// SHA-256 of the policy in force: what modules may be granted, and the person's rules. It stands in every receipt.
+fn policy(task: &Task) -> Digest {
+    let mut names = task.models.distinct();
     names.sort_unstable();
     let local = |id: &&str| **id == *"extractive" || id.starts_with("llama:");
     let egress = if names.iter().all(local) { "none" } else { "models" };
-    let names = serde_json::json!(names);
-    let policy =
-        format!(r#"{{"egress":"{egress}","models":{names},"tools":["commons_read","commons_search"],"v":"1"}}"#);
-    Digest::of(policy.as_bytes())
+    let mut tools: Vec<&str> =
+        ["commons_read", "commons_search"].into_iter().chain(task.tools.iter().map(String::as_str)).collect();
+    tools.sort_unstable();
+    let Policy { deny, ask, always } = &task.permissions;
+    // Objects of serde_json are sorted, so the same policy gives the same bytes.
+    let policy = serde_json::json!({
+        "always": always, "ask": ask, "deny": deny, "egress": egress, "grant": task.grant.digest(), "models": names,
+        "tools": tools, "v": "2",
+    });
+    Digest::of(policy.to_string().as_bytes())
+}
+
+/// What `--allow` allows.
+fn allowed(texts: &[String]) -> Result<Vec<Item>, Failure> {
+    let here = std::env::current_dir().map_err(Failure::internal)?;
+    let user = crate::config::environment("HOME").map(PathBuf::from);
+    let read = |text: &String| permissions::item(text, &here, user.as_deref());
+    let bad =
+        |what| Failure::new(Exit::Usage, what, "write it as --allow read:DIR, --allow net:HOST or --allow run:process");
+    texts.iter().map(read).collect::<Result<_, _>>().map_err(bad)
+}
+
+/// Refuses tools that this program does not have.
+fn offered(names: &[String], tools: &[Arc<dyn Tool>]) -> Result<(), Failure> {
+    let known = |name: &str| name == "ask_person" || tools.iter().any(|tool| tool.spec().name == name);
+    match names.iter().find(|name| !known(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let what = format!("there is no tool `{name}` here");
+            Err(Failure::new(Exit::Usage, what, "`ii tools list` shows those there are, and why others are not"))
+        }
+    }
 }

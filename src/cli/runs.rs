@@ -292,7 +292,8 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
         .await
         .map_err(|error| from_store(&error))?;
     let progress = Progress::new(program.json);
-    let with = driving::With { journal: Arc::clone(&journal), signer, index: Arc::new(index), models };
+    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config);
+    let with = driving::With { journal: Arc::clone(&journal), signer, tools, models };
     let ended = driving::go(program, with, &progress, id, Start::Resume { raise: more.raise(run) }).await;
     driving::close(journal).await?;
     ended
@@ -321,7 +322,10 @@ async fn cancel(program: &Program, text: &str) -> Result<Exit, Failure> {
 
 /// Leaves a message for the program that holds the run, and waits until it has acted.
 async fn ask_holder(journal: &agent_runtime::journal::Journal, id: RunId) -> Result<(), Failure> {
-    journal.send(id, Message::Cancel.to_bytes()).await.map_err(|error| from_journal(&error))?;
+    journal
+        .send(id, Message::Cancel.to_bytes().map_err(Failure::internal)?)
+        .await
+        .map_err(|error| from_journal(&error))?;
     let until = tokio::time::Instant::now() + ANSWER_WITHIN;
     while tokio::time::Instant::now() < until {
         let (_, state) = load(journal.reader(), id).await?;

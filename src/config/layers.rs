@@ -147,6 +147,31 @@ enum Name {
     Provider { provider: String, field: String },
 }
 
+impl Name {
+    fn setting(&self) -> Option<&'static str> {
+        match self {
+            Self::Setting(name) => Some(name),
+            Self::Provider { .. } => None,
+        }
+    }
+}
+
+/// Whether a setting is a list, whose items stand a line each.
+fn is_list(setting: Option<&str>) -> bool {
+    setting.is_some_and(|name| name == "tools" || name.starts_with("permissions."))
+}
+
+fn lines(path: &Path, name: &str, rows: &[toml::Value]) -> Result<String, Failure> {
+    let texts = rows.iter().map(|row| match row {
+        toml::Value::String(text) if !text.contains('\n') => Ok(text.as_str()),
+        other => Err(failure(
+            format!("{}: `{name}` holds a {}", path.display(), other.type_str()),
+            "give a list of texts of one line",
+        )),
+    });
+    Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
+}
+
 /// The settings of one file; none when it does not exist.
 fn file(path: &Path) -> Result<Vec<(Name, String)>, Failure> {
     let text = match std::fs::read_to_string(path) {
@@ -176,6 +201,7 @@ fn file(path: &Path) -> Result<Vec<(Name, String)>, Failure> {
         let value = match value {
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Array(rows) if is_list(known.setting()) => lines(path, name, rows)?,
             toml::Value::Float(_)
             | toml::Value::Boolean(_)
             | toml::Value::Datetime(_)

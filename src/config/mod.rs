@@ -10,7 +10,7 @@ mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use common_ground::run::Models;
+use common_ground::{grant::Item, run::Models};
 use receipts::Digest;
 
 pub use layers::{Origin, Resolved, resolve};
@@ -19,7 +19,10 @@ pub use providers::{BUILT_IN, FIELDS, Field, Provider, Table};
 pub use settings::{SETTINGS, Setting};
 pub use trust::{is_trusted, trust, trusts_agents};
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    permissions,
+};
 
 /// Settings as the program uses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,14 @@ pub struct Config {
     pub models: Models,
     /// Model providers by name.
     pub providers: BTreeMap<String, Provider>,
+    /// Tools on offer beside those of the commons.
+    pub tools: Vec<String>,
+    /// What tools may do.
+    pub allow: Vec<Item>,
+    /// What they may do after asking.
+    pub ask: Vec<Item>,
+    /// What they may never do.
+    pub deny: Vec<Item>,
     /// Most passages cited.
     pub max_passages: u32,
     /// Most words of answer.
@@ -92,6 +103,10 @@ impl Config {
             docs: path("docs"),
             models,
             providers,
+            tools: list(resolved, "tools").map(str::to_owned).collect(),
+            allow: items(resolved, "permissions.allow")?,
+            ask: items(resolved, "permissions.ask")?,
+            deny: items(resolved, "permissions.deny")?,
             max_passages: small(resolved, "report.max_passages", 1, 50)?,
             max_words: small(resolved, "report.max_words", 1, 10_000)?,
             min_sources: small(resolved, "report.min_sources", 0, 50)?,
@@ -109,6 +124,21 @@ impl Config {
             root_key: path("keys.root"),
         })
     }
+}
+
+/// The items of a list, one a line.
+fn list<'a>(resolved: &'a Resolved, name: &str) -> impl Iterator<Item = &'a str> {
+    resolved.text(name).lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+fn items(resolved: &Resolved, name: &'static str) -> Result<Vec<Item>, Failure> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let user = environment("HOME").map(PathBuf::from);
+    let read = |line| permissions::item(line, &here, user.as_deref());
+    list(resolved, name)
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|wanted| resolved.bad(name, &format!("a list of permissions ({wanted})")))
 }
 
 /// An amount of money on the command line, in millionths of the currency unit.

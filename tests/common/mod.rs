@@ -20,6 +20,7 @@ use agent_runtime::{
     models::{RoleModels, extractive::Extractive},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use common_ground::grant::Item;
 use common_ground::port::{
     BoxFuture,
     model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, Price},
@@ -144,9 +145,9 @@ fn wired(text: &str) -> Wiring {
         "slow" => {
             let pause = Duration::from_millis(number());
             wiring.lease_ms = 1_000;
-            wiring.tools = Arc::new(move |index| {
+            wiring.tools = Arc::new(move |index, home, config| {
                 let slow = |inner| -> Arc<dyn Tool> { Arc::new(Slow { inner, pause }) };
-                tools::all(index).into_iter().map(slow).collect()
+                ii::hands::all(index, home, config).into_iter().map(slow).collect()
             });
         }
         "submits" => {

@@ -12,6 +12,7 @@ mod clean;
 mod commons_read;
 mod commons_search;
 mod fence;
+mod files;
 mod guard;
 mod hand;
 
@@ -20,7 +21,19 @@ pub use commons_search::CommonsSearch;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
 
-/// Every tool there is.
-pub fn all(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {
+/// The tools over an index.
+pub fn commons(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {
     vec![Arc::new(CommonsSearch::new(Arc::clone(&index))), Arc::new(CommonsRead::new(index))]
+}
+
+/// The tools over files.
+pub fn files(common: &Arc<Common>) -> Vec<Arc<dyn Tool>> {
+    vec![
+        Arc::new(Guarded::new(files::Read::new(), common)),
+        Arc::new(Guarded::new(files::Write::new(), common)),
+        Arc::new(Guarded::new(files::Edit::new(), common)),
+        Arc::new(Guarded::new(files::List::new(), common)),
+        Arc::new(Guarded::new(files::Glob::new(), common)),
+        Arc::new(Guarded::new(files::Grep::new(), common)),
+    ]
 }

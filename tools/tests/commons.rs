@@ -68,7 +68,7 @@ fn key() -> StepKey {
 }
 
 fn tool(name: &str, texts: &[String]) -> Arc<dyn Tool> {
-    let all = tools::all(Arc::new(Shelf(texts.to_vec())));
+    let all = tools::commons(Arc::new(Shelf(texts.to_vec())));
     all.into_iter().find(|tool| tool.spec().name == name).expect("registered")
 }
 

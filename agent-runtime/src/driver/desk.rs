@@ -11,11 +11,13 @@ use std::{sync::Arc, time::Duration};
 use common_ground::{
     Command, Refusal, RunId, StepIndex,
     budget::Amount,
+    grant::Grant,
     module::{CallKind, CallOutcome, Compaction, Owner, Step, StepState, Usage},
     port::{
         model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelUsage},
-        tool::{StepKey, Tool, ToolCall, ToolSpec},
+        tool::{Called, StepKey, Tool, ToolCall, ToolError, ToolSpec},
     },
+    record::{Exit, Limit, Traced},
     role::Role,
 };
 use futures_util::{StreamExt, future::join_all};
@@ -23,8 +25,12 @@ use receipts::{Digest, PublicKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::event::Ask;
+use super::{
+    event::Ask,
+    permits::{Permit, Permits},
+};
 use crate::{
+    ask_person,
     clock::Clock,
     journal::{Blob, JournalError, Store},
     models::RoleModels,
@@ -57,6 +63,9 @@ pub enum Stop {
     /// The model cannot be reached, or refuses whatever it is asked.
     #[error(transparent)]
     Model(ModelError),
+    /// The person is asked; the work goes on with the answer.
+    #[error("a question waits for the person")]
+    Waits,
 }
 
 /// A model's whole answer, as it is recorded.
@@ -117,6 +126,7 @@ pub(crate) struct Desk {
     next: u32,
     waiting: Vec<Command>,
     contents: Vec<Blob>,
+    permits: Permits,
 }
 
 /// A call about to be made.
@@ -134,14 +144,21 @@ enum Place {
 
 impl Desk {
     /// A desk for `owner`, whose steps begin at `first` of the `recorded` ones.
-    pub(super) fn new(room: Room, owner: Owner, by: PublicKey, recorded: Vec<Step>, first: u32) -> Self {
+    pub(super) fn new(
+        room: Room,
+        owner: Owner,
+        by: PublicKey,
+        recorded: Vec<Step>,
+        first: u32,
+        permits: Permits,
+    ) -> Self {
         let role = match owner {
             Owner::Role { role } => role,
             Owner::Attempt { .. } => Role::Associate,
             Owner::Verifier { .. } => Role::Verifier,
         };
         let model = Arc::clone(room.models.of(role));
-        Self { room, model, owner, by, recorded, next: first, waiting: Vec::new(), contents: Vec::new() }
+        Self { room, model, owner, by, recorded, next: first, waiting: Vec::new(), contents: Vec::new(), permits }
     }
 
     /// The model asked here.
@@ -233,35 +250,76 @@ impl Desk {
         };
         let outcome = if matches!(answer, Answer::Said { .. }) { CallOutcome::Done } else { CallOutcome::Failed };
         let bytes = serde_json::to_vec(&answer).map_err(Stop::Encoding)?;
-        self.finish(first, outcome, bytes, usage);
+        self.finish(first, outcome, bytes, usage, None);
         Ok((answer, true))
     }
 
-    /// Tool calls of one turn, made side by side, answered in order. The specs are those of the tools called.
+    /// Tool calls of one turn, made side by side, answered in order. What only the person can allow is asked first: the work
+    /// stops there and comes here again when there is an answer.
     pub async fn use_tools(&mut self, calls: &[(Arc<dyn Tool>, String)]) -> Result<Vec<ToolAnswer>, Stop> {
         let Owner::Attempt { module, attempt, epoch } = self.owner else { return Ok(Vec::new()) };
         let first = self.next;
-        let intents = calls.iter().map(|(tool, arguments)| intent_of(tool.spec(), arguments)).collect();
-        let places = self.start(intents).await?;
+        let mut ready = Vec::with_capacity(calls.len());
+        for ((tool, arguments), step) in calls.iter().zip(first..) {
+            let key = StepKey { run: self.room.run, module, attempt, epoch, step: StepIndex(step) };
+            match self.permit(key, &**tool, arguments) {
+                Permit::Ask { approval, question } => {
+                    self.hand_in(Command::Ask { module, epoch, approval, question }, Vec::new()).await?;
+                    return Err(Stop::Waits);
+                }
+                permit => ready.push((key, tool, arguments.as_str(), permit)),
+            }
+        }
+        let places = self
+            .start(ready.iter().map(|(_, tool, arguments, permit)| intent_of(tool.spec(), arguments, permit)).collect())
+            .await?;
         let room = self.room.clone();
-        let live = calls.iter().zip(&places).zip(first..).map(|((call, place), step)| {
-            let key = StepKey { run: room.run, module, attempt, epoch, step: StepIndex(step) };
-            made(&room, key, call, matches!(place, Place::Live))
+        let live = ready.iter().zip(&places).map(|((key, tool, arguments, permit), place)| {
+            made(&room, *key, (&***tool, *arguments), permit, matches!(place, Place::Live))
         });
         let mut answers = Vec::with_capacity(calls.len());
         for ((made, place), step) in join_all(live).await.into_iter().zip(&places).zip(first..) {
-            let answer = match (made, place) {
-                (Some((answer, wall_ms)), _) => {
-                    let outcome = if answer.failed { CallOutcome::Failed } else { CallOutcome::Done };
-                    let usage = Usage { tool_calls: 1, wall_ms, ..Usage::default() };
-                    self.finish(step, outcome, answer.content.clone().into_bytes(), usage);
-                    answer
-                }
-                (None, place) => self.tool_record(place, step).await?,
+            let answer = match made {
+                Some((called, wall_ms)) => self.called(step, called, wall_ms)?,
+                None => self.tool_record(place, step).await?,
             };
             answers.push(answer);
         }
         Ok(answers)
+    }
+
+    /// What is to be done about a call. One that is on record is answered from there.
+    fn permit(&self, key: StepKey, tool: &dyn Tool, arguments: &str) -> Permit {
+        let recorded = self.recorded.get(key.step.0 as usize);
+        if recorded.is_some_and(|step| matches!(step.state, StepState::Finished { .. })) {
+            return Permit::recorded();
+        }
+        if tool.spec().name == ask_person::NAME
+            && let Ok(question) = ask_person::question(arguments)
+        {
+            return self.permits.words(key, ask_person::NAME, question);
+        }
+        match tool.needs(arguments) {
+            Ok(needs) => self.permits.decide(key, tool.spec(), arguments, needs),
+            // The tool says itself what is wrong with its arguments.
+            Err(_bad) => Permit::recorded(),
+        }
+    }
+
+    /// Hands a call's end over, with all that it leaves behind.
+    fn called(&mut self, step: u32, called: Called, wall_ms: u64) -> Result<ToolAnswer, Stop> {
+        let kept = called.record.kept().map_err(Stop::Encoding)?;
+        let answer = match called.answer {
+            Ok(content) => ToolAnswer { content, failed: false },
+            Err(error) => ToolAnswer { content: error.to_string(), failed: true },
+        };
+        let outcome = if answer.failed { CallOutcome::Failed } else { CallOutcome::Done };
+        let usage = Usage { tool_calls: 1, wall_ms, ..Usage::default() };
+        let bytes = answer.content.clone().into_bytes();
+        self.contents.push(Blob { digest: kept.traced.record, bytes: kept.bytes });
+        self.contents.extend(called.contents.into_iter().map(|bytes| Blob { digest: Digest::of(&bytes), bytes }));
+        self.finish(step, outcome, bytes, usage, Some(kept.traced));
+        Ok(answer)
     }
 
     /// Hands in what closes this work, with everything not yet handed in, and waits until it is on disk.
@@ -271,10 +329,10 @@ impl Desk {
         self.flush().await
     }
 
-    fn finish(&mut self, step: u32, outcome: CallOutcome, bytes: Vec<u8>, usage: Usage) {
+    fn finish(&mut self, step: u32, outcome: CallOutcome, bytes: Vec<u8>, usage: Usage, traced: Option<Traced>) {
         let response = Digest::of(&bytes);
         let step = StepIndex(step);
-        self.waiting.push(Command::FinishStep { owner: self.owner, step, outcome, response, usage });
+        self.waiting.push(Command::FinishStep { owner: self.owner, step, outcome, response, usage, traced });
         self.contents.push(Blob { digest: response, bytes });
     }
 
@@ -343,9 +401,14 @@ pub(crate) fn request_digest(tool: &str, arguments: &str) -> Digest {
     Digest::of(&request)
 }
 
-fn intent_of(spec: &ToolSpec, arguments: &str) -> Intent {
+fn intent_of(spec: &ToolSpec, arguments: &str, permit: &Permit) -> Intent {
+    let needs = match permit {
+        Permit::Call { allowed, .. } => allowed.iter().map(|one| one.need.clone()).collect(),
+        Permit::Ask { .. } | Permit::Refuse(_) | Permit::Said(_) => Vec::new(),
+    };
+    let (tool, tool_digest, idempotent) = (spec.name.clone(), spec.digest(), spec.idempotent);
     Intent {
-        call: CallKind::Tool { tool: spec.name.clone(), tool_digest: spec.digest(), idempotent: spec.idempotent },
+        call: CallKind::Tool { tool, tool_digest, idempotent, needs },
         request: request_digest(&spec.name, arguments),
         reserve: Amount { tokens: 0, cost_micro: 0, tool_calls: 1 },
     }
@@ -355,24 +418,36 @@ fn intent_of(spec: &ToolSpec, arguments: &str) -> Intent {
 async fn made(
     room: &Room,
     key: StepKey,
-    (tool, arguments): &(Arc<dyn Tool>, String),
+    (tool, arguments): (&dyn Tool, &str),
+    permit: &Permit,
     live: bool,
-) -> Option<(ToolAnswer, u64)> {
+) -> Option<(Called, u64)> {
     if !live {
         return None;
     }
     let before = room.clock.now_ms();
-    let answer = match tokio::time::timeout(room.patience.tool, tool.call(key, arguments)).await {
-        Ok(Ok(content)) => ToolAnswer { content, failed: false },
-        Ok(Err(error @ (ToolError::BadArguments { .. } | ToolError::Failed { .. }))) => {
-            ToolAnswer { content: error.to_string(), failed: true }
+    let nothing = Grant::default();
+    let call = |grant, allowed| ToolCall { key, grant, allowed, arguments };
+    let called = match permit {
+        Permit::Call { grant, allowed } => {
+            let call = call(&**grant, allowed.as_slice());
+            match tokio::time::timeout(room.patience.tool, tool.call(call)).await {
+                Ok(called) => called,
+                Err(_elapsed) => {
+                    let reason = format!("no answer in {:?}", room.patience.tool);
+                    let error = ToolError::Failed { tool: tool.spec().name.clone(), reason };
+                    let mut called = Called::builtin(tool.spec(), call, Err(error));
+                    called.record.exit = Exit::Limit { limit: Limit::Wall };
+                    called
+                }
+            }
         }
-        Err(_elapsed) => {
-            let content = format!("{} gave no answer in {:?}", tool.spec().name, room.patience.tool);
-            ToolAnswer { content, failed: true }
-        }
+        Permit::Said(text) => Called::builtin(tool.spec(), call(&nothing, &[]), Ok(text.clone())),
+        Permit::Refuse(denials) => Called::refused(tool.spec(), call(&nothing, &[]), denials.clone()),
+        // A question ends the turn before anything is made.
+        Permit::Ask { .. } => Called::refused(tool.spec(), call(&nothing, &[]), Vec::new()),
     };
-    Some((answer, room.clock.now_ms().saturating_sub(before)))
+    Some((called, room.clock.now_ms().saturating_sub(before)))
 }
 
 /// Reads a stream to its end. A stream that breaks off is an error, never half an answer.

@@ -1,6 +1,6 @@
 //! What reaches a driver, as one closed set.
 
-use common_ground::{Command, Refusal};
+use common_ground::{ApprovalId, Command, Refusal, approval::Answer};
 use receipts::PublicKey;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -27,14 +27,21 @@ pub enum Message {
     Pause,
     /// Give the run up.
     Cancel,
+    /// The answer to a question.
+    Answer {
+        /// Which question.
+        approval: ApprovalId,
+        /// What is said.
+        answer: Answer,
+    },
 }
 
 impl Message {
     /// Its bytes in the inbox.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Pause => br#"{"ask":"pause"}"#.to_vec(),
-            Self::Cancel => br#"{"ask":"cancel"}"#.to_vec(),
-        }
+    ///
+    /// # Errors
+    /// None that a message can cause.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
     }
 }

@@ -29,6 +29,7 @@ use super::{
     tasks::{Done, Key, Tasks},
 };
 use crate::{
+    ask_person::AskPerson,
     journal::{AttemptKey, Batch, Blob, JournalError, Lease as RunLease},
     roles::partner,
     skills::SkillRead,
@@ -152,7 +153,7 @@ impl Flow {
         match (start, self.book.state()) {
             (Start::New { task, roster, contents }, _) => {
                 let by = roster.principal;
-                self.offer_skills(&task.skills);
+                self.offer_own(&task.skills);
                 let command = Command::Open { run: self.lease.run, task, roster: Box::new(roster) };
                 self.book.attach(contents);
                 self.book.put(now, by, &command)?.map_err(DriveError::Refused)
@@ -162,7 +163,7 @@ impl Flow {
                 let paused = matches!(run.phase, Phase::Paused { .. });
                 let open = matches!(run.phase, Phase::Open);
                 let skills = run.task.skills.clone();
-                self.offer_skills(&skills);
+                self.offer_own(&skills);
                 if let Some(Raise { limit, wall_ms }) = raise {
                     self.person(&Command::Raise { limit, wall_ms })?;
                 }
@@ -177,12 +178,13 @@ impl Flow {
         }
     }
 
-    /// The tool that reads skills, when there are any.
-    fn offer_skills(&mut self, skills: &[Skill]) {
+    /// The tools that this program has whatever is wired: questions to the person, and skills when there are any.
+    fn offer_own(&mut self, skills: &[Skill]) {
+        let mut own: Vec<Arc<dyn Tool>> = vec![Arc::new(AskPerson::new())];
         if !skills.is_empty() {
-            let reader: Arc<dyn Tool> = Arc::new(SkillRead::new(Arc::clone(&self.room.store), skills.to_vec()));
-            self.room.tools = self.room.tools.iter().cloned().chain([reader]).collect();
+            own.push(Arc::new(SkillRead::new(Arc::clone(&self.room.store), skills.to_vec())));
         }
+        self.room.tools = self.room.tools.iter().cloned().chain(own).collect();
     }
 
     /// A command of the person. What the state does not allow is nothing to do.
@@ -405,6 +407,7 @@ impl Flow {
             match serde_json::from_slice(&body) {
                 Ok(Message::Pause) => self.person(&Command::Pause { reason: PauseReason::Interrupt })?,
                 Ok(Message::Cancel) => self.person(&Command::Cancel)?,
+                Ok(Message::Answer { approval, answer }) => self.person(&Command::Answer { approval, answer })?,
                 Err(error) => tracing::warn!(%error, "an inbox message that cannot be read was dropped"),
             }
         }

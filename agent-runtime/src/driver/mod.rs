@@ -10,6 +10,7 @@ mod book;
 mod desk;
 mod event;
 mod flow;
+mod permits;
 mod start;
 mod tasks;
 

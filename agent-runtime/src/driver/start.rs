@@ -13,6 +13,7 @@ use super::{
     DriveError, Stop,
     desk::{Desk, Room},
     flow::Flow,
+    permits::Permits,
     tasks::{Key, done, planned},
 };
 use crate::roles::{associate, handover::Source, principal, verifier};
@@ -46,7 +47,7 @@ impl Flow {
         let run = self.book.run()?;
         let owner = Owner::Role { role: Role::Principal };
         let recorded = run.role_steps.get(&Role::Principal).cloned().unwrap_or_default();
-        let desk = Desk::new(self.room.clone(), owner, run.roster.principal, recorded, 0);
+        let desk = Desk::new(self.room.clone(), owner, run.roster.principal, recorded, 0, Permits::default());
         let task = run.task.clone();
         let clock = self.parts.clock.clone();
         self.tasks
@@ -84,7 +85,8 @@ impl Flow {
         };
         let owner = Owner::Attempt { module: id, attempt: lease.attempt, epoch: lease.epoch };
         let recorded = module.attempt().map(|attempt| attempt.steps.clone()).unwrap_or_default();
-        let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded, 0);
+        let permits = Permits::of(run, id);
+        let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded, 0, permits);
         self.tasks.start(Key::Work(id, lease.epoch), async move { done(associate::work(desk, job).await) });
         Ok(())
     }
@@ -97,7 +99,7 @@ impl Flow {
         let attempt = module.attempt();
         let recorded = attempt.map(|attempt| attempt.steps.clone()).unwrap_or_default();
         let first = attempt.and_then(|attempt| attempt.submitted_after).unwrap_or_default();
-        let desk = Desk::new(self.room.clone(), owner, run.roster.verifier, recorded, first);
+        let desk = Desk::new(self.room.clone(), owner, run.roster.verifier, recorded, first, Permits::default());
         self.tasks.start(Key::Verify(id, lease.epoch), async move {
             done(verify(room, desk, id, lease, deliverable, criteria).await)
         });

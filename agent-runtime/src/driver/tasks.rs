@@ -113,7 +113,7 @@ impl Tasks {
 /// not already.
 pub(super) fn done(ended: Result<(), Stop>) -> Done {
     match ended {
-        Ok(()) | Err(Stop::Refused(_) | Stop::Gone) => Done::Quietly,
+        Ok(()) | Err(Stop::Refused(_) | Stop::Gone | Stop::Waits) => Done::Quietly,
         Err(Stop::Journal(error)) => Done::Broken(error.into()),
         Err(Stop::Record(step)) => Done::Broken(DriveError::Record(step)),
         Err(Stop::Content(digest)) => Done::Broken(DriveError::Content(digest)),

@@ -146,8 +146,9 @@ fn specs(
             question: planned.question.clone(),
             inputs: inputs.collect::<Result<_, PlanError>>()?,
             criteria: task.criteria.clone(),
-            tools: tools(planned.kind, skilled),
+            tools: tools(planned.kind, skilled, &task.tools),
             limit: task.limit,
+            grant: task.grant.clone(),
         };
         let id = ids()?;
         if named.insert(&planned.name, id).is_some() {
@@ -159,10 +160,10 @@ fn specs(
 }
 
 /// What a module of this kind is granted.
-fn tools(kind: ModuleKind, skilled: bool) -> Vec<String> {
+fn tools(kind: ModuleKind, skilled: bool, more: &[String]) -> Vec<String> {
     let names: &[&str] = match kind {
         ModuleKind::Answer | ModuleKind::Merge => &[SEARCH, READ],
     };
     let skills = skilled.then_some(skills::READ);
-    names.iter().copied().chain(skills).map(str::to_owned).collect()
+    names.iter().copied().chain(skills).chain(more.iter().map(String::as_str)).map(str::to_owned).collect()
 }

@@ -10,9 +10,10 @@ use common_ground::{
     citation::Citation,
     criterion::{Criterion, Verdict},
     deliverable::Deliverable,
+    grant::Grant,
     port::{
         index::{Passage, PassageId},
-        tool::{StepKey, Tool},
+        tool::{StepKey, Tool, ToolCall},
     },
 };
 use serde::Deserialize;
@@ -130,7 +131,8 @@ async fn verbatim(examination: &Examination, citation: &Citation, read: Option<&
         epoch: examination.epoch,
         step: StepIndex(u32::MAX),
     };
-    let answer = read.call(key, &arguments).await.map_err(|error| format!("{}: {error}", at()))?;
+    let call = ToolCall { key, grant: &Grant::default(), allowed: &[], arguments: &arguments };
+    let answer = read.call(call).await.answer.map_err(|error| format!("{}: {error}", at()))?;
     let read: Read = serde_json::from_str(&answer).map_err(|error| format!("{}: {error}", at()))?;
     let Some(passage) = read.passages.into_iter().next() else { return Err(format!("{}: not found", at())) };
     if passage.content != citation.quote {

@@ -331,10 +331,15 @@ fn decision(criterion: &Criterion, verdict: &common_ground::criterion::Verdict, 
 }
 
 fn call(step: &Step) -> Result<Entry, SealError> {
-    let (outcome, response, usage) = match &step.state {
-        StepState::Started => (CallEnd::InDoubt, Digest::of(b""), Default::default()),
-        StepState::Finished { outcome: CallOutcome::Done, response, usage } => (CallEnd::Done, *response, *usage),
-        StepState::Finished { outcome: CallOutcome::Failed, response, usage } => (CallEnd::Failed, *response, *usage),
+    let (outcome, response, usage, traced) = match &step.state {
+        StepState::Started => (CallEnd::InDoubt, Digest::of(b""), Default::default(), None),
+        StepState::Finished { outcome, response, usage, traced } => {
+            let end = match outcome {
+                CallOutcome::Done => CallEnd::Done,
+                CallOutcome::Failed => CallEnd::Failed,
+            };
+            (end, *response, *usage, *traced)
+        }
     };
     Ok(match &step.call {
         CallKind::Model { model } => Entry::ModelCall {
@@ -349,15 +354,24 @@ fn call(step: &Step) -> Result<Entry, SealError> {
         CallKind::Tool { tool, tool_digest, .. } => Entry::ToolCall {
             tool: tool.clone(),
             tool_digest: *tool_digest,
-            grant: tool.clone(),
+            grant: traced.map_or_else(|| "none".to_owned(), |traced| traced.grant.to_string()),
             args: step.request,
             output: response,
-            tier: "builtin".to_owned(),
-            egress: "none".to_owned(),
-            usage: committed(&usage)?,
+            tier: traced.map_or("none", |traced| traced.tier.name()).to_owned(),
+            egress: traced.and_then(|traced| traced.egress).map_or_else(|| "none".to_owned(), |list| list.to_string()),
+            usage: committed(&Used { usage, record: traced.map(|traced| traced.record) })?,
             outcome,
         },
     })
+}
+
+/// What a tool call used, and the digest of all else on record of it.
+#[derive(serde::Serialize)]
+struct Used {
+    #[serde(flatten)]
+    usage: common_ground::module::Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<Digest>,
 }
 
 /// A structure as the canonical JSON that is committed to, its integers as decimal text.

@@ -53,7 +53,7 @@ pub fn decide(state: &State, command: &Command, ctx: &Ctx) -> Result<Vec<Fact>, 
         Command::Compact { owner, step, compaction } => step::compact(run, *owner, *step, *compaction),
         Command::Submit { module, epoch, deliverable } => judge::submit(run, *module, *epoch, *deliverable),
         Command::GiveUp { module, epoch, error } => judge::give_up(run, *module, *epoch, error),
-        Command::Ask { module, epoch, approval, ask } => {
+        Command::Ask { module, epoch, approval, question } => {
             let lease = leased(run, *module, *epoch)?;
             if run.approvals.contains_key(approval) {
                 return Err(Refusal::AskedBefore { approval: *approval });
@@ -63,10 +63,10 @@ pub fn decide(state: &State, command: &Command, ctx: &Ctx) -> Result<Vec<Fact>, 
                 attempt: lease.attempt,
                 epoch: lease.epoch,
                 approval: *approval,
-                ask: ask.clone(),
+                question: question.clone(),
             }])
         }
-        Command::Answer { approval, allowed } => run::answer(run, *approval, *allowed, ctx),
+        Command::Answer { approval, answer } => run::answer(run, *approval, answer, ctx),
         Command::Judge { module, epoch, deliverable, verdicts } => {
             judge::judge(run, ctx, *module, *epoch, *deliverable, verdicts)
         }

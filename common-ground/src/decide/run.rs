@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use receipts::Digest;
 
 use crate::{
+    approval::{Answer, Approval},
     budget::Amount,
     command::Ctx,
     fact::Fact,
@@ -12,7 +13,7 @@ use crate::{
     module::{AttemptEnd, EndReason, Life},
     refusal::{Refusal, Wanted},
     role::{Role, Roster},
-    run::{Approval, Outcome, PauseReason, Phase, Run, Task},
+    run::{Outcome, PauseReason, Phase, Run, Task},
 };
 
 pub(super) fn open(run: RunId, task: &Task, roster: &Roster, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {
@@ -25,13 +26,18 @@ pub(super) fn open(run: RunId, task: &Task, roster: &Roster, ctx: &Ctx) -> Resul
     Ok(vec![Fact::RunOpened { run, task: Box::new(task.clone()), roster: Box::new(roster.clone()) }])
 }
 
-pub(super) fn answer(run: &Run, id: ApprovalId, allowed: bool, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {
+pub(super) fn answer(run: &Run, id: ApprovalId, answer: &Answer, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {
     let waits = |approval: &Approval| {
         let live = run.modules.get(&approval.module).is_some_and(|module| !module.life.is_over());
         live && approval.answer.is_none()
     };
     match run.approvals.get(&id) {
-        Some(approval) if waits(approval) => Ok(vec![Fact::ApprovalAnswered { approval: id, allowed, by: ctx.by }]),
+        Some(approval) if waits(approval) && !approval.question.takes(answer) => {
+            Err(Refusal::WrongAnswer { approval: id })
+        }
+        Some(approval) if waits(approval) => {
+            Ok(vec![Fact::ApprovalAnswered { approval: id, answer: answer.clone(), by: ctx.by }])
+        }
         Some(_) | None => Err(Refusal::NoApproval { approval: id }),
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     budget::{Amount, BudgetPart},
     command::Ctx,
     fact::Fact,
+    grant::{Decision, Item},
     id::{Epoch, ModuleId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, Lease, Life, Owner, Step, StepState, Usage},
     record::Traced,
@@ -124,10 +125,17 @@ fn granted(run: &Run, starting: &Starting<'_>) -> Result<(), Refusal> {
             };
             if model == granted { Ok(()) } else { Err(Refusal::NotGranted { name: model.clone() }) }
         }
-        (CallKind::Tool { tool, .. }, Owner::Attempt { module, .. })
+        (CallKind::Tool { tool, needs, .. }, Owner::Attempt { module, .. })
             if super::module(run, module)?.spec.tools.contains(tool) =>
         {
-            Ok(())
+            let grant = &super::module(run, module)?.grant;
+            let approved = run.approved(module, starting.step);
+            let allowed =
+                |need: &&Item| matches!(run.task.permissions.decide(grant, &approved, need), Decision::Allow(_));
+            match needs.iter().find(|need| !allowed(need)) {
+                Some(need) => Err(Refusal::NotGranted { name: need.to_string() }),
+                None => Ok(()),
+            }
         }
         (CallKind::Tool { tool, .. }, _) => Err(Refusal::NotGranted { name: tool.clone() }),
     }

@@ -7,7 +7,7 @@ use super::BoxFuture;
 use crate::{
     grant::{Grant, Item, Tier},
     id::{AttemptNumber, Epoch, ModuleId, RunId, StepIndex},
-    record::{Allowed, Exit, Record, Spent},
+    record::{Allowed, Denial, Exit, Record, Spent},
 };
 
 /// What a tool is, in the words a model reads.
@@ -105,6 +105,16 @@ pub struct Called {
 }
 
 impl Called {
+    /// A call that was not made.
+    pub fn refused(spec: &ToolSpec, call: ToolCall<'_>, denials: Vec<Denial>) -> Self {
+        let reasons: Vec<String> = denials.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
+        let error = ToolError::Refused { tool: spec.name.clone(), reason: reasons.join("; ") };
+        let mut called = Self::builtin(spec, call, Err(error));
+        called.record.refusals = denials;
+        called.record.exit = Exit::Refused;
+        called
+    }
+
     /// The call of a tool of this program that touches nothing but what the run itself has.
     pub fn builtin(spec: &ToolSpec, call: ToolCall<'_>, answer: Result<String, ToolError>) -> Self {
         let output = match &answer {

@@ -8,15 +8,17 @@
 use common_ground::{
     ApprovalId, AttemptNumber, Command, Ctx, Epoch, Fact, Millis, ModuleId, Refusal, Run, RunId, State, StepIndex,
     apply,
+    approval::{Answer, Needed, Question},
     budget::Amount,
     criterion::{Criterion, Verdict},
     decide,
+    grant::{Basis, Grant, Policy},
     module::{
         CallKind, CallOutcome, EndReason, Handover, Input, Life, ModuleKind, ModuleSpec, Owner, Turn, Usage, WorkError,
     },
     refusal::Wanted,
     role::{Role, Roster},
-    run::{Models, Outcome, PauseReason, PlanReason, Task},
+    run::{Asks, Models, Outcome, PauseReason, PlanReason, Task},
 };
 use receipts::{Digest, PublicKey};
 use uuid::Uuid;
@@ -149,6 +151,10 @@ pub fn task() -> Task {
         policy: Digest::of(b"policy"),
         rules: Vec::new(),
         skills: Vec::new(),
+        tools: Vec::new(),
+        grant: Grant::default(),
+        permissions: Policy::default(),
+        asks: Asks::Person,
     }
 }
 
@@ -163,6 +169,7 @@ pub fn spec(inputs: &[ModuleId]) -> ModuleSpec {
         criteria: vec![Criterion::EveryClaimCites, Criterion::QuotesVerbatim],
         tools: vec![TOOL.to_owned()],
         limit: amount(1_000, 10, 2),
+        grant: Grant::default(),
     }
 }
 
@@ -196,7 +203,7 @@ pub fn owner(module: ModuleId, attempt: u32, epoch: u64) -> Owner {
 pub const PLANNER: Owner = Owner::Role { role: Role::Principal };
 
 pub fn tool(name: &str, idempotent: bool) -> CallKind {
-    CallKind::Tool { tool: name.to_owned(), tool_digest: Digest::of(b"tool"), idempotent }
+    CallKind::Tool { tool: name.to_owned(), tool_digest: Digest::of(b"tool"), idempotent, needs: Vec::new() }
 }
 
 pub fn model(name: &str) -> CallKind {
@@ -213,7 +220,7 @@ pub fn used(tokens: u64, cost_micro: u64, tool_calls: u64) -> Usage {
 
 pub fn finish(owner: Owner, step: u32, usage: Usage) -> Command {
     let response = Digest::of(b"response");
-    Command::FinishStep { owner, step: StepIndex(step), outcome: CallOutcome::Done, response, usage }
+    Command::FinishStep { owner, step: StepIndex(step), outcome: CallOutcome::Done, response, usage, traced: None }
 }
 
 pub fn deliverable() -> Digest {
@@ -233,11 +240,22 @@ pub fn give_up(module: ModuleId, epoch: u64) -> Command {
 }
 
 pub fn ask(module: ModuleId, epoch: u64, approval: ApprovalId) -> Command {
-    Command::Ask { module, epoch: Epoch(epoch), approval, ask: "may I?".to_owned() }
+    Command::Ask { module, epoch: Epoch(epoch), approval, question: Box::new(question()) }
 }
 
-pub fn answer(approval: ApprovalId, allowed: bool) -> Command {
-    Command::Answer { approval, allowed }
+/// Whether a command may be run.
+pub fn question() -> Question {
+    let need = "run:process=ls".parse().expect("an item");
+    Question::Permission {
+        step: StepIndex(0),
+        tool: TOOL.to_owned(),
+        arguments: "{}".to_owned(),
+        needs: vec![Needed { need, basis: Basis::Uncovered }],
+    }
+}
+
+pub fn answer(approval: ApprovalId, answer: Answer) -> Command {
+    Command::Answer { approval, answer }
 }
 
 /// Verdicts in order; a failed one says `no`.
@@ -307,7 +325,7 @@ pub fn started_fact(owner: Owner, step: u32, call: CallKind, reserved: Amount) -
 
 pub fn finished_fact(owner: Owner, step: u32, usage: Usage) -> Fact {
     let response = Digest::of(b"response");
-    Fact::StepFinished { owner, step: StepIndex(step), outcome: CallOutcome::Done, response, usage }
+    Fact::StepFinished { owner, step: StepIndex(step), outcome: CallOutcome::Done, response, usage, traced: None }
 }
 
 pub fn judged_fact(module: ModuleId, attempt: u32, passed: &[bool]) -> Fact {

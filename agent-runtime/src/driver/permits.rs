@@ -1,0 +1,136 @@
+//! What an attempt's calls may do, and what the person has said of them so far.
+//!
+//! Nothing here is asked or called: it says whether to call, to ask, or to refuse. The core checks the same when the call
+//! begins.
+
+use std::collections::BTreeMap;
+
+use common_ground::{
+    ApprovalId, ModuleId,
+    approval::{Answer, Approval, Needed, Question},
+    grant::{Decision, Grant, Item, Policy},
+    port::tool::{StepKey, ToolSpec},
+    record::{Allowed, Denial},
+    run::{Asks, Run},
+};
+use receipts::Digest;
+
+use super::desk::request_digest;
+
+/// Permissions of one attempt, as the state had them when its lease began.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Permits {
+    grant: Grant,
+    permissions: Policy,
+    asks: Option<Asks>,
+    approvals: BTreeMap<ApprovalId, Approval>,
+}
+
+/// What is to be done about a call.
+#[derive(Debug)]
+pub(super) enum Permit {
+    /// Make it under this grant.
+    Call { grant: Box<Grant>, allowed: Vec<Allowed> },
+    /// Put this question first.
+    Ask { approval: ApprovalId, question: Box<Question> },
+    /// Do not make it.
+    Refuse(Vec<Denial>),
+    /// The person's words are its answer.
+    Said(String),
+}
+
+impl Permit {
+    /// A call that does nothing that must be allowed, or that is on record and not made again.
+    pub fn recorded() -> Self {
+        Self::Call { grant: Box::default(), allowed: Vec::new() }
+    }
+}
+
+impl Permits {
+    /// Those of a module.
+    pub fn of(run: &Run, module: ModuleId) -> Self {
+        Self {
+            grant: run.modules.get(&module).map(|module| module.grant.clone()).unwrap_or_default(),
+            permissions: run.task.permissions.clone(),
+            asks: Some(run.task.asks),
+            approvals: run.approvals.clone(),
+        }
+    }
+
+    /// What to do about a call of a tool that would do `needs`.
+    pub fn decide(&self, key: StepKey, spec: &ToolSpec, arguments: &str, needs: Vec<Item>) -> Permit {
+        let approved = self.approvals.values().flat_map(|one| one.allows(key.module, key.step)).cloned().collect();
+        let (mut allowed, mut open, mut denied) = (Vec::new(), Vec::new(), Vec::new());
+        for need in needs {
+            match self.permissions.decide(&self.grant, &approved, &need) {
+                Decision::Allow(basis) => allowed.push(Allowed { need, basis }),
+                Decision::Ask(basis) => open.push(Needed { need, basis }),
+                Decision::Deny(basis) => denied.push(Denial { what: need.to_string(), why: basis.to_string() }),
+            }
+        }
+        if !denied.is_empty() {
+            return Permit::Refuse(denied);
+        }
+        if open.is_empty() {
+            let grant = self.grant.with(allowed.iter().map(|one| one.need.clone()));
+            return Permit::Call { grant: Box::new(grant), allowed };
+        }
+        let unanswered: Vec<Denial> = open
+            .iter()
+            .map(|one| Denial {
+                what: one.need.to_string(),
+                why: format!("{}, and nobody is asked; --allow '{}' would allow it", one.basis, one.need),
+            })
+            .collect();
+        let (tool, arguments) = (spec.name.clone(), arguments.to_owned());
+        let refused = "the person said no";
+        let question = Question::Permission { step: key.step, tool, arguments, needs: open };
+        self.put(key, &spec.name, question).unwrap_or_else(|said| match said {
+            Some(_answer) => {
+                Permit::Refuse(unanswered.into_iter().map(|one| Denial { why: refused.to_owned(), ..one }).collect())
+            }
+            None => Permit::Refuse(unanswered),
+        })
+    }
+
+    /// What to do about a question of the Associate's own.
+    pub fn words(&self, key: StepKey, tool: &str, text: String) -> Permit {
+        let question = Question::Words { step: key.step, text };
+        let refuse = |why: &str| {
+            Permit::Refuse(vec![Denial { what: "a question to the person".to_owned(), why: why.to_owned() }])
+        };
+        self.put(key, tool, question).unwrap_or_else(|said| match said {
+            Some(Answer::Words { text }) => Permit::Said(text),
+            Some(Answer::Deny | Answer::Once | Answer::Run | Answer::Always) => refuse("the person gave no answer"),
+            None => refuse("nobody is asked in this run; --ask lets questions wait"),
+        })
+    }
+
+    /// The question, unless it was answered before or nobody is asked.
+    fn put(&self, key: StepKey, tool: &str, question: Question) -> Result<Permit, Option<Answer>> {
+        let approval = approval_id(key, tool, &question);
+        match self.approvals.get(&approval) {
+            Some(asked) => match &asked.answer {
+                Some(answer) => Err(Some(answer.clone())),
+                None => Ok(Permit::Ask { approval, question: Box::new(question) }),
+            },
+            None => match self.asks {
+                Some(Asks::Person) => Ok(Permit::Ask { approval, question: Box::new(question) }),
+                Some(Asks::Nobody) | None => Err(None),
+            },
+        }
+    }
+}
+
+/// The same question of the same step has the same id, so that it is put once, whatever restarts lie between.
+fn approval_id(key: StepKey, tool: &str, question: &Question) -> ApprovalId {
+    let text = match question {
+        Question::Permission { arguments, .. } => arguments,
+        Question::Words { text, .. } => text,
+    };
+    let place = format!("{}/{}/{}/{}", key.run, key.module, key.attempt.0, key.step.0);
+    let Digest(digest) = Digest::of(format!("{place}/{}", request_digest(tool, text)).as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    ApprovalId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}

@@ -1,0 +1,155 @@
+//! `ii tools`: which tools there are, and one call of one tool under one grant, with its record.
+
+use common_ground::{
+    RunId,
+    grant::{Basis, Grant, Item, Limits},
+    id::{AttemptNumber, Epoch, ModuleId, StepIndex},
+    port::tool::{Called, StepKey, Tool, ToolCall, ToolError},
+    record::Allowed,
+};
+use serde_json::{Value, json};
+use std::{path::PathBuf, sync::Arc};
+use uuid::Uuid;
+
+use super::{Program, print_json};
+use crate::{
+    config::environment,
+    exit::{Exit, Failure},
+    hands, permissions,
+};
+
+/// Subcommands of `ii tools`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Args {
+    /// List the tools that reach outside; those of the commons come with every run.
+    List,
+    /// Show one tool: what it does, its arguments, its digest.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Call one tool under one grant; prints what it gave and its record.
+    Call {
+        /// Its name.
+        name: String,
+        /// Its arguments, as JSON.
+        #[arg(long, value_name = "JSON")]
+        args: String,
+        /// What it may do, such as read:DIR, net:HOST or run:process. Can be given more than once.
+        #[arg(long, value_name = "PERMISSION")]
+        grant: Vec<String>,
+        /// A limit, such as wall_ms=1000 or memory_bytes=67108864. Can be given more than once.
+        #[arg(long, value_name = "NAME=NUMBER")]
+        limit: Vec<String>,
+    },
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
+    let (config, _) = program.settings(&[])?;
+    let tools = hands::outside(&program.home, &config);
+    match args {
+        Args::List => Ok(list(program, &tools)),
+        Args::Show { name } => show(program, find(&tools, &name)?),
+        Args::Call { name, args, grant, limit } => {
+            let tool = find(&tools, &name)?;
+            let grant = Grant { limits: limits(&limit)?, ..Grant::of(items(&grant)?) };
+            call(tool, &args, &grant).await
+        }
+    }
+}
+
+fn find<'a>(tools: &'a [Arc<dyn Tool>], name: &str) -> Result<&'a dyn Tool, Failure> {
+    tools.iter().find(|tool| tool.spec().name == name).map(|tool| &**tool).ok_or_else(|| {
+        let near = tools.iter().min_by_key(|tool| strsim::damerau_levenshtein(&tool.spec().name, name));
+        let near = near.map_or(String::new(), |tool| format!("; the nearest is `{}`", tool.spec().name));
+        Failure::new(Exit::Usage, format!("there is no tool `{name}` here{near}"), "`ii tools list` shows them")
+    })
+}
+
+fn list(program: &Program, tools: &[Arc<dyn Tool>]) -> Exit {
+    if program.json {
+        let rows = tools.iter().map(|tool| {
+            let spec = tool.spec();
+            json!({"name": spec.name, "description": spec.description, "digest": spec.digest(),
+                "idempotent": spec.idempotent})
+        });
+        print_json(&json!({ "tools": rows.collect::<Vec<_>>() }));
+    } else {
+        for tool in tools {
+            println!("{:<12} {}", tool.spec().name, tool.spec().description);
+        }
+    }
+    Exit::Completed
+}
+
+fn show(program: &Program, tool: &dyn Tool) -> Result<Exit, Failure> {
+    let spec = tool.spec();
+    let schema: Value = serde_json::from_str(&spec.arguments).map_err(Failure::internal)?;
+    if program.json {
+        print_json(&json!({"name": spec.name, "description": spec.description, "digest": spec.digest(),
+            "idempotent": spec.idempotent, "arguments": schema}));
+    } else {
+        println!("{}\n{}\ndigest {}\narguments {schema:#}", spec.name, spec.description, spec.digest());
+    }
+    Ok(Exit::Completed)
+}
+
+fn items(texts: &[String]) -> Result<Vec<Item>, Failure> {
+    let here = std::env::current_dir().map_err(Failure::internal)?;
+    let user = environment("HOME").map(PathBuf::from);
+    let read = |text: &String| permissions::item(text, &here, user.as_deref());
+    let bad =
+        |what| Failure::new(Exit::Usage, what, "write it as --grant read:DIR, --grant net:HOST or --grant run:process");
+    texts.iter().map(read).collect::<Result<_, _>>().map_err(bad)
+}
+
+fn limits(texts: &[String]) -> Result<Limits, Failure> {
+    let mut fields = match serde_json::to_value(Limits::USUAL).map_err(Failure::internal)? {
+        Value::Object(fields) => fields,
+        other => return Err(Failure::internal(other)),
+    };
+    for text in texts {
+        let known: Vec<String> = fields.keys().cloned().collect();
+        let bad = || {
+            let what = format!("`{text}` is no limit");
+            Failure::new(Exit::Usage, what, format!("write NAME=NUMBER with one of {}", known.join(", ")))
+        };
+        let (name, number) = text.split_once('=').ok_or_else(bad)?;
+        let number: u64 = number.parse().map_err(|_no_number| bad())?;
+        *fields.get_mut(name).ok_or_else(bad)? = json!(number);
+    }
+    serde_json::from_value(Value::Object(fields)).map_err(Failure::internal)
+}
+
+async fn call(tool: &dyn Tool, arguments: &str, grant: &Grant) -> Result<Exit, Failure> {
+    let key = StepKey {
+        run: RunId(Uuid::nil()),
+        module: ModuleId(Uuid::nil()),
+        attempt: AttemptNumber(1),
+        epoch: Epoch(1),
+        step: StepIndex(0),
+    };
+    let needs = tool.needs(arguments).unwrap_or_default();
+    let covered = needs.into_iter().filter_map(|need| {
+        let item = grant.covering(&need)?.clone();
+        Some(Allowed { need, basis: Basis::Granted { item } })
+    });
+    let allowed: Vec<Allowed> = covered.collect();
+    let called: Called = tool.call(ToolCall { key, grant, allowed: &allowed, arguments }).await;
+    let (exit, answer) = match &called.answer {
+        Ok(text) => (Exit::Completed, json!(text)),
+        Err(error) => {
+            let exit = match error {
+                ToolError::BadArguments { .. } => Exit::Usage,
+                ToolError::Refused { .. } => Exit::Refused,
+                ToolError::Failed { .. } => Exit::NotCompleted,
+            };
+            eprintln!("ii: {error}");
+            (exit, Value::Null)
+        }
+    };
+    let error = called.answer.as_ref().err().map(ToString::to_string);
+    print_json(&json!({"answer": answer, "error": error, "record": called.record}));
+    Ok(exit)
+}
