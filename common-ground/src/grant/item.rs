@@ -328,7 +328,7 @@ fn net(text: &str) -> Result<Item, &'static str> {
     let is_address = name
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok() && name == host);
+        .is_some_and(|inner| inner.parse::<core::net::Ipv6Addr>().is_ok() && name == host);
     let is_name = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         && !name.starts_with('.');
