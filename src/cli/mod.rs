@@ -9,11 +9,13 @@ mod doctor;
 mod driving;
 mod events;
 mod keys;
+mod mcp;
 mod models;
 mod receipts;
 mod restore;
 mod run;
 mod runs;
+mod search;
 mod tools;
 mod verify;
 
@@ -51,6 +53,10 @@ enum Command {
     /// List, show, resume, cancel or delete runs.
     #[command(subcommand)]
     Runs(runs::Args),
+    /// Find passages in a folder of documents.
+    Search(search::Args),
+    /// Serve run, status, search and verify to other agents, over the Model Context Protocol on stdin and stdout.
+    Mcp(mcp::Args),
     /// List, show and call tools.
     #[command(subcommand)]
     Tools(tools::Args),
@@ -174,6 +180,8 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
             Command::Run(args) => run::run(args, &program).await,
             Command::Verify(args) => verify::run(args, &program).await,
             Command::Runs(args) => runs::run(args, &program).await,
+            Command::Search(args) => search::run(args, &program).await,
+            Command::Mcp(args) => mcp::run(args, &program).await,
             Command::Tools(args) => tools::run(args, &program).await,
             Command::Approvals(args) => approvals::run(args, &program).await,
             Command::Receipts(args) => receipts::run(args, &program).await,
