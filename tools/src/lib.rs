@@ -8,17 +8,24 @@ use std::sync::Arc;
 use common_ground::port::{index::Index, tool::Tool};
 
 mod arguments;
+mod capture;
 mod clean;
 mod commons_read;
 mod commons_search;
 mod fence;
 mod guard;
 mod hand;
+pub mod jail;
+mod outcome;
+#[cfg(target_os = "linux")]
+mod shell;
 
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
+#[cfg(target_os = "linux")]
+pub use shell::Shell;
 
 /// Every tool there is.
 pub fn all(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {
