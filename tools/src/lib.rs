@@ -12,6 +12,10 @@ mod capture;
 mod clean;
 mod commons_read;
 mod commons_search;
+#[cfg(target_os = "linux")]
+mod container;
+#[cfg(target_os = "linux")]
+pub mod docker;
 mod fence;
 mod guard;
 mod hand;
@@ -22,6 +26,8 @@ mod shell;
 
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
+#[cfg(target_os = "linux")]
+pub use container::Container;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
 #[cfg(target_os = "linux")]
