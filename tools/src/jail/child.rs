@@ -294,18 +294,26 @@ fn inside(plan: &Plan, back: &Back, group: Option<&Group>) -> Step<()> {
         }
         Fork::Parent(pid) => {
             drop_capabilities()?;
-            let report = attend(Pid::from_raw(pid), plan)?;
+            let report = attend(Pid::from_raw(pid), plan, back)?;
             back.say(&report).during("tell the caller")
         }
     }
 }
 
 /// Reaps whoever ends, until the command does or has used its processor time.
-fn attend(command: Pid, plan: &Plan) -> Step<Report> {
+fn attend(command: Pid, plan: &Plan, back: &Back) -> Step<Report> {
     let raw = rustix::process::Pid::from_raw(command.as_raw()).ok_or("the command has no number")?;
     let handle = pidfd_open(raw, PidfdFlags::empty()).during("watch the command")?;
+    let mut told = Duration::ZERO;
     loop {
         wait_for(&handle, None, TICK)?;
+        // Before anybody is reaped, so that nobody is missed.
+        let (cpu, memory) = tree()?;
+        if cpu > told {
+            told = cpu;
+            let cpu_ms = u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX);
+            back.say(&Report::Using { cpu_ms, memory_bytes: memory }).during("tell the caller")?;
+        }
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, code)) if pid == command => return Ok(Report::Ended(Ending::Code(code))),
@@ -321,7 +329,6 @@ fn attend(command: Pid, plan: &Plan) -> Step<Report> {
                 Err(error) => return Err(format!("wait: {error}")),
             }
         }
-        let (cpu, memory) = tree()?;
         if cpu > Duration::from_millis(plan.limits.cpu_ms) {
             return Ok(Report::Passed(Limit::Cpu));
         }

@@ -49,6 +49,13 @@ pub(crate) enum Report {
     Absent(String),
     /// A wall could not be put up, so nothing was run.
     Broken(String),
+    /// What the tree has used so far. The kernel does not count those that end with their init.
+    Using {
+        /// Processor time in milliseconds.
+        cpu_ms: u64,
+        /// Memory in bytes now.
+        memory_bytes: u64,
+    },
     /// The command ended by itself.
     Ended(Ending),
     /// A limit ended it.

@@ -90,6 +90,7 @@ struct Story {
     broken: Option<String>,
     ended: Option<Ending>,
     passed: Option<Limit>,
+    using: Usage,
     usage: Option<Usage>,
 }
 
@@ -137,7 +138,8 @@ impl Jail {
                 return Err(Unran::Broken(format!("its keeper ended too early: {said}")));
             }
         };
-        work.used(Some(usage.cpu_ms), None, Some(usage.memory_bytes));
+        let cpu_ms = usage.cpu_ms.max(story.using.cpu_ms);
+        work.used(Some(cpu_ms), None, Some(usage.memory_bytes.max(story.using.memory_bytes)));
         if usage.refused_forks > 0 {
             work.refused("more processes", format!("the limit is {}", plan.limits.processes));
         }
@@ -226,6 +228,10 @@ async fn listen(reports: tokio::net::unix::OwnedReadHalf, work: &Work) -> io::Re
             Report::Broken(why) => story.broken = story.broken.or(Some(why)),
             Report::Ended(ending) => story.ended = Some(ending),
             Report::Passed(limit) => story.passed = story.passed.or(Some(limit)),
+            Report::Using { cpu_ms, memory_bytes } => {
+                story.using.cpu_ms = story.using.cpu_ms.max(cpu_ms);
+                story.using.memory_bytes = story.using.memory_bytes.max(memory_bytes);
+            }
             Report::Spent(usage) => story.usage = Some(usage),
         }
     }
