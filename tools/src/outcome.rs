@@ -16,7 +16,8 @@ pub(crate) fn told(tool: &str, work: &Work, mut output: Vec<u8>, exit: Exit) -> 
         Exit::Limit { limit } => {
             work.passed(limit);
             let output = String::from_utf8_lossy(&output);
-            let reason = format!("it passed its limit of {} and was ended; until then it put out:\n{output}", name(limit));
+            let reason =
+                format!("it passed its limit of {} and was ended; until then it put out:\n{output}", name(limit));
             return Err(ToolError::Failed { tool: tool.to_owned(), reason });
         }
         Exit::Failed | Exit::Refused | Exit::Trapped | Exit::Cancelled => {

@@ -182,7 +182,8 @@ mod linux {
     }
 
     fn walls() {
-        let called = run("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; cat /proc/self/uid_map", &[], limits());
+        let called =
+            run("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; cat /proc/self/uid_map", &[], limits());
         let said = said(&called);
         let zero = "0".repeat(16);
         for wall in ["CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb"] {
@@ -196,7 +197,14 @@ mod linux {
             assert!(named.contains(wall), "{named}");
         }
         // Nothing can be written outside /tmp, nor made a device or a set-user-id program.
-        for command in ["touch /x", "touch /usr/x", "touch /etc/x", "touch /dev/x", "mknod /tmp/x c 1 3", "echo 1 > /proc/sys/kernel/sysrq"] {
+        for command in [
+            "touch /x",
+            "touch /usr/x",
+            "touch /etc/x",
+            "touch /dev/x",
+            "mknod /tmp/x c 1 3",
+            "echo 1 > /proc/sys/kernel/sysrq",
+        ] {
             let said = output(&format!("({command}) 2>/dev/null && echo done || echo denied"), &[]);
             assert!(said.starts_with("denied"), "{command}: {said}");
         }
@@ -245,7 +253,11 @@ mod linux {
         passed(&called, Limit::Wall);
         let over = called.record.spent.wall_ms - 400;
         assert!(over < 2_000, "{over}");
-        held("case_02_blocked_call", TIER, format_args!("a read that never returns was ended {over} ms after its 400 ms"));
+        held(
+            "case_02_blocked_call",
+            TIER,
+            format_args!("a read that never returns was ended {over} ms after its 400 ms"),
+        );
     }
 
     fn case_03() {
@@ -296,7 +308,11 @@ mod linux {
         let wanted: String = (0..2_000).map(|i| format!("out{i}\nerr{i}\n")).collect();
         assert!(said == wanted, "{} bytes", said.len());
         passed(&run("yes out & yes err >&2", &[], limits()), Limit::Output);
-        held("case_06_stderr_flood_interleaved", TIER, "4000 lines of both streams in their order; a flood of both cut");
+        held(
+            "case_06_stderr_flood_interleaved",
+            TIER,
+            "4000 lines of both streams in their order; a flood of both cut",
+        );
     }
 
     fn case_07() {
@@ -351,7 +367,8 @@ mod linux {
             let said = output(&format!("{way} 2>&1"), &items);
             assert!(said.contains("No such file"), "{way}: {said}");
         }
-        let odd = output(&format!("cd {given} && printf x > \"$(printf 'a\\377b')\" && ls -b | head -1 && cat a*b"), &items);
+        let odd =
+            output(&format!("cd {given} && printf x > \"$(printf 'a\\377b')\" && ls -b | head -1 && cat a*b"), &items);
         assert_eq!(odd, "a\\377b\nx");
         held("case_09_traversal", TIER, format_args!("{} ways out find nothing there", ways.len()));
     }
@@ -450,7 +467,8 @@ mod linux {
 
     fn case_12() {
         let said = output("env | sort; cat /proc/1/environ; cat /proc/2/environ | tr '\\0' '\\n'", &[]);
-        let known = ["HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin", "PWD=/tmp", "OLDPWD=", "SHLVL=", "_="];
+        let known =
+            ["HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin", "PWD=/tmp", "OLDPWD=", "SHLVL=", "_="];
         let vars = said.lines().filter(|line| line.contains('=') && !line.starts_with('['));
         for line in vars {
             assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
@@ -494,7 +512,11 @@ mod linux {
         // The listener can be reached: by somebody who has a network.
         let out = Command::new("bash").args(["-c", &format!("exec 3<>/dev/tcp/127.0.0.1/{port}")]).status();
         assert!(out.expect("bash").success());
-        held("case_13_14_addresses", TIER, format_args!("{} addresses, none reached: there is no network", addresses.len()));
+        held(
+            "case_13_14_addresses",
+            TIER,
+            format_args!("{} addresses, none reached: there is no network", addresses.len()),
+        );
     }
 
     fn case_18() {
@@ -502,7 +524,10 @@ mod linux {
         server.set_read_timeout(Some(Duration::from_millis(200))).expect("set");
         let port = server.local_addr().expect("an address").port();
         let name = format!("{}.example.org", "0123456789abcdef".repeat(3));
-        let said = output(&format!("getent hosts {name} && echo resolved; bash -c 'echo {name} > /dev/udp/127.0.0.1/{port}' 2>&1"), &[]);
+        let said = output(
+            &format!("getent hosts {name} && echo resolved; bash -c 'echo {name} > /dev/udp/127.0.0.1/{port}' 2>&1"),
+            &[],
+        );
         assert!(!said.contains("resolved\n"), "{said}");
         assert!(said.contains("unreachable") || said.contains("denied"), "{said}");
         assert!(server.recv(&mut [0; 512]).is_err(), "a question came through");
@@ -526,7 +551,8 @@ mod linux {
     }
 
     fn case_22() {
-        let said = output("printf '\\033[31mred\\033[0m \\033]0;title\\007\\033]52;c;aGk=\\007\\342\\200\\256\\b.'", &[]);
+        let said =
+            output("printf '\\033[31mred\\033[0m \\033]0;title\\007\\033]52;c;aGk=\\007\\342\\200\\256\\b.'", &[]);
         assert_eq!(said, "red .");
         held("case_22_terminal_escapes", TIER, "colours, titles, the clipboard and directions are gone");
     }
@@ -567,14 +593,21 @@ mod linux {
             (libc::AF_INET6, libc::SOCK_RAW | libc::SOCK_CLOEXEC),
         ];
         for (family, kind) in sockets {
-            let said = output(&format!("perl -e 'print syscall({}, {family}, {kind}, 0), \" \", $!+0'", libc::SYS_socket), &[]);
+            let said = output(
+                &format!("perl -e 'print syscall({}, {family}, {kind}, 0), \" \", $!+0'", libc::SYS_socket),
+                &[],
+            );
             assert_eq!(said, format!("-1 {}", libc::EPERM), "{family} {kind}");
         }
         let namespace = libc::CLONE_NEWUSER | libc::SIGCHLD;
         let said = output(&format!("perl -e 'print syscall({}, {namespace}, 0), \" \", $!+0'", libc::SYS_clone), &[]);
         assert_eq!(said, format!("-1 {}", libc::EPERM));
         assert_eq!(output("unshare -Ur true 2>/dev/null && echo made || echo denied", &[]), "denied\n");
-        held("system_calls_that_reach_out", TIER, format_args!("13 calls and {} kinds of sockets denied", sockets.len()));
+        held(
+            "system_calls_that_reach_out",
+            TIER,
+            format_args!("13 calls and {} kinds of sockets denied", sockets.len()),
+        );
     }
 
     fn dropped() {
@@ -624,10 +657,8 @@ mod linux {
         let caller = Caller::new(Shell::new(Settings::default()));
         let arguments = json!({ "command": format!("trap '' TERM; (setsid sleep {word} &); sleep {word}") });
         caller.runtime.block_on(async {
-            let (one, two) = tokio::join!(
-                caller.calling(&arguments, &[], limits()),
-                caller.calling(&arguments, &[], limits())
-            );
+            let (one, two) =
+                tokio::join!(caller.calling(&arguments, &[], limits()), caller.calling(&arguments, &[], limits()));
             panic!("{} {}", text(&one), text(&two))
         })
     }
@@ -635,9 +666,14 @@ mod linux {
     fn killed() {
         let word = format!("9090{}", std::process::id());
         let me = std::env::current_exe().expect("a program");
-        let mut victim = Command::new(me).env(VICTIM, &word).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+        let mut victim =
+            Command::new(me).env(VICTIM, &word).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
         soon("both calls run", || running(&word) == 4);
-        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts").lines().filter(|line| line.contains("/tmp/.old")).count();
+        let mounts = fs::read_to_string("/proc/self/mountinfo")
+            .expect("mounts")
+            .lines()
+            .filter(|line| line.contains("/tmp/.old"))
+            .count();
         victim.kill().expect("killed");
         victim.wait().expect("waited");
         let took = soon("nothing runs", || running(&word) == 0);

@@ -29,6 +29,7 @@ pub(super) fn body(
     (env, labels): (Vec<String>, HashMap<String, String>),
 ) -> ContainerCreateBody {
     let reads = task.stdin.is_some();
+    let host_config = host(limits, runtime, &user, mounts);
     ContainerCreateBody {
         image: Some(image),
         // The image's own entry point would change what was shown and granted.
@@ -44,20 +45,22 @@ pub(super) fn body(
         stdin_once: Some(reads),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
-        host_config: Some(host(limits, runtime, mounts)),
+        host_config: Some(host_config),
         ..ContainerCreateBody::default()
     }
 }
 
-fn host(limits: Limits, runtime: Option<String>, mounts: Vec<Mount>) -> HostConfig {
+fn host(limits: Limits, runtime: Option<String>, user: &str, mounts: Vec<Mount>) -> HostConfig {
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let ulimit = |name: &str, most: u64| ResourcesUlimits {
         name: Some(name.to_owned()),
         soft: Some(number(most)),
         hard: Some(number(most)),
     };
+    // Some versions of runc give it the mode of the image's own folder, so that it must be its user's to be of use.
+    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
     let tmp = format!(
-        "rw,noexec,nosuid,nodev,mode=1777,size={},nr_inodes={}",
+        "rw,noexec,nosuid,nodev,mode=1777,uid={uid},gid={gid},size={},nr_inodes={}",
         limits.written_bytes.max(4096),
         limits.written_files.saturating_add(1)
     );

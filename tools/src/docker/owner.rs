@@ -35,7 +35,8 @@ impl Owner {
     fn me() -> Option<Self> {
         let pid = std::process::id();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
-        let space = fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
+        let space =
+            fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.trim_matches(|c: char| !c.is_ascii_digit()).to_owned();
         Some(Self { pid, began: began(pid)?, boot, space })
     }
 
@@ -130,8 +131,7 @@ mod tests {
         ];
         let (until, late) = (1_000, 1_001 + LATE.as_secs());
         for (owner, dead) in owners {
-            let labels =
-                HashMap::from([(OWNER.to_owned(), owner.label()), (UNTIL.to_owned(), until.to_string())]);
+            let labels = HashMap::from([(OWNER.to_owned(), owner.label()), (UNTIL.to_owned(), until.to_string())]);
             assert_eq!(is_left_behind(&labels, Some(&me), until), dead, "{owner:?}");
             assert!(is_left_behind(&labels, Some(&me), late), "{owner:?}");
         }

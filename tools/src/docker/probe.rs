@@ -54,7 +54,8 @@ impl Docker {
         let (version, info) = (engine.api.version().await?, engine.api.info().await?);
         let components = version.components.unwrap_or_default();
         let runc = components.into_iter().find(|part| part.name == "runc").map(|part| part.version);
-        let mut walls: Vec<String> = info.cgroup_version.map(|version| format!("cgroup v{version}")).into_iter().collect();
+        let mut walls: Vec<String> =
+            info.cgroup_version.map(|version| format!("cgroup v{version}")).into_iter().collect();
         walls.extend(info.security_options.unwrap_or_default());
         let mut warnings: Vec<String> = runc.as_deref().and_then(warning).into_iter().collect();
         warnings.extend(info.warnings.unwrap_or_default());

@@ -185,7 +185,9 @@ async fn flow(attached: AttachContainerResults, stdin: Option<&str>, capture: &m
     let taking = async {
         while let Some(piece) = output.next().await {
             let bytes = match piece? {
-                LogOutput::StdOut { message } | LogOutput::StdErr { message } | LogOutput::Console { message } => message,
+                LogOutput::StdOut { message } | LogOutput::StdErr { message } | LogOutput::Console { message } => {
+                    message
+                }
                 LogOutput::StdIn { .. } => continue,
             };
             if capture.take(&bytes) == More::Flood {

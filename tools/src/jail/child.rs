@@ -29,7 +29,10 @@ use nix::{
         signal::{Signal, kill},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
-    unistd::{Gid, Pid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, getppid, setgroups, sethostname, setresgid, setresuid, setsid},
+    unistd::{
+        Gid, Pid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, getppid, setgroups, sethostname, setresgid, setresuid,
+        setsid,
+    },
 };
 use rustix::{
     fs::MemfdFlags,
@@ -390,9 +393,11 @@ fn command(plan: &Plan, back: &Back, group: Option<&Group>) -> Step<std::convert
     let writable = plan.binds.iter().filter(|bind| bind.access == Access::Write);
     let abi = rules::enforce(writable.map(|bind| bind.path.as_str()))?;
     let filters = filter::programs()?;
-    for held in
-        [format!("landlock {abi}"), format!("seccomp {} filters", filters.len()), "no_new_privs, no capabilities".to_owned()]
-    {
+    for held in [
+        format!("landlock {abi}"),
+        format!("seccomp {} filters", filters.len()),
+        "no_new_privs, no capabilities".to_owned(),
+    ] {
         back.say(&Report::Held(held)).during("tell the caller")?;
     }
     let (program, arguments) = plan.command.split_first().ok_or("no command")?;

@@ -168,9 +168,8 @@ impl Group {
 
     /// What was measured without it, and what it knows better.
     pub fn usage(&self, measured: Usage) -> Usage {
-        let number = |at: &Path, file: &str| {
-            fs::read_to_string(at.join(&self.name).join(file)).ok()?.trim().parse::<u64>().ok()
-        };
+        let number =
+            |at: &Path, file: &str| fs::read_to_string(at.join(&self.name).join(file)).ok()?.trim().parse::<u64>().ok();
         let event = |at: &Path, file: &str, name: &str| {
             let text = fs::read_to_string(at.join(&self.name).join(file)).ok()?;
             text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok())

@@ -26,15 +26,15 @@ mod run;
 #[cfg(target_os = "linux")]
 pub use child::child;
 #[cfg(target_os = "linux")]
-pub use group::sweep;
-#[cfg(target_os = "linux")]
 pub(crate) use group::began;
+#[cfg(target_os = "linux")]
+pub use group::sweep;
 #[cfg(target_os = "linux")]
 pub use probe::{Finding, Probe};
 #[cfg(target_os = "linux")]
-pub use run::{Jail, Settings, Task};
-#[cfg(target_os = "linux")]
 pub(crate) use run::Unran;
+#[cfg(target_os = "linux")]
+pub use run::{Jail, Settings, Task};
 
 /// By which name this program is started as a jail's keeper.
 const NAME: &str = "ii-jail";

@@ -76,7 +76,11 @@ fn group() -> Finding {
         Some(place) => Ok(place.to_string()),
         None => Err("this user may make none: memory is held for each process, and watched in sum".to_owned()),
     };
-    found("cgroup", state, "start ii in a scope that systemd delegates: systemd-run --user --scope -p Delegate=yes ii …")
+    found(
+        "cgroup",
+        state,
+        "start ii in a scope that systemd delegates: systemd-run --user --scope -p Delegate=yes ii …",
+    )
 }
 
 impl Jail {
