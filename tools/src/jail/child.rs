@@ -345,7 +345,11 @@ fn attend(command: Pid, plan: &Plan, back: &Back) -> Step<Report> {
 fn tree() -> Step<(Duration, u64)> {
     let (mut ticks, mut pages) = (0_u64, 0_u64);
     for entry in fs::read_dir("/proc").during("list processes")? {
-        let path = entry.during("list processes")?.path();
+        let entry = entry.during("list processes")?;
+        if !entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
+            continue;
+        }
+        let path = entry.path();
         // A process that ends while it is looked at is counted by its parent the next time.
         let (Ok(stat), Ok(statm)) = (fs::read_to_string(path.join("stat")), fs::read_to_string(path.join("statm")))
         else {
