@@ -18,6 +18,8 @@ pub struct Record {
     pub grant: Digest,
     /// Where it really ran.
     pub tier: Tier,
+    /// What held it there and which code it was, in the tier's words: `landlock 7`, `image sha256:…`.
+    pub held: Vec<String>,
     /// The lease it ran under.
     pub epoch: Epoch,
     /// SHA-256 of its arguments.

@@ -126,6 +126,7 @@ impl<H: Hand> Guarded<H> {
             tool: spec.digest(),
             grant: call.grant.digest(),
             tier: self.hand.tier(),
+            held: notes.held,
             epoch: call.key.epoch,
             input: Digest::of(call.arguments.as_bytes()),
             output: Digest::of(&output),

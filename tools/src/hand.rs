@@ -46,6 +46,7 @@ pub(crate) struct Notes {
     pub egress: Vec<Egress>,
     pub refusals: Vec<Denial>,
     pub changes: Vec<Change>,
+    pub held: Vec<String>,
     pub contents: Vec<Vec<u8>>,
     pub cpu_ms: Option<u64>,
     pub fuel: Option<u64>,
@@ -95,6 +96,14 @@ impl Work {
         let mut notes = self.notes();
         if notes.refusals.len() < MOST_NOTES {
             notes.refusals.push(Denial { what: what.into(), why: why.into() });
+        }
+    }
+
+    /// A wall stands around it, or this is the code that runs, in the tier's words.
+    pub fn held(&self, what: impl Into<String>) {
+        let mut notes = self.notes();
+        if notes.held.len() < MOST_NOTES {
+            notes.held.push(what.into());
         }
     }
 

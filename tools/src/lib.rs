@@ -8,18 +8,31 @@ use std::sync::Arc;
 use common_ground::port::{index::Index, tool::Tool};
 
 mod arguments;
+mod capture;
 mod clean;
 mod commons_read;
 mod commons_search;
+#[cfg(target_os = "linux")]
+mod container;
+#[cfg(target_os = "linux")]
+pub mod docker;
 mod fence;
 mod files;
 mod guard;
 mod hand;
+pub mod jail;
+mod outcome;
+#[cfg(target_os = "linux")]
+mod shell;
 
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
+#[cfg(target_os = "linux")]
+pub use container::Container;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
+#[cfg(target_os = "linux")]
+pub use shell::Shell;
 
 /// The tools over an index.
 pub fn commons(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {

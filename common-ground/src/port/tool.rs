@@ -125,6 +125,7 @@ impl Called {
             tool: spec.digest(),
             grant: call.grant.digest(),
             tier: Tier::Builtin,
+            held: Vec::new(),
             epoch: call.key.epoch,
             input: Digest::of(call.arguments.as_bytes()),
             output: Digest::of(output.as_bytes()),
