@@ -8,15 +8,20 @@ use std::sync::Arc;
 use common_ground::port::{index::Index, tool::Tool};
 
 mod arguments;
+
 mod clean;
 mod commons_read;
 mod commons_search;
+pub mod egress;
 mod fence;
+mod fetch;
 mod guard;
 mod hand;
 
+
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
+pub use fetch::Fetch;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
 
