@@ -8,6 +8,7 @@ use std::sync::Arc;
 use common_ground::port::{index::Index, tool::Tool};
 
 mod arguments;
+mod browser;
 
 mod clean;
 mod commons_read;
@@ -19,6 +20,7 @@ mod guard;
 mod hand;
 
 
+pub use browser::{Browse, Chromium, NoBrowser, Probe, Settings as BrowserSettings};
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
 pub use fetch::Fetch;
