@@ -72,6 +72,18 @@ fn processes_of(folder: &Path) -> usize {
     lines.filter(|line| String::from_utf8_lossy(line).contains(&marker)).count()
 }
 
+/// Whether the browser is there and stands still.
+fn stopped(folder: &Path) -> bool {
+    let marker = folder.to_string_lossy().into_owned();
+    let all = std::fs::read_dir("/proc").expect("processes").flatten();
+    let ours = all.filter(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&marker)
+    });
+    let mut states = ours.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok()).peekable();
+    states.peek().is_some() && states.all(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" T")))
+}
+
 fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
@@ -103,6 +115,9 @@ async fn a_page_is_read_and_used() {
     let record = &called.record;
     assert!(record.egress.iter().any(|one| one.address == "127.0.0.1" && one.method.as_deref() == Some("GET")));
     assert!(record.egress.iter().all(|one| one.port == server.port()), "{:?}", record.egress);
+    // Chromium itself asks for nothing here.
+    let wanted: Vec<&str> = record.refusals.iter().map(|denial| denial.what.as_str()).collect();
+    assert!(wanted.is_empty(), "{wanted:?}");
     assert!(record.spent.memory_bytes.is_some() && record.spent.cpu_ms.is_some(), "{:?}", record.spent);
     println!("opening took {} ms, memory {:?}", record.spent.wall_ms, record.spent.memory_bytes);
 
@@ -131,6 +146,10 @@ async fn a_page_is_read_and_used() {
     assert!(server.pages().contains(&"/done?name=Ann&size=l".to_owned()), "{:?}", server.pages());
     let called = room.call(&grant, &json!({"action": "back"})).await;
     assert!(text(&called).contains("heading \"Order\""), "{}", text(&called));
+
+    // Between calls nothing moves.
+    let moves = room.call(&grant, &json!({"action": "snapshot"})).await;
+    assert!(moves.answer.is_ok() && stopped(folder.path()), "every process stands still");
 
     // Another attempt has another browser, and begins with nothing.
     let mut other = key(1);
@@ -238,7 +257,8 @@ async fn limits_and_ends_leave_nothing() {
     .await;
     let mut grant = roomy(&[&server.item()]);
     grant.limits.memory_bytes = 700 << 20;
-    let called = room.call(&grant, &json!({"action": "open", "url": server.url("/large")})).await;
+    room.call(&grant, &json!({"action": "open", "url": server.url("/large")})).await;
+    let called = room.call(&grant, &json!({"action": "wait", "seconds": 20})).await;
     assert_eq!(called.record.exit, Exit::Limit { limit: Limit::Memory }, "{:?}", called.answer);
     becomes("nothing is left", || processes_of(folder.path()) == 0 && is_empty(folder.path())).await;
 

@@ -7,12 +7,14 @@ use crate::{arguments, egress::Target};
 
 /// Name of the tool.
 pub(super) const NAME: &str = "browse";
-const FIELDS: [&str; 8] = ["action", "url", "ref", "text", "submit", "option", "key", "direction"];
+const FIELDS: [&str; 9] = ["action", "url", "ref", "text", "submit", "option", "key", "direction", "seconds"];
 /// Longest text typed at once.
 const LONGEST_TEXT: usize = 20_000;
+/// Longest wait asked for, in seconds.
+const LONGEST_WAIT: u8 = 20;
 
 /// JSON Schema of [`Action`], canonical. Flat, since grammars of model servers know few ways to say "one of".
-pub(super) const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"action":{"description":"open a `url`; click a `ref`; type `text` into a `ref`, replacing what is there; select an `option` of a `ref`; press a `key`; scroll in a `direction`; back; snapshot for the whole page; close.","enum":["open","click","type","select","press","scroll","back","snapshot","close"],"type":"string"},"direction":{"enum":["up","down"],"type":"string"},"key":{"enum":["Enter","Tab","Escape","Backspace","Delete","Space","PageUp","PageDown","End","Home","ArrowLeft","ArrowUp","ArrowRight","ArrowDown"],"type":"string"},"option":{"description":"An option's text or value.","type":"string"},"ref":{"description":"The number in brackets after a node.","minimum":1,"type":"integer"},"submit":{"description":"Whether to press Enter after typing.","type":"boolean"},"text":{"maxLength":20000,"type":"string"},"url":{"description":"Address of a page, http or https.","type":"string"}},"required":["action"],"type":"object"}"#;
+pub(super) const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"action":{"description":"open a `url`; click a `ref`; type `text` into a `ref`, replacing what is there; select an `option` of a `ref`; press a `key`; scroll in a `direction`; wait some `seconds`, since a page stands still between calls; back; snapshot for the whole page; close.","enum":["open","click","type","select","press","scroll","wait","back","snapshot","close"],"type":"string"},"direction":{"enum":["up","down"],"type":"string"},"key":{"enum":["Enter","Tab","Escape","Backspace","Delete","Space","PageUp","PageDown","End","Home","ArrowLeft","ArrowUp","ArrowRight","ArrowDown"],"type":"string"},"option":{"description":"An option's text or value.","type":"string"},"ref":{"description":"The number in brackets after a node.","minimum":1,"type":"integer"},"seconds":{"maximum":20,"minimum":1,"type":"integer"},"submit":{"description":"Whether to press Enter after typing.","type":"boolean"},"text":{"maxLength":20000,"type":"string"},"url":{"description":"Address of a page, http or https.","type":"string"}},"required":["action"],"type":"object"}"#;
 
 /// Where to scroll.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -50,6 +52,9 @@ pub(super) enum Action {
     Scroll {
         direction: Direction,
     },
+    Wait {
+        seconds: u8,
+    },
     Back {},
     Snapshot {},
     Close {},
@@ -63,6 +68,9 @@ impl Action {
             Self::Type { text, .. } if text.len() > LONGEST_TEXT => {
                 Err(arguments::refuse(NAME, format!("`text` has {} bytes, more than {LONGEST_TEXT}", text.len())))
             }
+            Self::Wait { seconds } if !(1..=LONGEST_WAIT).contains(seconds) => {
+                Err(arguments::refuse(NAME, format!("`seconds` is {seconds}, not 1 to {LONGEST_WAIT}")))
+            }
             Self::Open { url } => match Target::parse(url) {
                 Ok(_) => Ok(action),
                 Err(error) => Err(arguments::refuse(NAME, format!("`url` {error}"))),
@@ -72,6 +80,7 @@ impl Action {
             | Self::Select { .. }
             | Self::Press { .. }
             | Self::Scroll { .. }
+            | Self::Wait { .. }
             | Self::Back {}
             | Self::Snapshot {}
             | Self::Close {} => Ok(action),
@@ -98,6 +107,9 @@ mod tests {
             (r#"{"action":"select","ref":1,"option":"a"}"#, true),
             (r#"{"action":"press","key":"Enter"}"#, true),
             (r#"{"action":"scroll","direction":"down"}"#, true),
+            (r#"{"action":"wait","seconds":20}"#, true),
+            (r#"{"action":"wait","seconds":0}"#, false),
+            (r#"{"action":"wait","seconds":21}"#, false),
             (r#"{"action":"back"}"#, true),
             (r#"{"action":"back","ref":1}"#, false),
             (r#"{"action":"snapshot"}"#, true),

@@ -1,11 +1,16 @@
 //! A Chromium of one's own: found, started with no other way out than a proxy, and ended.
 //!
-//! **Invariant:** all its traffic goes to the proxy: it looks up no names, speaks no QUIC, and WebRTC sends nothing past it.
+//! Chromium has much to say to its makers, flags or not. The program itself is therefore given a proxy that nobody serves;
+//! only the pages' own context has ours.
+//!
+//! **Invariant:** all traffic of pages goes to the proxy: Chromium looks up no names, speaks no QUIC, and WebRTC sends nothing
+//! past it. What Chromium wants for itself goes nowhere.
 //! **Invariant:** its own sandbox is off only where it cannot be on, as root, and [`Probe`] says so.
 
 use std::{
     ffi::OsString,
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -15,6 +20,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 use serde::Deserialize;
 use tokio::{
     io::AsyncReadExt,
+    net::TcpSocket,
     process::{Child, Command},
 };
 
@@ -157,17 +163,15 @@ fn environment(home: &Path) -> [(&'static str, OsString); 4] {
 pub(super) struct Running {
     pub cdp: Cdp,
     child: Child,
+    // A port that is taken and not listened on, for as long as Chromium is to be refused there.
+    _deaf: TcpSocket,
     // Last, so that it is removed when all else has ended.
     _folder: Folder,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(group) = group {
-            // A group that has ended needs no signal.
-            kill_process_group(group, Signal::KILL).unwrap_or_default();
-        }
+        self.signal(Signal::KILL);
     }
 }
 
@@ -182,14 +186,17 @@ impl Running {
         let path = chromium.path()?;
         let broken = |why: String| NoBrowser::Broken { path: path.clone(), why };
         let system = |error: io::Error| broken(error.to_string());
-        let (Some(address), Some((user, password))) = (proxy.address(), proxy.credential()) else {
-            return Err(broken("its proxy has no port".to_owned()));
+        let Some((user, password)) = proxy.credential() else {
+            return Err(broken("its proxy has no password".to_owned()));
         };
+        let deaf = TcpSocket::new_v4().map_err(system)?;
+        deaf.bind(SocketAddr::from(([127, 0, 0, 1], 0))).map_err(system)?;
+        let nowhere = deaf.local_addr().map_err(system)?;
         let folder = Folder::new(root).map_err(system)?;
         let mut command = Command::new("/bin/sh");
         // The protocol has its pipe at 3 and 4, which only a shell sets without unsafe code.
         command.args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "ii-browser"]).arg(&path).args(FLAGS);
-        command.arg(format!("--proxy-server=http://{address}"));
+        command.arg(format!("--proxy-server=http://{nowhere}"));
         command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
         if unboxed().is_some() {
             command.arg("--no-sandbox");
@@ -210,7 +217,7 @@ impl Running {
             String::from_utf8_lossy(&kept).trim().to_owned()
         });
         let cdp = Cdp::new(to, from, (user.to_owned(), password.to_owned()));
-        let running = Self { cdp, child, _folder: folder };
+        let running = Self { cdp, child, _deaf: deaf, _folder: folder };
         let greeted = running.cdp.call::<Version>(None, "Browser.getVersion", serde_json::json!({}));
         match tokio::time::timeout(START, greeted).await {
             Ok(Ok(version)) if version.product.contains('/') => Ok(running),
@@ -224,6 +231,25 @@ impl Running {
                     Ok(Ok(version)) => format!("it is no Chromium but {:?}", version.product),
                 }))
             }
+        }
+    }
+
+    /// Stops all its processes where they are. When this program dies meanwhile, the kernel wakes them, and they end with
+    /// their pipe.
+    pub fn halt(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets them go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(group) = group {
+            // A group that has ended needs no signal.
+            kill_process_group(group, signal).unwrap_or_default();
         }
     }
 

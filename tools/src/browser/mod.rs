@@ -1,6 +1,6 @@
 //! `browse`: a real browser, one for each attempt, whose only way out is the egress proxy under the grant of the call.
 //!
-//! Between calls nothing goes out, whatever the page tries. What other local users could do to the browser, they cannot: it
+//! Between calls all its processes stand still and nothing goes out, whatever the page tries. What other local users could do to the browser, they cannot: it
 //! has no debugging port, and its proxy wants a password.
 //!
 //! **Invariant:** a browser belongs to one attempt of one module of one run; no other ever sees its pages or cookies.
@@ -128,6 +128,7 @@ struct Taken {
 
 impl Taken {
     fn put_back(self, session: Box<Session>) {
+        session.page.browser.halt();
         let mut all = self.sessions.all();
         let mut oldest = None;
         let idle = all.iter().filter_map(|(owner, place)| match place {
@@ -207,11 +208,16 @@ impl Browse {
     async fn session(&self, kept: Option<Box<Session>>, action: &Action) -> Result<Box<Session>, ToolError> {
         let failed = |reason: String| ToolError::Failed { tool: NAME.to_owned(), reason };
         match (kept, action) {
-            (Some(session), _) => Ok(session),
+            (Some(session), _) => {
+                session.page.browser.go_on();
+                Ok(session)
+            }
             (None, Action::Open { .. }) => {
                 let proxy = Proxy::on_loopback().await.map_err(|error| failed(format!("no proxy: {error}")))?;
                 let started = Running::start(&self.settings.chromium, &self.settings.folder, &proxy).await;
-                let page = Page::new(started.map_err(|error| failed(error.to_string()))?).await;
+                let started = started.map_err(|error| failed(error.to_string()))?;
+                let address = proxy.address().ok_or_else(|| failed("its proxy has no port".to_owned()))?;
+                let page = Page::new(started, address).await;
                 let page = page.map_err(|error| failed(error.to_string()))?;
                 Ok(Box::new(Session { page, proxy: Arc::new(proxy), is_new: true }))
             }
@@ -312,6 +318,7 @@ impl Hand for Browse {
             | Action::Select { .. }
             | Action::Press { .. }
             | Action::Scroll { .. }
+            | Action::Wait { .. }
             | Action::Back {}
             | Action::Snapshot {}
             | Action::Close {} => Ok(Vec::new()),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -56,6 +57,12 @@ pub(super) struct Page {
 struct Described {
     url: String,
     text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Context {
+    browser_context_id: String,
 }
 
 #[derive(Deserialize)]
@@ -188,12 +195,15 @@ struct FrameId {
 
 impl Page {
     /// An empty page.
-    pub async fn new(browser: Running) -> Result<Self, CdpError> {
+    pub async fn new(browser: Running, proxy: SocketAddr) -> Result<Self, CdpError> {
         let cdp = &browser.cdp;
-        let deny = json!({"behavior": "deny", "eventsEnabled": true});
+        let context = json!({"proxyServer": format!("http://{proxy}"), "proxyBypassList": "<-loopback>"});
+        let context: Context = cdp.call(None, "Target.createBrowserContext", context).await?;
+        let context = context.browser_context_id;
+        let deny = json!({"behavior": "deny", "eventsEnabled": true, "browserContextId": context});
         cdp.call::<Value>(None, "Browser.setDownloadBehavior", deny).await?;
         cdp.call::<Value>(None, "Target.setDiscoverTargets", json!({"discover": true})).await?;
-        let created: Created = cdp.call(None, "Target.createTarget", json!({"url": "about:blank"})).await?;
+        let created: Created = cdp.call(None, "Target.createTarget", json!({"url": "about:blank", "browserContextId": context})).await?;
         let target = created.target_id;
         let mut page =
             Self { browser, session: String::new(), openers: Vec::new(), target, numbers: Numbers::default(), last: None };
@@ -238,6 +248,7 @@ impl Page {
             Action::Press { key } => self.press(key).await?,
             Action::Scroll { direction } => self.scroll(*direction).await?,
             Action::Back {} => self.back().await?,
+            Action::Wait { seconds } => tokio::time::sleep(Duration::from_secs((*seconds).into())).await,
             Action::Snapshot {} => self.last = None,
             Action::Close {} => return Ok("[the browser is closed]\n".to_owned()),
         }

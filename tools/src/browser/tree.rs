@@ -25,9 +25,9 @@ const DOABLE: [&str; 19] = [
     "option", "radio", "searchbox", "slider", "spinbutton", "switch", "tab", "textbox", "treeitem", "DisclosureTriangle",
 ];
 /// Roles that say nothing by themselves.
-const SILENT: [&str; 12] = [
+const SILENT: [&str; 13] = [
     "generic", "none", "presentation", "InlineTextBox", "LineBreak", "RootWebArea", "paragraph", "LayoutTable",
-    "LayoutTableRow", "LayoutTableCell", "ListMarker", "MenuListPopup",
+    "LayoutTableRow", "LayoutTableCell", "ListMarker", "MenuListPopup", "LabelText",
 ];
 /// States that are said where they hold.
 const STATES: [&str; 12] = [
@@ -150,7 +150,8 @@ fn said(node: &Node, above: &str, numbers: &mut Numbers) -> Option<String> {
         let repeats = name.trim().is_empty() || above.contains(name.trim());
         return (!repeats).then(|| format!("text {}", quoted(&name, LONGEST_TEXT)));
     }
-    let doable = DOABLE.contains(&role.as_str()) || node.is("editable");
+    // What can be typed into without being a field of a form; the inside of a field is not focusable itself.
+    let doable = DOABLE.contains(&role.as_str()) || (node.is("editable") && node.is("focusable"));
     if (SILENT.contains(&role.as_str()) && !doable) || role.is_empty() {
         return None;
     }
