@@ -19,7 +19,6 @@ mod fetch;
 mod guard;
 mod hand;
 
-
 pub use browser::{Browse, Chromium, NoBrowser, Probe, Settings as BrowserSettings};
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;

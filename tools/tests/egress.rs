@@ -59,7 +59,8 @@ async fn methods_of_a_grant_hold() {
 
 #[tokio::test]
 async fn bytes_and_time_are_limited() {
-    let server = Server::new(|asked| Reply::of("text/plain", vec![b'a'; if asked.path == "/" { 300_000 } else { 10 }])).await;
+    let server =
+        Server::new(|asked| Reply::of("text/plain", vec![b'a'; if asked.path == "/" { 300_000 } else { 10 }])).await;
     let dialler = dialler();
     let mut grant = grant(&[&server.item()]);
     grant.limits = Limits { net_bytes: 100_000, ..Limits::USUAL };
@@ -113,7 +114,11 @@ async fn case_13_metadata_by_address_and_name() {
         seen += 1;
     }
     assert!(names.asked().iter().all(|name| name == "innocent.example"), "{:?}", names.asked());
-    held(13, "dialler", &format!("{seen} exact grants for metadata services by v4, v6 and name, each refused unconnected"));
+    held(
+        13,
+        "dialler",
+        &format!("{seen} exact grants for metadata services by v4, v6 and name, each refused unconnected"),
+    );
 }
 
 #[tokio::test]
@@ -122,9 +127,23 @@ async fn case_14_encoded_addresses() {
     let dialler = dialler();
     let port = server.port();
     let hosts = [
-        "0x7f.1", "2130706433", "0177.0.0.1", "127.1", "127.0.0.1.", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
-        "[64:ff9b::7f00:1]", "[::127.0.0.1]", "0.0.0.0", "[::]", "0", "\u{ff11}27.0.0.1", "127\u{3002}0.0.1",
-        "example.org@127.0.0.1", "localhost.", "LOCALHOST",
+        "0x7f.1",
+        "2130706433",
+        "0177.0.0.1",
+        "127.1",
+        "127.0.0.1.",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "[::127.0.0.1]",
+        "0.0.0.0",
+        "[::]",
+        "0",
+        "\u{ff11}27.0.0.1",
+        "127\u{3002}0.0.1",
+        "example.org@127.0.0.1",
+        "localhost.",
+        "LOCALHOST",
     ];
     for host in hosts {
         let work = work(&["net:http://example.org", &format!("net:http://*.example.org:{port}")]);
@@ -145,7 +164,11 @@ async fn case_14_encoded_addresses() {
     get(&dialler.line(&work), &format!("http://0x7f.1:{port}/")).await.expect("it is the granted address");
     assert_eq!(work.egress()[0].host, "127.0.0.1");
     assert_eq!(server.asked().len(), 1);
-    held(14, "dialler", &format!("{} spellings read as the address they are, none reached without its grant", hosts.len()));
+    held(
+        14,
+        "dialler",
+        &format!("{} spellings read as the address they are, none reached without its grant", hosts.len()),
+    );
 }
 
 #[tokio::test]
@@ -167,7 +190,11 @@ async fn case_15_rebinding_and_mixed_sets() {
     let mixed = work(&[&format!("net:http://mixed.test:{port}")]);
     get(&dialler.line(&mixed), &format!("http://mixed.test:{port}/")).await.expect("one is allowed");
     assert_eq!(mixed.egress()[0].address, "127.0.0.1");
-    assert!(refusals(&mixed).contains("169.254.169.254") && refusals(&mixed).contains("unspecified"), "{}", refusals(&mixed));
+    assert!(
+        refusals(&mixed).contains("169.254.169.254") && refusals(&mixed).contains("unspecified"),
+        "{}",
+        refusals(&mixed)
+    );
     assert_eq!(server.asked()[0].headers["host"], format!("mixed.test:{port}"));
 
     // A name is asked for once in a call: what it turns into later is never connected to.
@@ -186,7 +213,11 @@ async fn case_15_rebinding_and_mixed_sets() {
     let error = get(&dialler.line(&wide), &format!("http://inner.wide.test:{port}/")).await.expect_err("private");
     assert!(error.to_string().contains("a loopback address"), "{error}");
     assert!(wide.egress().is_empty());
-    held(15, "dialler", "connections went to 127.0.0.1 that was checked; metadata of a mixed set and of a second answer never");
+    held(
+        15,
+        "dialler",
+        "connections went to 127.0.0.1 that was checked; metadata of a mixed set and of a second answer never",
+    );
 }
 
 #[tokio::test]
@@ -223,7 +254,8 @@ async fn case_16_redirects() {
     assert!(refusals(&work).contains("metadata service"));
     let near = get(&dialler.line(&work), &server.url("/near")).await.expect("within the grant");
     assert_eq!(near.target.url().path(), "/page");
-    let post = Request { method: http::Method::POST, body: "x".into(), ..Request::get(target(&server.url("/post")), 100) };
+    let post =
+        Request { method: http::Method::POST, body: "x".into(), ..Request::get(target(&server.url("/post")), 100) };
     dialler.line(&work).request(post).await.expect("a GET follows");
     let last = server.asked().pop().expect("asked");
     assert_eq!((last.method.as_str(), last.body.as_str()), ("GET", ""));
@@ -251,13 +283,15 @@ async fn tls_is_with_the_host_that_was_asked_for() {
     let server = Server::with_tls(authority.acceptor(&["good.test"]), |_| Reply::to(302, "http://good.test/")).await;
     let port = server.port();
     let (trusting, names, _folder) = tls_dialler(&authority).await;
-    let work = work(&[&format!("net:*.test:{port}"), &format!("net:good.test:{port}"), &format!("net:bad.test:{port}")]);
+    let work =
+        work(&[&format!("net:*.test:{port}"), &format!("net:good.test:{port}"), &format!("net:bad.test:{port}")]);
     // A redirect from https to http is refused, which also shows that the answer came.
     let error = get(&trusting.line(&work), &format!("https://good.test:{port}/")).await.expect_err("downgraded");
     assert!(error.to_string().contains("from https to http"), "{error}");
     let error = get(&trusting.line(&work), &format!("https://bad.test:{port}/")).await.expect_err("another's name");
     assert!(matches!(error, EgressError::Tls { .. }), "{error}");
-    let error = get(&names.dialler().line(&work), &format!("https://good.test:{port}/")).await.expect_err("not trusted");
+    let error =
+        get(&names.dialler().line(&work), &format!("https://good.test:{port}/")).await.expect_err("not trusted");
     assert!(matches!(error, EgressError::Tls { .. }), "{error}");
     assert_eq!(server.asked().len(), 1);
     assert!(Dialler::new(Settings { authorities: Some("/no/such".into()), ..Settings::default() }).is_err());
@@ -333,9 +367,16 @@ fn credential(proxy: &Proxy) -> String {
 }
 
 /// TLS for a name through CONNECT to a host.
-async fn tls_through(proxy: &Proxy, line: &Line<'_>, authority: &Authority, host: &str, name: &str) -> Result<String, String> {
+async fn tls_through(
+    proxy: &Proxy,
+    line: &Line<'_>,
+    authority: &Authority,
+    host: &str,
+    name: &str,
+) -> Result<String, String> {
     let talk = async {
-        let mut stream = TcpStream::connect(proxy.address().expect("a port")).await.map_err(|error| error.to_string())?;
+        let mut stream =
+            TcpStream::connect(proxy.address().expect("a port")).await.map_err(|error| error.to_string())?;
         let connect = format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{}\r\n", credential(proxy));
         stream.write_all(connect.as_bytes()).await.map_err(|error| error.to_string())?;
         let mut answer = [0; 1024];
@@ -347,14 +388,19 @@ async fn tls_through(proxy: &Proxy, line: &Line<'_>, authority: &Authority, host
         let mut roots = rustls::RootCertStore::empty();
         use rustls::pki_types::pem::PemObject;
         let pem = authority.pem();
-        roots.add(rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM")).expect("an authority");
+        roots
+            .add(rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM"))
+            .expect("an authority");
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
         let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
         let name = rustls::pki_types::ServerName::try_from(name.to_owned()).expect("a name");
         let mut stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.map_err(|error| error.to_string())?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await
+            .map_err(|error| error.to_string())?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.map_err(|error| error.to_string())?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
@@ -378,7 +424,8 @@ async fn case_17_relayed_connect_and_another_host_header() {
     let work = work(&items);
     let line = dialler.line(&work);
 
-    let answer = tls_through(&proxy, &line, &authority, &format!("one.test:{port}"), "one.test").await.expect("granted");
+    let answer =
+        tls_through(&proxy, &line, &authority, &format!("one.test:{port}"), "one.test").await.expect("granted");
     assert!(answer.ends_with("inside"), "{answer}");
     assert_eq!((work.egress()[0].address.as_str(), work.egress()[0].method.as_deref()), ("127.0.0.1", None));
 
@@ -398,7 +445,11 @@ async fn case_17_relayed_connect_and_another_host_header() {
     for (text, status, why) in [
         (format!("GET http://{at}/ HTTP/1.1\r\nHost: other.test\r\n{shown}\r\n"), "403", "not the host connected to"),
         (format!("GET http://{at}/ HTTP/1.1\r\n{shown}\r\n"), "403", "not the host connected to"),
-        (format!("GET http://ungranted.test/ HTTP/1.1\r\nHost: ungranted.test\r\n{shown}\r\n"), "403", "no grant covers it"),
+        (
+            format!("GET http://ungranted.test/ HTTP/1.1\r\nHost: ungranted.test\r\n{shown}\r\n"),
+            "403",
+            "no grant covers it",
+        ),
         (format!("GET https://one.test:{port}/ HTTP/1.1\r\nHost: one.test:{port}\r\n{shown}\r\n"), "403", "CONNECT"),
         (format!("GET / HTTP/1.1\r\nHost: {at}\r\n{shown}\r\n"), "403", ""),
         (format!("GET http://{at}/ HTTP/1.1\r\nHost: {at}\r\n\r\n"), "407", "a password is needed"),
@@ -409,13 +460,19 @@ async fn case_17_relayed_connect_and_another_host_header() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(why), "{text}{answer}");
     }
     // A second request behind the first is not passed on: it could name another host.
-    let two = format!("GET http://{at}/1 HTTP/1.1\r\nHost: {at}\r\n{shown}\r\nGET /2 HTTP/1.1\r\nHost: other.test\r\n\r\n");
+    let two =
+        format!("GET http://{at}/1 HTTP/1.1\r\nHost: {at}\r\n{shown}\r\nGET /2 HTTP/1.1\r\nHost: other.test\r\n\r\n");
     through(&proxy, &line, two).await;
     assert_eq!(plain.pages(), ["/x", "/1"]);
     // What is no TLS does not pass.
-    let answer = through(&proxy, &line, format!("CONNECT one.test:{port} HTTP/1.1\r\n{shown}\r\nGET / HTTP/1.1\r\n\r\n")).await;
+    let answer =
+        through(&proxy, &line, format!("CONNECT one.test:{port} HTTP/1.1\r\n{shown}\r\nGET / HTTP/1.1\r\n\r\n")).await;
     assert!(refusals(&work).contains("is no TLS"), "{answer}");
-    held(17, "proxy", "another name in TLS cut before a byte passed, another Host header answered 403, no TLS no passage");
+    held(
+        17,
+        "proxy",
+        "another name in TLS cut before a byte passed, another Host header answered 403, no TLS no passage",
+    );
 }
 
 #[tokio::test]
@@ -463,7 +520,8 @@ async fn case_19_bodies_that_inflate() {
 #[tokio::test]
 async fn a_tunnel_ends_with_its_bytes_and_with_its_call() {
     let authority = Authority::new();
-    let server = Server::with_tls(authority.acceptor(&["one.test"]), |_| Reply::of("text/plain", vec![b'a'; 500_000])).await;
+    let server =
+        Server::with_tls(authority.acceptor(&["one.test"]), |_| Reply::of("text/plain", vec![b'a'; 500_000])).await;
     let port = server.port();
     let (dialler, _names, _folder) = tls_dialler(&authority).await;
     let mut grant = grant(&[&format!("net:one.test:{port}")]);
@@ -491,7 +549,7 @@ async fn a_tunnel_ends_with_its_bytes_and_with_its_call() {
         never = proxy.serve(&line) => match never {},
     };
     let mut upstream = upstream;
-    let closed = async { while !matches!(upstream.read_u8().await, Err(_)) {} };
+    let closed = async { while upstream.read_u8().await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(10), closed).await.expect("closed to the server");
     let mut rest = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(10), client.read_to_end(&mut rest)).await;

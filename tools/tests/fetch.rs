@@ -10,7 +10,10 @@ use common_ground::{
     record::Exit,
 };
 use serde_json::{Value, json};
-use tools::{Fetch, egress::{Dialler, Settings}};
+use tools::{
+    Fetch,
+    egress::{Dialler, Settings},
+};
 use web::{Reply, Room, Server, all_of, dialler, grant, held, key};
 
 fn room() -> Room<Fetch> {
@@ -33,7 +36,8 @@ fn error(called: &Called) -> String {
 
 #[tokio::test]
 async fn a_page_is_text_with_what_it_is() {
-    let page = "<html><head><title>T</title></head><body><h1>One</h1><p>See <a href='/there'>the place</a>.</p></body></html>";
+    let page =
+        "<html><head><title>T</title></head><body><h1>One</h1><p>See <a href='/there'>the place</a>.</p></body></html>";
     let server = Server::new(move |asked| match asked.path.as_str() {
         "/robots.txt" => Reply::missing(),
         "/moved" => Reply::to(302, "/page"),
@@ -62,7 +66,11 @@ async fn a_page_is_text_with_what_it_is() {
     assert!(called.record.egress.iter().all(|one| one.address == "127.0.0.1"));
 
     let called = room.call(&grant, &json!({"url": server.url("/moved")})).await;
-    assert!(text(&called).contains(&format!("final url: {} (redirects: 1)\n", server.url("/page"))), "{}", text(&called));
+    assert!(
+        text(&called).contains(&format!("final url: {} (redirects: 1)\n", server.url("/page"))),
+        "{}",
+        text(&called)
+    );
     assert_eq!(called.record.egress.len(), 2, "robots.txt is read once in a run");
     let called = room.call(&grant, &json!({"url": server.url("/json")})).await;
     assert!(text(&called).ends_with("\n\n{\"a\": 1}"), "{}", text(&called));
@@ -74,7 +82,10 @@ async fn a_page_is_text_with_what_it_is() {
     assert!(text(&called).contains("status: 404 Not Found") && text(&called).contains("not here"));
     let called = room.call(&grant, &json!({"url": server.url("/image")})).await;
     let refused = error(&called);
-    assert!(refused.contains("image/png is not text") && refused.contains("bytes: 4") && refused.contains("sha256: "), "{refused}");
+    assert!(
+        refused.contains("image/png is not text") && refused.contains("bytes: 4") && refused.contains("sha256: "),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -99,7 +110,9 @@ async fn posting_asks_for_itself() {
 #[tokio::test]
 async fn robots_txt_is_kept_to() {
     let server = Server::new(|asked| match asked.path.as_str() {
-        "/robots.txt" => Reply::of("text/plain", "User-agent: *\nDisallow: /private\n\nUser-agent: ii\nDisallow: /us\n"),
+        "/robots.txt" => {
+            Reply::of("text/plain", "User-agent: *\nDisallow: /private\n\nUser-agent: ii\nDisallow: /us\n")
+        }
         "/to-us" => Reply::to(302, "/us/x"),
         _page => Reply::of("text/plain", "page"),
     })
@@ -291,7 +304,11 @@ async fn case_21_words_of_a_page_are_no_authority() {
     }
     let called = room.call(&before, &json!({"url": "https://a.evil.test/"})).await;
     assert!(matches!(called.answer, Err(ToolError::Refused { .. })));
-    held(21, "fetch", "the output begins with whose words it is; the grant's digest and the next decision are as before");
+    held(
+        21,
+        "fetch",
+        "the output begins with whose words it is; the grant's digest and the next decision are as before",
+    );
 }
 
 #[tokio::test]
@@ -309,7 +326,8 @@ async fn case_22_escapes_in_output() {
 #[tokio::test]
 async fn case_23_a_secret_that_comes_back() {
     const SECRET: &str = "s3cret-of-the-test";
-    let server = Server::new(|asked| Reply::of("text/plain", format!("you sent {:?}", asked.headers.get("x-key")))).await;
+    let server =
+        Server::new(|asked| Reply::of("text/plain", format!("you sent {:?}", asked.headers.get("x-key")))).await;
     let settings = Settings { secrets: vec![("key".to_owned(), SECRET.to_owned().into())], ..Settings::default() };
     let dialler = Arc::new(Dialler::new(settings).expect("a dialler"));
     let room = Room::new(Fetch::new(dialler), &[("key", SECRET)]);

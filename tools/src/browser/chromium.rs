@@ -139,7 +139,9 @@ impl Chromium {
         let home = std::env::temp_dir();
         command.arg("--version").env_clear().envs(environment(&home)).stdin(Stdio::null()).kill_on_drop(true);
         let asked = tokio::time::timeout(START, command.output()).await;
-        let output = asked.map_err(|_| broken(format!("it is silent for {START:?}")))?.map_err(|error| broken(error.to_string()))?;
+        let output = asked
+            .map_err(|_| broken(format!("it is silent for {START:?}")))?
+            .map_err(|error| broken(error.to_string()))?;
         if !output.status.success() {
             return Err(broken(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
@@ -205,7 +207,8 @@ impl Running {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         let mut child = command.spawn().map_err(system)?;
-        let (Some(to), Some(from), Some(complaints)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        let (Some(to), Some(from), Some(complaints)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
             return Err(broken("it has no pipes".to_owned()));
         };
         let complaints = tokio::spawn(async move {

@@ -99,7 +99,9 @@ fn end_processes(folder: &Path) {
         // Opened before it is looked at, so that the number cannot become another's in between.
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
         let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&line).contains(marker.as_ref()) && u32::try_from(pid.as_raw_nonzero().get()) != Ok(std::process::id()) {
+        if String::from_utf8_lossy(&line).contains(marker.as_ref())
+            && u32::try_from(pid.as_raw_nonzero().get()) != Ok(std::process::id())
+        {
             // One that has just ended needs no signal.
             pidfd_send_signal(&handle, Signal::KILL).unwrap_or_default();
         }
@@ -122,8 +124,10 @@ mod tests {
         let foreign = root.path().join("other");
         std::fs::create_dir(&foreign).expect("a folder");
         // A program that was killed had processes, too.
-        let mut process =
-            std::process::Command::new("sh").args(["-c", "sleep 60; :", &dead.to_string_lossy()]).spawn().expect("a process");
+        let mut process = std::process::Command::new("sh")
+            .args(["-c", "sleep 60; :", &dead.to_string_lossy()])
+            .spawn()
+            .expect("a process");
         assert_eq!(clear(root.path()).expect("clears"), 1);
         assert!(!dead.exists() && foreign.exists() && living.path().exists());
         assert!(!process.wait().expect("ended").success());

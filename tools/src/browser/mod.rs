@@ -109,7 +109,11 @@ impl Sessions {
     fn end_idle(&self, longer: Duration) {
         let mut ended = Vec::new();
         let mut all = self.all();
-        let idle: Vec<Owner> = all.iter().filter(|(_, place)| matches!(place, Place::Idle(_, since) if since.elapsed() >= longer)).map(|(owner, _)| *owner).collect();
+        let idle: Vec<Owner> = all
+            .iter()
+            .filter(|(_, place)| matches!(place, Place::Idle(_, since) if since.elapsed() >= longer))
+            .map(|(owner, _)| *owner)
+            .collect();
         for owner in idle {
             ended.extend(all.remove(&owner));
         }
@@ -177,9 +181,10 @@ impl Browse {
     pub fn new(dialler: Arc<Dialler>, settings: Settings) -> Self {
         let spec = ToolSpec {
             name: NAME.to_owned(),
-            description: "Use a web page in a real browser. Each answer is the page as a list of nodes (role, \"name\", \
+            description:
+                "Use a web page in a real browser. Each answer is the page as a list of nodes (role, \"name\", \
                 [ref], value, state), or what changed since the last. Open a url first."
-                .to_owned(),
+                    .to_owned(),
             arguments: SCHEMA.to_owned(),
             idempotent: false,
         };

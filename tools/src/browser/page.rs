@@ -203,10 +203,17 @@ impl Page {
         let deny = json!({"behavior": "deny", "eventsEnabled": true, "browserContextId": context});
         cdp.call::<Value>(None, "Browser.setDownloadBehavior", deny).await?;
         cdp.call::<Value>(None, "Target.setDiscoverTargets", json!({"discover": true})).await?;
-        let created: Created = cdp.call(None, "Target.createTarget", json!({"url": "about:blank", "browserContextId": context})).await?;
+        let created: Created =
+            cdp.call(None, "Target.createTarget", json!({"url": "about:blank", "browserContextId": context})).await?;
         let target = created.target_id;
-        let mut page =
-            Self { browser, session: String::new(), openers: Vec::new(), target, numbers: Numbers::default(), last: None };
+        let mut page = Self {
+            browser,
+            session: String::new(),
+            openers: Vec::new(),
+            target,
+            numbers: Numbers::default(),
+            last: None,
+        };
         page.attach().await?;
         Ok(page)
     }
@@ -321,7 +328,8 @@ impl Page {
         };
         self.call::<Value>("DOM.focus", json!({"backendNodeId": node})).await.map_err(cannot)?;
         // What is there is replaced.
-        self.on(node, "function() { if (this.select) this.select(); else document.execCommand('selectAll'); }", "").await?;
+        self.on(node, "function() { if (this.select) this.select(); else document.execCommand('selectAll'); }", "")
+            .await?;
         self.input("Input.insertText", json!({"text": text})).await?;
         if submit { self.press("Enter").await } else { Ok(()) }
     }

@@ -198,7 +198,13 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, id: u64, session: Option<&str>, method: &str, params: impl Serialize) -> Result<(), serde_json::Error> {
+    fn tell(
+        &self,
+        id: u64,
+        session: Option<&str>,
+        method: &str,
+        params: impl Serialize,
+    ) -> Result<(), serde_json::Error> {
         let mut message = serde_json::to_vec(&Told { id, method, params, session })?;
         message.push(0);
         // A writer that is gone is noticed by the reader, which ends all waiting.
@@ -239,11 +245,11 @@ impl Shared {
         let text = |name: &str| params[name].as_str().unwrap_or_default().to_owned();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match method {
-            "Page.frameStartedNavigating" | "Page.frameStartedLoading" | "Page.frameStoppedLoading" => {
-                if params["frameId"] == seen.frame.as_str() {
-                    seen.loading = method != "Page.frameStoppedLoading";
-                    seen.changed = Instant::now();
-                }
+            "Page.frameStartedNavigating" | "Page.frameStartedLoading" | "Page.frameStoppedLoading"
+                if params["frameId"] == seen.frame.as_str() =>
+            {
+                seen.loading = method != "Page.frameStoppedLoading";
+                seen.changed = Instant::now();
             }
             "Page.javascriptDialogOpening" => {
                 let kind = text("type");

@@ -21,13 +21,41 @@ const DEEPEST: usize = 12;
 
 /// Roles with which something can be done.
 const DOABLE: [&str; 19] = [
-    "button", "checkbox", "combobox", "gridcell", "link", "listbox", "menuitem", "menuitemcheckbox", "menuitemradio",
-    "option", "radio", "searchbox", "slider", "spinbutton", "switch", "tab", "textbox", "treeitem", "DisclosureTriangle",
+    "button",
+    "checkbox",
+    "combobox",
+    "gridcell",
+    "link",
+    "listbox",
+    "menuitem",
+    "menuitemcheckbox",
+    "menuitemradio",
+    "option",
+    "radio",
+    "searchbox",
+    "slider",
+    "spinbutton",
+    "switch",
+    "tab",
+    "textbox",
+    "treeitem",
+    "DisclosureTriangle",
 ];
 /// Roles that say nothing by themselves.
 const SILENT: [&str; 13] = [
-    "generic", "none", "presentation", "InlineTextBox", "LineBreak", "RootWebArea", "paragraph", "LayoutTable",
-    "LayoutTableRow", "LayoutTableCell", "ListMarker", "MenuListPopup", "LabelText",
+    "generic",
+    "none",
+    "presentation",
+    "InlineTextBox",
+    "LineBreak",
+    "RootWebArea",
+    "paragraph",
+    "LayoutTable",
+    "LayoutTableRow",
+    "LayoutTableCell",
+    "ListMarker",
+    "MenuListPopup",
+    "LabelText",
 ];
 /// States that are said where they hold.
 const STATES: [&str; 12] = [
@@ -244,7 +272,11 @@ pub(super) fn difference(before: &str, after: &str) -> String {
         .unified_diff()
         .context_radius(1)
         .to_string();
-    if difference.len() < after.len() { format!("[what changed; the rest is as before]\n{difference}") } else { after.to_owned() }
+    if difference.len() < after.len() {
+        format!("[what changed; the rest is as before]\n{difference}")
+    } else {
+        after.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -277,7 +309,10 @@ mod tests {
     fn roles_names_values_states_and_numbers() {
         let mut numbers = Numbers::default();
         let text = describe(&page(), &HashSet::new(), &mut numbers, 1_000);
-        assert_eq!(text, "- heading \"Hi\" level=1\n- link \"a 'b' c\" [1] focused\n- textbox \"Name\" [2] value=\"x\"\n");
+        assert_eq!(
+            text,
+            "- heading \"Hi\" level=1\n- link \"a 'b' c\" [1] focused\n- textbox \"Name\" [2] value=\"x\"\n"
+        );
         assert_eq!((numbers.node(1), numbers.node(2), numbers.node(3)), (Some(5), Some(6), None));
         assert_eq!(describe(&page(), &HashSet::new(), &mut numbers, 1_000), text, "numbers stay");
         numbers.forget();

@@ -27,7 +27,9 @@ pub(crate) fn inflate(body: Vec<u8>, encoding: &str, most: usize) -> Result<Vec<
         "" | "identity" => Err(NotInflated::TooLarge(most)),
         "gzip" | "x-gzip" => bounded(MultiGzDecoder::new(body.as_slice()), most),
         // Named for zlib, and sent without its header by some.
-        "deflate" if body.first().is_some_and(|first| first & 0x0f == 8) => bounded(ZlibDecoder::new(body.as_slice()), most),
+        "deflate" if body.first().is_some_and(|first| first & 0x0f == 8) => {
+            bounded(ZlibDecoder::new(body.as_slice()), most)
+        }
         "deflate" => bounded(DeflateDecoder::new(body.as_slice()), most),
         other => Err(NotInflated::Unknown(other.to_owned())),
     }

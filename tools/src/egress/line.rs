@@ -137,7 +137,10 @@ impl<'a> Line<'a> {
     }
 
     /// Runs something until the call's time is over.
-    pub(super) async fn in_time<T>(&self, what: impl Future<Output = Result<T, EgressError>>) -> Result<T, EgressError> {
+    pub(super) async fn in_time<T>(
+        &self,
+        what: impl Future<Output = Result<T, EgressError>>,
+    ) -> Result<T, EgressError> {
         let ended = timeout_at(self.ends, what).await.unwrap_or(Err(EgressError::Limit(Limit::Wall)));
         match ended {
             // Whatever words the end of the bytes took on its way up.
@@ -251,7 +254,9 @@ impl<'a> Line<'a> {
         let looked_up = self.dialler.resolver.addresses(host).await;
         // A name without addresses counts too: the question itself went out.
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = names.entry(host.to_owned()).or_insert_with(|| looked_up.as_ref().map_or_else(|_| Vec::new(), Clone::clone));
+        let found = names
+            .entry(host.to_owned())
+            .or_insert_with(|| looked_up.as_ref().map_or_else(|_| Vec::new(), Clone::clone));
         let found = found.clone();
         drop(names);
         looked_up.map(|_first| found).map_err(|source| EgressError::Unresolved { host: host.to_owned(), source })

@@ -161,7 +161,8 @@ impl Line<'_> {
         if next.target.origin() != request.target.origin() {
             for name in &NOT_TAKEN_ALONG {
                 // A marker stays: it is refused, rather than left out without a word, where it may not go.
-                let has_marker = |value: &HeaderValue| value.to_str().is_ok_and(|text| !super::secrets::named(text).is_empty());
+                let has_marker =
+                    |value: &HeaderValue| value.to_str().is_ok_and(|text| !super::secrets::named(text).is_empty());
                 if !next.headers.get_all(name).iter().any(has_marker) {
                     next.headers.remove(name);
                 }

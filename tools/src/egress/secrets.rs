@@ -36,8 +36,9 @@ impl Line<'_> {
                 text = text.replace(&format!("{OPENS}{name}{CLOSES}"), secret);
             }
             // The error would be about the value; its words are not passed on.
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|_unprintable| self.refuse(format!("the header {header}"), "a secret that no header can hold"))?;
+            let mut value = HeaderValue::from_str(&text).map_err(|_unprintable| {
+                self.refuse(format!("the header {header}"), "a secret that no header can hold")
+            })?;
             value.set_sensitive(true);
             filled.append(header.clone(), value);
         }

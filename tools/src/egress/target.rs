@@ -173,10 +173,27 @@ mod tests {
     #[test]
     fn what_nobody_may_mean_is_refused() {
         for text in [
-            "file:///etc/passwd", "gopher://a/", "ftp://a/", "chrome://settings", "javascript:1", "data:text/plain,a", "",
-            "a/b", "http://", "http://user@host/", "http://example.org@127.0.0.1/", "http://:p@host/", "http://*.a.org/",
-            "http://a..b/", "http://a!b/", "http://256.256.256.256/", "http://1.2.3.4.5/", "http://[::1/", "http://a:0/",
-            "http://a b/", "http://[fe80::1%25eth0]/",
+            "file:///etc/passwd",
+            "gopher://a/",
+            "ftp://a/",
+            "chrome://settings",
+            "javascript:1",
+            "data:text/plain,a",
+            "",
+            "a/b",
+            "http://",
+            "http://user@host/",
+            "http://example.org@127.0.0.1/",
+            "http://:p@host/",
+            "http://*.a.org/",
+            "http://a..b/",
+            "http://a!b/",
+            "http://256.256.256.256/",
+            "http://1.2.3.4.5/",
+            "http://[::1/",
+            "http://a:0/",
+            "http://a b/",
+            "http://[fe80::1%25eth0]/",
         ] {
             assert!(Target::parse(text).is_err(), "{text:?}");
         }

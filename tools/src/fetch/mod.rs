@@ -120,9 +120,10 @@ impl Fetch {
     pub fn new(dialler: Arc<Dialler>) -> Self {
         let spec = ToolSpec {
             name: NAME.to_owned(),
-            description: "Read one web page, JSON or PDF as text. Links stand as [text][n] with their addresses below. \
+            description:
+                "Read one web page, JSON or PDF as text. Links stand as [text][n] with their addresses below. \
                 No script runs: use `browse` for pages that need one."
-                .to_owned(),
+                    .to_owned(),
             arguments: SCHEMA.to_owned(),
             idempotent: false,
         };
@@ -142,7 +143,12 @@ impl Fetch {
     }
 
     /// The answer at the end of all redirects, and how many they were.
-    async fn follow(&self, line: &Line<'_>, mut request: Request, verb: Verb) -> Result<(Response, usize), EgressError> {
+    async fn follow(
+        &self,
+        line: &Line<'_>,
+        mut request: Request,
+        verb: Verb,
+    ) -> Result<(Response, usize), EgressError> {
         for redirects in 0..=MOST_REDIRECTS {
             match verb {
                 // robots.txt is about what is read.
@@ -160,14 +166,14 @@ impl Fetch {
 
 /// What is known of an answer before its text.
 fn head(first: &str, response: &Response, redirects: usize) -> String {
-    let kind = response.headers.get(header::CONTENT_TYPE).map_or("none given".into(), |kind| String::from_utf8_lossy(kind.as_bytes()));
+    let kind = response
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map_or("none given".into(), |kind| String::from_utf8_lossy(kind.as_bytes()));
     let last = response.target.url();
     let to = if redirects == 0 { String::new() } else { format!("final url: {last} (redirects: {redirects})\n") };
     let (bytes, digest) = (response.body.len(), Digest::of(&response.body));
-    format!(
-        "url: {first}\n{to}status: {}\ncontent type: {kind}\nbytes: {bytes}\nsha256: {digest}\n\n",
-        response.status
-    )
+    format!("url: {first}\n{to}status: {}\ncontent type: {kind}\nbytes: {bytes}\nsha256: {digest}\n\n", response.status)
 }
 
 fn failed(work: &Work, error: EgressError) -> ToolError {

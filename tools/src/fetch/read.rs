@@ -60,8 +60,15 @@ fn kind(declared: &str, body: &[u8]) -> Kind {
     match essence.as_str() {
         "text/html" | "application/xhtml+xml" => Kind::Html,
         "application/pdf" | "application/x-pdf" => Kind::Pdf,
-        "application/json" | "application/xml" | "application/javascript" | "application/yaml" | "application/x-yaml"
-        | "application/toml" | "application/x-ndjson" | "application/graphql" | "image/svg+xml" => Kind::Plain,
+        "application/json"
+        | "application/xml"
+        | "application/javascript"
+        | "application/yaml"
+        | "application/x-yaml"
+        | "application/toml"
+        | "application/x-ndjson"
+        | "application/graphql"
+        | "image/svg+xml" => Kind::Plain,
         // Some servers know only this word; a body says more.
         "" | "application/octet-stream" | "binary/octet-stream" => sniff(body),
         other if other.starts_with("text/") || other.ends_with("+json") || other.ends_with("+xml") => Kind::Plain,
@@ -75,7 +82,10 @@ fn sniff(body: &[u8]) -> Kind {
         Kind::Pdf
     } else if body.contains(&0) || std::str::from_utf8(body).is_err() {
         Kind::Other
-    } else if ["<!doctype html", "<html"].iter().any(|tag| String::from_utf8_lossy(&start).trim_start().starts_with(tag)) {
+    } else if ["<!doctype html", "<html"]
+        .iter()
+        .any(|tag| String::from_utf8_lossy(&start).trim_start().starts_with(tag))
+    {
         Kind::Html
     } else {
         Kind::Plain
@@ -96,8 +106,11 @@ fn decode(body: &[u8], charset: Option<&str>, kind: Kind) -> String {
         }
         let start = String::from_utf8_lossy(&body[..body.len().min(PRESCAN)]).to_ascii_lowercase();
         let (_, rest) = start.split_once("charset=")?;
-        let label: String =
-            rest.trim_start_matches(['"', '\'']).chars().take_while(|one| one.is_ascii_alphanumeric() || "-_:.".contains(*one)).collect();
+        let label: String = rest
+            .trim_start_matches(['"', '\''])
+            .chars()
+            .take_while(|one| one.is_ascii_alphanumeric() || "-_:.".contains(*one))
+            .collect();
         Encoding::for_label(label.as_bytes())
     };
     let looks = || if std::str::from_utf8(body).is_ok() { UTF_8 } else { WINDOWS_1252 };
@@ -109,8 +122,10 @@ fn decode(body: &[u8], charset: Option<&str>, kind: Kind) -> String {
 
 fn html(page: &str) -> Result<String, String> {
     let read = page.floor_char_boundary(MOST_HTML);
-    let config = html2text::config::plain().no_table_borders().allow_width_overflow().no_link_wrapping().link_footnotes(true);
-    let text = config.string_from_read(&page.as_bytes()[..read], WIDTH).map_err(|error| format!("the page: {error}"))?;
+    let config =
+        html2text::config::plain().no_table_borders().allow_width_overflow().no_link_wrapping().link_footnotes(true);
+    let text =
+        config.string_from_read(&page.as_bytes()[..read], WIDTH).map_err(|error| format!("the page: {error}"))?;
     let more = page.len() - read;
     Ok(if more == 0 { text } else { format!("{text}\n[{more} bytes of HTML left out]\n") })
 }

@@ -155,7 +155,9 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, handler: Handler, lo
             let asked = Asked {
                 method: head.method.to_string(),
                 path: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-                headers: headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned())).collect(),
+                headers: headers
+                    .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()))
+                    .collect(),
                 body: String::from_utf8_lossy(&body).into_owned(),
             };
             let reply = handler(&asked);
@@ -315,7 +317,8 @@ impl<H: Hand> Room<H> {
 
 /// Everything a call left, as text: to look for what must be nowhere.
 pub fn all_of(called: &Called) -> String {
-    let contents: String = called.contents.iter().map(|content| String::from_utf8_lossy(content).into_owned()).collect();
+    let contents: String =
+        called.contents.iter().map(|content| String::from_utf8_lossy(content).into_owned()).collect();
     format!("{:?} {} {contents}", called.answer, String::from_utf8_lossy(&called.record.kept().expect("JSON").bytes))
 }
 
