@@ -7,6 +7,7 @@
 mod pdf;
 mod read;
 mod robots;
+mod weigh;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -6,7 +6,7 @@ use common_ground::grant::Limits;
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use http::header;
 
-use super::pdf;
+use super::{pdf, weigh::weigh};
 use crate::egress::Response;
 
 /// Most HTML that is turned into text; what is beyond is left out, and said.
@@ -122,8 +122,13 @@ fn decode(body: &[u8], charset: Option<&str>, kind: Kind) -> String {
 
 fn html(page: &str) -> Result<String, String> {
     let read = page.floor_char_boundary(MOST_HTML);
-    let config =
-        html2text::config::plain().no_table_borders().allow_width_overflow().no_link_wrapping().link_footnotes(true);
+    weigh(&page[..read])?;
+    let config = html2text::config::plain()
+        .no_table_borders()
+        .allow_width_overflow()
+        .min_wrap_width(40)
+        .no_link_wrapping()
+        .link_footnotes(true);
     let text =
         config.string_from_read(&page.as_bytes()[..read], WIDTH).map_err(|error| format!("the page: {error}"))?;
     let more = page.len() - read;
@@ -172,12 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn deep_pages_overflow_no_stack() {
+    fn the_deepest_pages_that_are_read() {
         for tag in ["div", "b", "blockquote", "ul><li", "table><tr><td"] {
-            let deep = format!("<{tag}>").repeat(20_000) + "bottom";
-            // Whether it can be read matters less than that this program lives on.
-            let read = std::panic::catch_unwind(|| html(&deep));
-            println!("{tag}: {:?}", read.map(|text| text.map(|text| text.len())).map_err(|_| "panic"));
+            let deep = format!("<{tag}>").repeat(390) + "bottom";
+            // On a small stack, as a thread of the runtime has.
+            let reading = std::thread::Builder::new().stack_size(2 << 20).spawn(move || html(&deep)).expect("a thread");
+            let text = reading.join().expect("no panic").unwrap_or_else(|error| panic!("{tag}: {error}"));
+            assert!(text.contains("bottom"), "{tag}");
         }
     }
 }
