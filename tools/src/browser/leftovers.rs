@@ -15,7 +15,10 @@ use std::{
 use rustix::process::{Pid, PidfdFlags, Signal, getuid, pidfd_open, pidfd_send_signal};
 
 const PREFIX: &str = "ii-browser-";
+const UNNAMED: &str = "ii-new-";
 const LOCK: &str = "owner.lock";
+/// How old a folder without its name is before nobody is about to give it one.
+const ABANDONED: Duration = Duration::from_secs(60);
 /// How often the removal of a folder is tried while its processes end.
 const TRIES: u32 = 50;
 
@@ -30,10 +33,10 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes one, for this user alone.
     pub fn new(root: &Path) -> io::Result<Self> {
-        let unnamed = tempfile::Builder::new().prefix("ii-new-").tempdir_in(root)?;
+        let unnamed = tempfile::Builder::new().prefix(UNNAMED).tempdir_in(root)?;
         let lock = File::create_new(unnamed.path().join(LOCK))?;
         lock.lock()?;
-        let name = unnamed.path().file_name().unwrap_or_default().to_string_lossy().replace("ii-new-", PREFIX);
+        let name = unnamed.path().file_name().unwrap_or_default().to_string_lossy().replace(UNNAMED, PREFIX);
         let path = root.join(name);
         fs::rename(unnamed.path(), &path)?;
         // It has another name now and is removed under that.
@@ -50,10 +53,12 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let (path, lock) = (std::mem::take(&mut self.path), self.lock.take());
         // Processes take a moment to end; nobody waits for that. What is left then is found at the next start.
-        std::thread::spawn(move || {
+        let removing = std::thread::Builder::new().spawn(move || {
             remove(&path).unwrap_or_default();
             drop(lock);
         });
+        // Without a thread to spare, the next start removes it.
+        drop(removing);
     }
 }
 
@@ -63,8 +68,11 @@ pub(super) fn clear(root: &Path) -> io::Result<usize> {
     let mut cleared = 0;
     for entry in fs::read_dir(root)? {
         let entry = entry?;
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
-            && entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == getuid().as_raw());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Ok(found) = entry.metadata() else { continue };
+        let age = found.modified().ok().and_then(|made| made.elapsed().ok()).unwrap_or_default();
+        let is_named = name.starts_with(PREFIX) || (name.starts_with(UNNAMED) && age > ABANDONED);
+        let is_ours = is_named && found.is_dir() && found.uid() == getuid().as_raw();
         // One that goes away meanwhile was removed by somebody else.
         let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
         if is_ours && lock.try_lock().is_ok() {
