@@ -136,6 +136,11 @@ mod tests {
             .args(["-c", "sleep 60; :", &dead.to_string_lossy()])
             .spawn()
             .expect("a process");
+        // Between fork and exec it has this program's own command line.
+        let line = format!("/proc/{}/cmdline", process.id());
+        while !std::fs::read(&line).is_ok_and(|line| line.starts_with(b"sh\0")) {
+            std::thread::yield_now();
+        }
         assert_eq!(clear(root.path()).expect("clears"), 1);
         assert!(!dead.exists() && foreign.exists() && living.path().exists());
         assert!(!process.wait().expect("ended").success());
