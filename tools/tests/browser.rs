@@ -349,7 +349,9 @@ async fn a_killed_program_leaves_nothing_after_the_next_start() {
         let called = room.call(&roomy(&[&server.item()]), &json!({"action": "open", "url": server.url("/")})).await;
         assert!(text(&called).contains("up"));
         std::fs::write(Path::new(&folder).with_extension("up"), "").expect("writes");
-        std::future::pending::<()>().await;
+        // Long enough to be killed, and no longer, should nobody do it.
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        return;
     }
     let root = tempfile::tempdir().expect("a folder");
     let folder = root.path().join("browsers");
