@@ -7,6 +7,7 @@
 //! **Invariant:** a call that is dropped, or passes a limit, takes its browser with it.
 
 mod actions;
+mod answers;
 mod chromium;
 mod leftovers;
 mod meter;

@@ -6,14 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     actions::{Action, Direction},
+    answers::{
+        Attached, Context, Created, Frame, Frames, History, Metrics, Navigated, Object, Quads, Returned, Snapshot,
+        Tree, Viewport,
+    },
     chromium::Running,
     pipe::CdpError,
-    tree::{self, Node, Numbers},
+    tree::{self, Numbers},
 };
 use crate::egress::Target;
 
@@ -57,140 +60,6 @@ pub(super) struct Page {
 struct Described {
     url: String,
     text: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Context {
-    browser_context_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Created {
-    target_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Attached {
-    session_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Navigated {
-    error_text: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Quads {
-    quads: Vec<[f64; 8]>,
-}
-
-#[derive(Deserialize)]
-struct Object {
-    object: ObjectId,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ObjectId {
-    object_id: String,
-}
-
-#[derive(Deserialize)]
-struct Returned {
-    result: ReturnedValue,
-}
-
-#[derive(Deserialize)]
-struct ReturnedValue {
-    #[serde(default)]
-    value: Value,
-}
-
-#[derive(Deserialize)]
-struct Tree {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct History {
-    current_index: usize,
-    entries: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    id: i64,
-    url: String,
-    title: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metrics {
-    css_visual_viewport: Viewport,
-    css_content_size: Size,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Viewport {
-    page_y: f64,
-    client_height: f64,
-}
-
-#[derive(Deserialize)]
-struct Size {
-    height: f64,
-}
-
-#[derive(Deserialize)]
-struct Snapshot {
-    documents: Vec<Document>,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    nodes: DocumentNodes,
-    layout: Layout,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DocumentNodes {
-    #[serde(default)]
-    backend_node_id: Vec<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Layout {
-    node_index: Vec<usize>,
-    bounds: Vec<Vec<f64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Frames {
-    frame_tree: Frame,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Frame {
-    frame: FrameId,
-    #[serde(default)]
-    child_frames: Vec<Frame>,
-}
-
-#[derive(Deserialize)]
-struct FrameId {
-    id: String,
-    url: String,
 }
 
 impl Page {
