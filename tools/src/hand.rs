@@ -133,6 +133,16 @@ impl Work {
         self.ended(Exit::Limit { limit });
     }
 
+    /// The connections noted so far.
+    pub fn egress(&self) -> Vec<Egress> {
+        self.notes().egress.clone()
+    }
+
+    /// The refusals noted so far.
+    pub fn refusals(&self) -> Vec<Denial> {
+        self.notes().refusals.clone()
+    }
+
     /// All that was noted so far.
     pub(crate) fn noted(&self) -> Notes {
         self.notes().clone()

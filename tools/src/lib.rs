@@ -8,6 +8,8 @@ use std::sync::Arc;
 use common_ground::port::{index::Index, tool::Tool};
 
 mod arguments;
+#[cfg(target_os = "linux")]
+mod browser;
 mod capture;
 mod clean;
 mod commons_read;
@@ -16,7 +18,9 @@ mod commons_search;
 mod container;
 #[cfg(target_os = "linux")]
 pub mod docker;
+pub mod egress;
 mod fence;
+mod fetch;
 mod files;
 mod guard;
 mod hand;
@@ -25,10 +29,13 @@ mod outcome;
 #[cfg(target_os = "linux")]
 mod shell;
 
+#[cfg(target_os = "linux")]
+pub use browser::{Browse, Chromium, NoBrowser, Probe, Settings as BrowserSettings};
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
 #[cfg(target_os = "linux")]
 pub use container::Container;
+pub use fetch::Fetch;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
 #[cfg(target_os = "linux")]
