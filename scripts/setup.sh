@@ -113,6 +113,23 @@ wants_foreign() {
   [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the foreign verification" "${missing[@]}"
 }
 
+# What the tests of the sandboxes run with: a container engine, its init and an image's only program, a browser, and the
+# interpreters that play hostile programs. Where they cannot be had, those tests are left out by name, but not under CI.
+missing_sandboxes() {
+  [ "$(uname -s)" = Linux ] || return 0
+  has dockerd || echo docker.io
+  has docker-init || has tini || echo tini
+  busybox --help >/dev/null 2>&1 && ! ldd "$(command -v busybox)" >/dev/null 2>&1 || echo busybox-static
+  has chromium || has google-chrome || echo chromium
+  has perl || echo perl-base
+  [ -d /etc/ssl/certs ] || echo ca-certificates
+}
+wants_sandboxes() {
+  local missing
+  mapfile -t missing < <(missing_sandboxes)
+  [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the tests of the sandboxes" "${missing[@]}"
+}
+
 case $purpose in
   demo | test) ;;
   missing) missing_foreign; exit ;;
@@ -127,5 +144,6 @@ if [ "$purpose" = test ]; then
   needs_kill || ready=no
   needs_llama || ready=no
   wants_foreign
+  wants_sandboxes
 fi
 [ $ready = yes ]

@@ -61,6 +61,14 @@ else
   skip format "rustfmt is not installed (rustup component add rustfmt)"
 fi
 
+# An engine of the tests' own, where none runs and one may be started.
+if host=$(scripts/dockerd.sh start); then
+  export DOCKER_HOST=$host
+  trap 'scripts/dockerd.sh stop' EXIT
+else
+  echo "no container engine: see above"
+fi
+
 stage tests cargo test --workspace --no-fail-fast -- --show-output
 
 if cargo clippy --version >/dev/null 2>&1; then

@@ -1,21 +1,133 @@
 //! Which tools there are here: those of the commons, and those that reach outside, with what they share.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use agent_runtime::home::Home;
 use common_ground::port::{index::Index, tool::Tool};
+use tools::{
+    Common, Fetch, Guarded,
+    egress::{self, Dialler, Resolver},
+};
 
-use crate::config::Config;
+use crate::{
+    config::{Config, environment},
+    exit::{Exit, Failure},
+};
 
 /// Every tool of this program, over an index.
-pub fn all(index: Arc<dyn Index>, home: &Home, config: &Config) -> Vec<Arc<dyn Tool>> {
+///
+/// # Errors
+/// Settings that no tools can be made of.
+pub fn all(index: Arc<dyn Index>, home: &Home, config: &Config) -> Result<Vec<Arc<dyn Tool>>, Failure> {
     let mut all = tools::commons(index);
-    all.extend(outside(home, config));
-    all
+    all.extend(outside(home, config)?);
+    Ok(all)
 }
 
-/// Tools that reach outside.
-pub fn outside(home: &Home, _config: &Config) -> Vec<Arc<dyn Tool>> {
-    let common = Arc::new(tools::Common::new(home.root().join("fence"), Vec::new()));
-    tools::files(&common)
+/// Tools that reach outside. All are there; where a tier is not to be had its calls say so, and `ii doctor` how to get it.
+///
+/// # Errors
+/// A secret whose variable is not set, or certificates that cannot be read.
+pub fn outside(home: &Home, config: &Config) -> Result<Vec<Arc<dyn Tool>>, Failure> {
+    let secrets = secrets(config)?;
+    let common = Arc::new(Common::new(home.root().join("fence"), secrets.clone()));
+    let secrets = secrets.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let settings = egress::Settings { resolver: Resolver::System, authorities: config.ca_file.clone(), secrets };
+    let dialler = Dialler::new(settings).map_err(|error| {
+        Failure::new(Exit::Configuration, error.to_string(), "set tools.ca_file to a file of certificates in PEM")
+    })?;
+    let dialler = Arc::new(dialler);
+    let mut all = tools::files(&common);
+    all.push(Arc::new(Guarded::new(Fetch::new(Arc::clone(&dialler)), &common)));
+    #[cfg(target_os = "linux")]
+    all.extend(native::tools(config, &common, &dialler));
+    Ok(all)
+}
+
+/// Names and values. A value is in the environment and nowhere else.
+fn secrets(config: &Config) -> Result<Vec<(String, String)>, Failure> {
+    let value = |(name, variable): &(String, String)| match environment(variable) {
+        Some(value) => Ok((name.clone(), value)),
+        None => Err(Failure::new(
+            Exit::Configuration,
+            format!("the secret {name} is in {variable}, which is not set"),
+            format!("set {variable}, or take {name} out of tools.secrets"),
+        )),
+    };
+    config.secrets.iter().map(value).collect()
+}
+
+/// Where the folders of browsers are: beside other temporary things, since a socket's path is short.
+pub fn browsers() -> PathBuf {
+    std::env::temp_dir()
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) mod native {
+    //! Tools that only Linux runs, and what programs that were killed left of them.
+
+    use std::{sync::Arc, time::Duration};
+
+    use common_ground::port::tool::Tool;
+    use tools::{
+        Browse, BrowserSettings, Chromium, Common, Container, Guarded, Shell,
+        docker::{self, Docker},
+        egress::Dialler,
+        jail::{self, Jail},
+    };
+
+    use crate::config::Config;
+
+    pub fn tools(config: &Config, common: &Arc<Common>, dialler: &Arc<Dialler>) -> Vec<Arc<dyn Tool>> {
+        let browser = BrowserSettings { chromium: chromium(config), folder: super::browsers() };
+        vec![
+            Arc::new(Guarded::new(Shell::new(jail::Settings::default()), common)),
+            Arc::new(Guarded::new(Container::new(Arc::new(docker(config))), common)),
+            Arc::new(Guarded::new(Browse::new(Arc::clone(dialler), browser), common)),
+        ]
+    }
+
+    pub fn jail() -> Jail {
+        Jail::new(jail::Settings::default())
+    }
+
+    pub fn docker(config: &Config) -> Docker {
+        let (host, image) = (config.docker_host.clone(), config.docker_image.clone());
+        Docker::new(docker::Settings { host, image, ..docker::Settings::default() })
+    }
+
+    pub fn chromium(config: &Config) -> Chromium {
+        config.chromium.clone().map_or(Chromium::Found, Chromium::At)
+    }
+
+    /// How long an engine may take to say what it has.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Removes what programs that were killed left behind. What cannot be removed now is left for the next start.
+    pub async fn sweep(config: &Config) {
+        match jail::sweep() {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "groups of jails removed"),
+            Err(error) => tracing::warn!(%error, "groups of jails are left"),
+        }
+        match Browse::clear_leftovers(&super::browsers()) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "browsers removed"),
+            Err(error) => tracing::warn!(%error, "browsers are left"),
+        }
+        match tokio::time::timeout(PATIENCE, docker(config).sweep()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::info!(count, "containers removed"),
+            Ok(Err(error)) => tracing::debug!(%error, "no engine to ask for containers"),
+            Err(_elapsed) => tracing::warn!("the engine does not say which containers there are"),
+        }
+    }
+}
+
+/// Removes what programs that were killed left behind.
+pub async fn sweep(config: &Config) {
+    #[cfg(target_os = "linux")]
+    native::sweep(config).await;
+    #[cfg(not(target_os = "linux"))]
+    let Config { .. } = config;
 }

@@ -29,7 +29,7 @@ use crate::{
 /// Makes the store a driver writes to from the journal.
 pub type MakeStore = Arc<dyn Fn(Arc<Journal>) -> Arc<dyn Store> + Send + Sync>;
 /// Makes the tools from an index, the home and the settings.
-pub type MakeTools = Arc<dyn Fn(Arc<dyn Index>, &Home, &Config) -> Vec<Arc<dyn Tool>> + Send + Sync>;
+pub type MakeTools = Arc<dyn Fn(Arc<dyn Index>, &Home, &Config) -> Result<Vec<Arc<dyn Tool>>, Failure> + Send + Sync>;
 
 /// Makes the models of these ids from the home and the settings.
 pub type MakeModels =

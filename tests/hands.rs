@@ -239,3 +239,91 @@ fn one_tool_is_called_under_one_grant_and_leaves_its_record() {
         assert!(said.lines().last().is_some_and(|line| line.contains(says)), "{words:?}: {said}");
     }
 }
+
+/// A page of loopback; ends with the test.
+fn page(text: &'static str) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let mut head = [0; 4096];
+            let read = connection.read(&mut head).unwrap_or(0);
+            let is_page = head[..read].starts_with(b"GET / ");
+            let (status, text) = if is_page { ("200 OK", text) } else { ("404 Not Found", "") };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+                text.len()
+            );
+            // A browser may hang up before it has read all.
+            drop(connection.write_all(answer.as_bytes()));
+        }
+    });
+    url
+}
+
+/// The image of the container, made of busybox alone, where there is an engine; else why there is none.
+fn image() -> Result<String, String> {
+    let image = "ii-hands-busybox:1".to_owned();
+    let line = "set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; mkdir -p $d/bin $d/tmp; cp $(command -v busybox) $d/bin/busybox; \
+        ln -s busybox $d/bin/sh; ln -s busybox $d/bin/wc; tar -C $d -c . | docker import - ii-hands-busybox:1";
+    let made = Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if made.status.success() { Ok(image) } else { Err(stderr(&made).lines().last().unwrap_or_default().to_owned()) }
+}
+
+/// A research run that uses a web page, a jail, a container and a browser: each call stands in the trace, with its tier, and
+/// the receipt verifies.
+#[test]
+fn a_run_uses_the_web_a_jail_a_container_and_a_browser_and_its_receipt_has_them_all() {
+    let image = match image() {
+        Ok(image) => image,
+        Err(reason) if std::env::var_os("CI").is_none() => {
+            println!("skipped: a run over all tiers: no container engine: {reason}");
+            return;
+        }
+        Err(reason) => panic!("no container engine: {reason}"),
+    };
+    let (place, docs, _) = place();
+    let url = page("<title>Pauses</title><h1>Pauses</h1><p>A pause needs a person.</p>");
+    let address = url.clone();
+    let used = image.clone();
+    let server = ModelServer::start(move |request, _| {
+        if offers(request, "plan") {
+            let module = json!({ "name": "one", "kind": "answer", "question": QUESTION, "inputs": [] });
+            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
+        }
+        match rounds(request) {
+            0 => Says::call("commons_search", json!({ "query": "who may pause a run" })),
+            1 => Says::call("fetch", json!({ "url": format!("{address}/") })),
+            2 => Says::call("shell", json!({ "command": "echo jailed" })),
+            3 => Says::call("container", json!({ "image": used, "command": ["/bin/sh", "-c", "echo contained"] })),
+            4 => Says::call("browse", json!({ "action": "open", "url": format!("{address}/") })),
+            _ => {
+                let citation = json!({ "passage": "p1", "quote": QUOTE });
+                Says::call("submit", json!({ "claims": [{ "text": "A person may.", "citations": [citation] }] }))
+            }
+        }
+    });
+    let (net, run) = (format!("net:{url}"), format!("run:docker:{image}"));
+    let mut words = asking(&docs, &["--allow", &net, "--allow", &run, "--allow", "run:process"]);
+    for tool in ["fetch", "shell", "container", "browse"] {
+        words.extend(["--tool", tool]);
+    }
+    let mut command = command(&place, &server, &words);
+    if let Some(host) = std::env::var_os("DOCKER_HOST") {
+        command.env("DOCKER_HOST", host);
+    }
+    let output = command.output().expect("runs");
+    let told = server.requests().last().map(|request| request["messages"].to_string()).unwrap_or_default();
+    assert!(output.status.success(), "{} {told}", stderr(&output));
+    for seen in ["A pause needs a person.", "jailed", "contained", "heading"] {
+        assert!(told.contains(seen), "{seen}: {told}");
+    }
+    for (tool, tier) in [("fetch", "builtin"), ("shell", "process"), ("container", "docker"), ("browse", "browser")] {
+        let traced = record(&place, tool);
+        assert_eq!(traced["tier"], tier, "{traced}");
+        assert_eq!(traced["egress"].is_null(), !matches!(tool, "fetch" | "browse"), "{tool}: {traced}");
+    }
+    let verified = place.ii(&["verify", &place.only_run().expect("a run")]);
+    assert!(verified.status.success(), "{}", stderr(&verified));
+}

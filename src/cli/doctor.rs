@@ -9,6 +9,7 @@ use super::{Program, print_json, runs, verify};
 use crate::{
     exit::{Exit, Failure},
     failures::{from_journal, from_signer},
+    show,
 };
 
 /// Arguments of `ii doctor`.
@@ -31,6 +32,7 @@ pub(super) async fn run(_args: Args, program: &Program) -> Result<Exit, Failure>
         Finding { name: "receipts", found: receipts(program).await },
         Finding { name: "outbox", found: outbox(program).await },
     ];
+    let tiers = tiers(program).await;
     let worst = findings.iter().find_map(|finding| finding.found.as_ref().err()).map(|failure| failure.exit);
     if program.json {
         let rows = findings.iter().map(|finding| match &finding.found {
@@ -38,13 +40,17 @@ pub(super) async fn run(_args: Args, program: &Program) -> Result<Exit, Failure>
             Err(failure) => json!({"name": finding.name, "ok": false, "found": failure.what, "fix": failure.fix}),
         });
         print_json(&json!({"ok": worst.is_none(), "version": env!("CARGO_PKG_VERSION"),
-            "checks": rows.collect::<Vec<_>>()}));
+            "checks": rows.collect::<Vec<_>>(),
+            "tiers": tiers.iter().map(Tier::json).collect::<Vec<_>>()}));
     } else {
         for finding in &findings {
             match &finding.found {
                 Ok(text) => println!("ok     {:<14} {text}", finding.name),
                 Err(failure) => println!("FAULT  {:<14} {failure}", finding.name),
             }
+        }
+        for tier in &tiers {
+            println!("{}", tier.words());
         }
     }
     Ok(worst.unwrap_or(Exit::Completed))
@@ -102,4 +108,74 @@ async fn outbox(program: &Program) -> Result<String, Failure> {
     let Some(reader) = runs::reader(program) else { return Ok("empty".to_owned()) };
     let counts = reader.outbox().await.map_err(|error| from_journal(&error))?;
     Ok(format!("{} receipts wait for a ledger", counts.queued))
+}
+
+/// Where tools can run here, by trying it. One that is missing is no fault: its tools then refuse.
+struct Tier {
+    name: &'static str,
+    /// What was found, or what is missing and the fix.
+    found: Result<String, (String, String)>,
+}
+
+impl Tier {
+    fn json(&self) -> serde_json::Value {
+        match &self.found {
+            Ok(text) => json!({"tier": self.name, "works": true, "found": text}),
+            Err((what, fix)) => json!({"tier": self.name, "works": false, "found": what, "fix": fix}),
+        }
+    }
+
+    fn words(&self) -> String {
+        match &self.found {
+            Ok(text) => format!("ok     {:<14} {}", self.name, show::plain(text)),
+            Err((what, fix)) => format!("none   {:<14} {}; {fix}", self.name, show::plain(what)),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+async fn tiers(program: &Program) -> Vec<Tier> {
+    use crate::hands::native;
+    // Settings that do not read have their own line above.
+    let Ok((config, _)) = program.settings(&[]) else { return Vec::new() };
+    let jail = native::jail().probe().await;
+    let process = match &jail.ran {
+        Ok(walls) => Ok(walls.join(", ")),
+        Err(why) => {
+            let missing = jail.findings.iter().find(|finding| finding.state.is_err());
+            let fix = missing.and_then(|finding| finding.fix).unwrap_or("see docs/PLATFORMS.md");
+            Err((why.clone(), fix.to_owned()))
+        }
+    };
+    let docker = match native::docker(&config).probe().await {
+        Ok(probe) => {
+            let runc = probe.runc.map_or(String::new(), |version| format!(", runc {version}"));
+            let warnings: String = probe.warnings.iter().map(|warning| format!("; WARNING: {warning}")).collect();
+            let gvisor = if probe.gvisor { ", gVisor" } else { "" };
+            Ok(format!("Docker {}{runc}{gvisor}{warnings}", probe.engine))
+        }
+        Err(error) => {
+            let fix = "install and start Docker (Debian: docker.io), or set tools.docker_host".to_owned();
+            Err((format!("no engine answers: {error}"), fix))
+        }
+    };
+    let browser = match native::chromium(&config).probe().await {
+        Ok(probe) => {
+            let unboxed =
+                probe.unboxed.map_or(String::new(), |why| format!("; WARNING: its own sandbox is off: {why}"));
+            Ok(format!("{} at {}{unboxed}", probe.version, probe.path.display()))
+        }
+        Err(error) => Err((error.to_string(), "install chromium, or set tools.chromium".to_owned())),
+    };
+    vec![
+        Tier { name: "process", found: process },
+        Tier { name: "docker", found: docker },
+        Tier { name: "browser", found: browser },
+    ]
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn tiers(_program: &Program) -> Vec<Tier> {
+    let none = |name| Tier { name, found: Err(("it needs Linux".to_owned(), "run ii on Linux".to_owned())) };
+    ["process", "docker", "browser"].map(none).into()
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     config::Config,
     exit::{Exit, Failure},
-    guidance, permissions,
+    guidance, hands, permissions,
     progress::Progress,
     wiring,
 };
@@ -109,7 +109,7 @@ impl Args {
         flag("budget.tokens", self.budget_tokens.map(|n| n.to_string()));
         flag("budget.cost", self.budget_cost.clone());
         flag("budget.wall_seconds", self.wall.map(|n| n.to_string()));
-        flag("tools", list(&self.tool));
+        flag("tools.offer", list(&self.tool));
         flags
     }
 }
@@ -142,8 +142,9 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         skipped(&progress, &ingested.skipped);
     }
     let (collection, heads) = (index.collection().to_owned(), index.heads());
-    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config);
+    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config)?;
     offered(&config.tools, &tools)?;
+    hands::sweep(&config).await;
     let (grant, permissions) = permissions::gather(&program.home, &config)?;
     let mut task = task(question, schema, &config, &collection, heads, &models.ids());
     (task.grant, task.permissions) = (grant, permissions);

@@ -20,6 +20,7 @@ use crate::{
     config,
     exit::{Exit, Failure},
     failures::{from_drive, from_journal, from_store, no_run},
+    hands,
     progress::Progress,
     show, wiring,
 };
@@ -292,7 +293,8 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
         .await
         .map_err(|error| from_store(&error))?;
     let progress = Progress::new(program.json);
-    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config);
+    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config)?;
+    hands::sweep(&config).await;
     let with = driving::With { journal: Arc::clone(&journal), signer, tools, models };
     let ended = driving::go(program, with, &progress, id, Start::Resume { raise: more.raise(run) }).await;
     driving::close(journal).await?;

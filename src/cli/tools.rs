@@ -47,12 +47,13 @@ pub enum Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     let (config, _) = program.settings(&[])?;
-    let tools = hands::outside(&program.home, &config);
+    let tools = hands::outside(&program.home, &config)?;
     match args {
         Args::List => Ok(list(program, &tools)),
         Args::Show { name } => show(program, find(&tools, &name)?),
         Args::Call { name, args, grant, limit } => {
             let tool = find(&tools, &name)?;
+            hands::sweep(&config).await;
             let grant = Grant { limits: limits(&limit)?, ..Grant::of(items(&grant)?) };
             call(tool, &args, &grant).await
         }

@@ -158,7 +158,7 @@ impl Name {
 
 /// Whether a setting is a list, whose items stand a line each.
 fn is_list(setting: Option<&str>) -> bool {
-    setting.is_some_and(|name| name == "tools" || name.starts_with("permissions."))
+    setting.is_some_and(|name| matches!(name, "tools.offer" | "tools.secrets") || name.starts_with("permissions."))
 }
 
 fn lines(path: &Path, name: &str, rows: &[toml::Value]) -> Result<String, Failure> {

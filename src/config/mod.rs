@@ -35,6 +35,16 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Tools on offer beside those of the commons.
     pub tools: Vec<String>,
+    /// Address of the Docker engine.
+    pub docker_host: Option<String>,
+    /// Image of containers when a call names none.
+    pub docker_image: Option<String>,
+    /// The browser.
+    pub chromium: Option<PathBuf>,
+    /// Certificates trusted beside those of this machine.
+    pub ca_file: Option<PathBuf>,
+    /// Secrets by name, each with the variable that holds it.
+    pub secrets: Vec<(String, String)>,
     /// What tools may do.
     pub allow: Vec<Item>,
     /// What they may do after asking.
@@ -103,7 +113,14 @@ impl Config {
             docs: path("docs"),
             models,
             providers,
-            tools: list(resolved, "tools").map(str::to_owned).collect(),
+            tools: list(resolved, "tools.offer").map(str::to_owned).collect(),
+            docker_host: Some(resolved.text("tools.docker_host").to_owned())
+                .filter(|host| !host.is_empty())
+                .or_else(|| environment("DOCKER_HOST")),
+            docker_image: Some(resolved.text("tools.docker_image").to_owned()).filter(|image| !image.is_empty()),
+            chromium: path("tools.chromium"),
+            ca_file: path("tools.ca_file"),
+            secrets: secrets(resolved)?,
             allow: items(resolved, "permissions.allow")?,
             ask: items(resolved, "permissions.ask")?,
             deny: items(resolved, "permissions.deny")?,
@@ -129,6 +146,17 @@ impl Config {
 /// The items of a list, one a line.
 fn list<'a>(resolved: &'a Resolved, name: &str) -> impl Iterator<Item = &'a str> {
     resolved.text(name).lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+fn secrets(resolved: &Resolved) -> Result<Vec<(String, String)>, Failure> {
+    let pair = |line: &str| {
+        let (name, variable) =
+            line.split_once('=').filter(|(name, variable)| !name.is_empty() && !variable.is_empty())?;
+        Some((name.to_owned(), variable.to_owned()))
+    };
+    let pairs = list(resolved, "tools.secrets")
+        .map(|line| pair(line).ok_or_else(|| resolved.bad("tools.secrets", "a list of NAME=VARIABLE")));
+    pairs.collect()
 }
 
 fn items(resolved: &Resolved, name: &'static str) -> Result<Vec<Item>, Failure> {

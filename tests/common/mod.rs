@@ -147,7 +147,7 @@ fn wired(text: &str) -> Wiring {
             wiring.lease_ms = 1_000;
             wiring.tools = Arc::new(move |index, home, config| {
                 let slow = |inner| -> Arc<dyn Tool> { Arc::new(Slow { inner, pause }) };
-                ii::hands::all(index, home, config).into_iter().map(slow).collect()
+                Ok(ii::hands::all(index, home, config)?.into_iter().map(slow).collect())
             });
         }
         "submits" => {
