@@ -15,11 +15,13 @@ mod fence;
 mod files;
 mod guard;
 mod hand;
+mod wasm;
 
 pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
+pub use wasm::{Problem, Wasm, WasmTool};
 
 /// The tools over an index.
 pub fn commons(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {

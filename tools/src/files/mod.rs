@@ -13,3 +13,5 @@ pub use edit::Edit;
 pub use find::{Glob, Grep, List};
 pub use read::Read;
 pub use write::Write;
+
+pub(crate) use place::{LARGEST, NONBLOCK, Place, change, failed};
