@@ -210,7 +210,10 @@ fn said(limit: Limit, limits: Limits) -> String {
         Limit::Memory => format!("it needed more than {} bytes of memory", limits.memory_bytes),
         Limit::Output => "it put out more than is kept".to_owned(),
         Limit::Written => {
-            format!("it wrote more than {} bytes or made more than {} files", limits.written_bytes, limits.written_files)
+            format!(
+                "it wrote more than {} bytes or made more than {} files",
+                limits.written_bytes, limits.written_files
+            )
         }
         Limit::OpenFiles => format!("it held more than {} files or {MOST_RESOURCES} handles", limits.open_files),
         Limit::Net | Limit::Processes => "it used what components do not have".to_owned(),

@@ -76,7 +76,9 @@ impl<'a> Reader<'a> {
 
     fn comparison(&mut self) -> Result<Worth, String> {
         let left = self.sum()?;
-        let Some(sign) = self.eat(&["==", "!=", "<=", ">=", "=", "<", ">", "≤", "≥", "≠"]) else { return Ok(left) };
+        let Some(sign) = self.eat(&["==", "!=", "<=", ">=", "=", "<", ">", "≤", "≥", "≠"]) else {
+            return Ok(left);
+        };
         let (left, right) = (one(left)?, one(self.sum()?)?);
         Ok(Worth::Truth(match sign {
             "==" | "=" => left == right,
@@ -252,7 +254,13 @@ fn raise(base: &Number, exponent: &Number) -> Result<Number, String> {
     if trivial {
         // No loop over two thousand million.
         let odd = exponent % 2 != 0;
-        return Ok(if exponent == 0 { Number::one() } else if odd { base.clone() } else { base.abs() });
+        return Ok(if exponent == 0 {
+            Number::one()
+        } else if odd {
+            base.clone()
+        } else {
+            base.abs()
+        });
     }
     Ok(base.pow(exponent))
 }

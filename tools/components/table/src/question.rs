@@ -149,7 +149,8 @@ impl Question {
         let mut rows = Rows::open(file)?;
         let filters = self.filter.iter().map(|one| Ok((rows.place(&one.column)?, one.is, one.value.as_str())));
         let filters = filters.collect::<Result<Vec<_>, String>>()?;
-        let passes = |row: &StringRecord| filters.iter().all(|(at, is, value)| is.holds(row.get(*at).unwrap_or(""), value));
+        let passes =
+            |row: &StringRecord| filters.iter().all(|(at, is, value)| is.holds(row.get(*at).unwrap_or(""), value));
         if !self.compute.is_empty() || self.group.is_some() {
             return self.computed(&mut rows, passes);
         }
@@ -159,7 +160,11 @@ impl Question {
         self.listed(&mut rows, passes)
     }
 
-    fn computed<R: BufRead>(&self, rows: &mut Rows<R>, passes: impl Fn(&StringRecord) -> bool) -> Result<String, String> {
+    fn computed<R: BufRead>(
+        &self,
+        rows: &mut Rows<R>,
+        passes: impl Fn(&StringRecord) -> bool,
+    ) -> Result<String, String> {
         if !self.columns.is_empty() {
             return Err("columns are for rows; with compute or group there are none".to_owned());
         }
@@ -215,7 +220,8 @@ impl Question {
         }
         if let Some(sort) = &self.sort {
             let at = names.iter().position(|name| *name == sort.column);
-            let at = at.ok_or_else(|| format!("there is no {:?} to sort by; there are {}", sort.column, names.join(", ")))?;
+            let at =
+                at.ok_or_else(|| format!("there is no {:?} to sort by; there are {}", sort.column, names.join(", ")))?;
             lines.sort_by(|one, two| turned(compare(&one[at], &two[at]), sort));
         }
         written(&names, lines, self.rows.unwrap_or(ROWS))
@@ -233,13 +239,16 @@ impl Question {
                 // Without an order the first are as good as any, and the rest need no memory.
                 if sort.is_some() || lines.len() < most {
                     let key = sort.map(|(at, _)| row.get(at).unwrap_or("").to_owned());
-                    lines.push((key, places.iter().map(|at| row.get(*at).unwrap_or("").to_owned()).collect::<Vec<_>>()));
+                    lines
+                        .push((key, places.iter().map(|at| row.get(*at).unwrap_or("").to_owned()).collect::<Vec<_>>()));
                 }
             }
             Ok(())
         })?;
         if let Some((_, sort)) = sort {
-            lines.sort_by(|(one, _), (two, _)| turned(compare(one.as_deref().unwrap_or(""), two.as_deref().unwrap_or("")), sort));
+            lines.sort_by(|(one, _), (two, _)| {
+                turned(compare(one.as_deref().unwrap_or(""), two.as_deref().unwrap_or("")), sort)
+            });
         }
         lines.truncate(most);
         let shown = lines.len();
@@ -281,7 +290,8 @@ fn about<R: BufRead>(rows: &mut Rows<R>) -> Result<String, String> {
         }
         Ok(())
     })?;
-    let named: Vec<String> = rows.columns.iter().zip(&kinds).map(|(name, kind)| format!("{name} ({})", kind.name())).collect();
+    let named: Vec<String> =
+        rows.columns.iter().zip(&kinds).map(|(name, kind)| format!("{name} ({})", kind.name())).collect();
     let shown = head.len();
     let head = written(&rows.columns, head, HEAD)?;
     Ok(format!("{many} rows; columns: {}\nthe first {shown}:\n{head}", named.join(", ")))
@@ -331,10 +341,22 @@ mod tests {
                 "day\n2026-01-03\n2026-01-02\n",
             ),
             (r#"{"path":"/x","columns":["region"],"rows":1}"#, "region\nnorth\n(3 more rows)\n"),
-            (r#"{"path":"/x","compute":[{"what":"count","column":"note"},{"what":"min","column":"amount"},{"what":"max","column":"amount"}]}"#, "count note,min amount,max amount\n3,0.1,10\n"),
-            (r#"{"path":"/x","filter":[{"column":"note","is":"contains","value":","}],"compute":[{"what":"count"}]}"#, "count\n1\n"),
-            (r#"{"path":"/x","columns":["none"]}"#, "error: there is no column \"none\"; there are region, day, amount, note"),
-            (r#"{"path":"/x","compute":[{"what":"sum","column":"region"}]}"#, "error: \"north\" in column \"region\" is no number"),
+            (
+                r#"{"path":"/x","compute":[{"what":"count","column":"note"},{"what":"min","column":"amount"},{"what":"max","column":"amount"}]}"#,
+                "count note,min amount,max amount\n3,0.1,10\n",
+            ),
+            (
+                r#"{"path":"/x","filter":[{"column":"note","is":"contains","value":","}],"compute":[{"what":"count"}]}"#,
+                "count\n1\n",
+            ),
+            (
+                r#"{"path":"/x","columns":["none"]}"#,
+                "error: there is no column \"none\"; there are region, day, amount, note",
+            ),
+            (
+                r#"{"path":"/x","compute":[{"what":"sum","column":"region"}]}"#,
+                "error: \"north\" in column \"region\" is no number",
+            ),
             (r#"{"path":"/x","compute":[{"what":"sum"}]}"#, "error: a computation but count needs a column"),
         ] {
             assert_eq!(ask(SALES, question), wanted, "{question}");

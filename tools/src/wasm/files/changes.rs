@@ -42,7 +42,8 @@ impl Changes {
     pub async fn keep(&mut self, folder: Arc<std::fs::File>, path: String, shown: String) -> io::Result<bool> {
         let most = LARGEST.min(MOST_KEPT - self.kept);
         let (from, name) = (Arc::clone(&folder), path.clone());
-        let bytes = tokio::task::spawn_blocking(move || bytes(&from, &name, most)).await.map_err(io::Error::other)??;
+        let bytes =
+            tokio::task::spawn_blocking(move || bytes(&from, &name, most)).await.map_err(io::Error::other)??;
         let length = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         if length > most {
             return Ok(false);

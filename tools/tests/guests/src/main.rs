@@ -78,7 +78,12 @@ fn main() {
                 tell("read", fs::read_to_string(path.as_str().expect("text")));
             }
         }
-        "list" => tell("list", fs::read_dir(&path).map(|all| all.map(|one| format!("{:?}", one.map(|one| one.file_name()))).collect::<Vec<_>>().join(" "))),
+        "list" => tell(
+            "list",
+            fs::read_dir(&path).map(|all| {
+                all.map(|one| format!("{:?}", one.map(|one| one.file_name()))).collect::<Vec<_>>().join(" ")
+            }),
+        ),
         "write" => tell("write", fs::write(&path, word("text")).map(|()| "done".to_owned())),
         "remove" => tell("remove", fs::remove_file(&path).map(|()| "done".to_owned())),
         "make" => tell("make", fs::create_dir(&path).map(|()| "done".to_owned())),
@@ -86,8 +91,17 @@ fn main() {
         "link" => tell("link", fs::hard_link(&path, &to).map(|()| "done".to_owned())),
         #[allow(deprecated)]
         "symlink" => tell("symlink", fs::soft_link(&path, &to).map(|()| "done".to_owned())),
-        "truncate" => tell("truncate", OpenOptions::new().write(true).truncate(true).open(&path).map(|_| "done".to_owned())),
-        "append" => tell("append", OpenOptions::new().append(true).open(&path).and_then(|mut file| file.write_all(b"x")).map(|()| "done".to_owned())),
+        "truncate" => {
+            tell("truncate", OpenOptions::new().write(true).truncate(true).open(&path).map(|_| "done".to_owned()))
+        }
+        "append" => tell(
+            "append",
+            OpenOptions::new()
+                .append(true)
+                .open(&path)
+                .and_then(|mut file| file.write_all(b"x"))
+                .map(|()| "done".to_owned()),
+        ),
         "environment" => {
             println!("{:?} {:?}", std::env::vars().collect::<Vec<_>>(), std::env::args().collect::<Vec<_>>());
             for path in ["/proc/1/environ", "/proc/self/environ", "/etc/passwd", "."] {
@@ -106,14 +120,19 @@ fn main() {
             tell("name", name.to_socket_addrs().map(|all| format!("{:?}", all.collect::<Vec<_>>())));
         }
         "addresses" => {
-            for address in ["0x7f.1:80", "2130706433:80", "0177.0.0.1:80", "[::ffff:127.0.0.1]:80", "0.0.0.0:80", "localhost.:80"] {
+            for address in
+                ["0x7f.1:80", "2130706433:80", "0177.0.0.1:80", "[::ffff:127.0.0.1]:80", "0.0.0.0:80", "localhost.:80"]
+            {
                 tell(address, TcpStream::connect(address).map(|_| "connected".to_owned()));
             }
         }
         "say" => print!("{}", word("text")),
         "long" => print!("HEAD{}TAIL", "x".repeat(arguments["times"].as_u64().unwrap_or(0) as usize)),
         "senses" => {
-            let mut seen: Vec<String> = std::collections::HashSet::from(["a", "b", "c", "d", "e", "f", "g", "h"]).into_iter().map(str::to_owned).collect();
+            let mut seen: Vec<String> = std::collections::HashSet::from(["a", "b", "c", "d", "e", "f", "g", "h"])
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
             seen.push(format!("{:?}", std::time::SystemTime::now()));
             seen.push(format!("{}", f64::NAN.to_bits() ^ (0.0_f64 / std::hint::black_box(0.0)).to_bits()));
             println!("{}", seen.join(" "));
