@@ -16,6 +16,8 @@ use std::{
     time::Duration,
 };
 
+use cap_std::{ambient_authority, fs::Dir};
+use cap_tempfile::TempFile;
 use tokio::sync::Semaphore;
 use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy,
@@ -179,8 +181,9 @@ fn keep(folder: &Path) -> Result<Cache, String> {
         return Err("others may write there".to_owned());
     }
     // Who we are, without asking the system in unsafe code: the owner of a file that we make.
-    let mine = cap_tempfile::tempfile_in(&folder).and_then(|file| file.metadata()).map_err(said)?;
-    if mine.uid() != about.uid() {
+    let place = Dir::open_ambient_dir(&folder, ambient_authority()).map_err(said)?;
+    let mine = TempFile::new(&place).and_then(|file| file.as_file().metadata()).map_err(said)?;
+    if cap_std::fs::MetadataExt::uid(&mine) != about.uid() {
         return Err("it is somebody else's".to_owned());
     }
     let mut config = CacheConfig::new();

@@ -9,7 +9,7 @@ use wasmtime_wasi::{
         DynPollable, SocketError, SocketResult, TcpSocket, UdpSocket,
         bindings::sockets::{
             ip_name_lookup::{self, HostResolveAddressStream, ResolveAddressStream},
-            network::{ErrorCode, IpAddress, IpAddressFamily, Network},
+            network::{self, ErrorCode, HostNetwork, IpAddress, IpAddressFamily, Network},
             tcp_create_socket, udp_create_socket,
         },
     },
@@ -32,19 +32,35 @@ impl HasData for HasNoNetwork {
 
 /// Puts them in the place of WASI's own.
 pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    fn network(state: &mut State) -> NoNetwork<'_> {
+    fn none(state: &mut State) -> NoNetwork<'_> {
         let refusals = state.refusals.clone();
         NoNetwork { wasi: state.sockets(), refusals }
     }
-    tcp_create_socket::add_to_linker::<State, HasNoNetwork>(linker, network)?;
-    udp_create_socket::add_to_linker::<State, HasNoNetwork>(linker, network)?;
-    ip_name_lookup::add_to_linker::<State, HasNoNetwork>(linker, network)
+    tcp_create_socket::add_to_linker::<State, HasNoNetwork>(linker, none)?;
+    udp_create_socket::add_to_linker::<State, HasNoNetwork>(linker, none)?;
+    ip_name_lookup::add_to_linker::<State, HasNoNetwork>(linker, none)
 }
 
 impl NoNetwork<'_> {
     fn refuse(&self, what: &str) -> SocketError {
         self.refusals.note(what, "components have no network");
         ErrorCode::AccessDenied.into()
+    }
+}
+
+impl network::Host for NoNetwork<'_> {
+    fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
+        error.downcast()
+    }
+
+    fn network_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+        network::Host::network_error_code(&mut self.wasi, error)
+    }
+}
+
+impl HostNetwork for NoNetwork<'_> {
+    fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
+        HostNetwork::drop(&mut self.wasi, network)
     }
 }
 
