@@ -711,7 +711,8 @@ async fn the_page_about_tools_is_true() {
     let folder = tempfile::tempdir().expect("a folder");
     let page = fs::read_to_string(wasm_bench::root().join("docs/WASM-TOOLS.md")).expect("the page");
     let blocks = |kind: &str| -> Vec<String> {
-        let parts = page.split(&format!("```{kind}\n")).skip(1);
+        let begins = format!("```{kind}\n");
+        let parts = page.split(&begins).skip(1);
         parts.map(|part| part.split("```").next().unwrap_or_default().to_owned()).collect()
     };
     let (shell, code) = (blocks("sh"), blocks("rust"));
