@@ -245,6 +245,8 @@ async fn within<T>(limits: Limits, guest: impl Future<Output = T>) -> (Result<T,
 
 fn last_line(error: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(error);
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    // A panic's last line is advice about the environment, and the one before says what was wrong.
+    let is_said = |line: &&str| !line.is_empty() && !line.starts_with("note: run with");
+    let line = text.lines().rev().map(str::trim).find(is_said)?;
     Some(line[..line.floor_char_boundary(LONGEST_LINE)].to_owned())
 }

@@ -106,8 +106,7 @@ impl Manifest {
         let no_schema = |why: String| BadManifest::Schema(why);
         let value: Value = serde_json::from_str(&written.arguments).map_err(|error| no_schema(error.to_string()))?;
         let schema = jsonschema::validator_for(&value).map_err(|error| no_schema(error.to_string()))?;
-        let arguments = receipts::canonical::canonical(&value).map_err(|error| no_schema(error.to_string()))?;
-        let arguments = String::from_utf8(arguments).map_err(|error| no_schema(error.to_string()))?;
+        let arguments = serde_json_canonicalizer::to_string(&value).map_err(|error| no_schema(error.to_string()))?;
         let wasm = written.wasm.parse().map_err(|_no_digest| BadManifest::Digest(written.wasm.clone()))?;
         let needs = written.needs.iter().map(|need| Pattern::parse(need, &value)).collect::<Result<Vec<_>, _>>()?;
         let code = format!("{wasm}\n{:?}\n{:?}\n", written.needs, written.limits);
