@@ -267,7 +267,8 @@ fn image() -> Result<String, String> {
     let image = "ii-hands-busybox:1".to_owned();
     let line = "set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; mkdir -p $d/bin $d/tmp; cp $(command -v busybox) $d/bin/busybox; \
         ln -s busybox $d/bin/sh; ln -s busybox $d/bin/wc; tar -C $d -c . | docker import - ii-hands-busybox:1";
-    let made = Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let made =
+        Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     if made.status.success() { Ok(image) } else { Err(stderr(&made).lines().last().unwrap_or_default().to_owned()) }
 }
 

@@ -123,7 +123,7 @@ impl<H: Hand> Guarded<H> {
         let Clean { text, truncated } = clean(&output, work.limits().output_bytes, &self.common.secrets);
         let exit = notes.exit.unwrap_or(if ran.is_ok() { Exit::Done } else { Exit::Failed });
         let record = Record {
-            tool: spec.digest(),
+            tool: tool(&self.hand),
             grant: call.grant.digest(),
             tier: self.hand.tier(),
             held: notes.held,
@@ -158,6 +158,15 @@ impl<H: Hand> Guarded<H> {
             contents.push(output);
         }
         Called { answer, record, contents }
+    }
+}
+
+/// What a record names a tool by: SHA-256 of its words, and then of its code where that is a file of its own.
+fn tool(hand: &impl Hand) -> Digest {
+    let words = hand.spec().digest();
+    match hand.code() {
+        None => words,
+        Some(code) => Digest::of(&[words.0, code.0].concat()),
     }
 }
 

@@ -12,6 +12,7 @@ use common_ground::{
     },
     record::{Change, Denial, Egress, Exit, Limit},
 };
+use receipts::Digest;
 
 /// A tool of one tier, before the guard is put around it.
 pub trait Hand: Send + Sync + 'static {
@@ -20,6 +21,11 @@ pub trait Hand: Send + Sync + 'static {
 
     /// Where it runs.
     fn tier(&self) -> Tier;
+
+    /// SHA-256 of its code, where that is a file of its own: with other code it is another tool.
+    fn code(&self) -> Option<Digest> {
+        None
+    }
 
     /// What exactly a call would do.
     ///

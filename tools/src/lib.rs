@@ -28,6 +28,8 @@ pub mod jail;
 mod outcome;
 #[cfg(target_os = "linux")]
 mod shell;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 #[cfg(target_os = "linux")]
 pub use browser::{Browse, Chromium, NoBrowser, Probe, Settings as BrowserSettings};
@@ -40,6 +42,8 @@ pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
 #[cfg(target_os = "linux")]
 pub use shell::Shell;
+#[cfg(feature = "wasm")]
+pub use wasm::{Problem, Wasm, WasmTool};
 
 /// The tools over an index.
 pub fn commons(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {

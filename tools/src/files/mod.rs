@@ -13,3 +13,6 @@ pub use edit::Edit;
 pub use find::{Glob, Grep, List};
 pub use read::Read;
 pub use write::Write;
+
+#[cfg(feature = "wasm")]
+pub(crate) use place::{LARGEST, NONBLOCK, change};

@@ -20,13 +20,13 @@ use similar::TextDiff;
 use crate::{arguments::refuse, hand::Work};
 
 /// Largest file that is read or kept.
-pub(super) const LARGEST: u64 = 8 << 20;
+pub(crate) const LARGEST: u64 = 8 << 20;
 /// Longest difference that is kept as text.
 const LONGEST_DIFF: usize = 64 << 10;
 
 /// A file or folder beneath what was granted.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The granted folder, or the folder of the granted file.
     pub root: Dir,
     /// Where beneath it; empty for the folder itself.
@@ -45,7 +45,7 @@ pub(super) fn need(tool: &str, path: &str, access: Access) -> Result<Item, ToolE
 }
 
 /// A failure of the file system, which the model may go round.
-pub(super) fn failed(tool: &str, shown: &str, error: &io::Error) -> ToolError {
+pub(crate) fn failed(tool: &str, shown: &str, error: &io::Error) -> ToolError {
     ToolError::Failed { tool: tool.to_owned(), reason: format!("{shown}: {error}") }
 }
 
@@ -117,7 +117,7 @@ impl Place {
             }
             None => self.root.try_clone().map_err(wrong)?,
         };
-        let change = change(&self.shown, before.as_deref(), after);
+        let change = change(&self.shown, before.as_deref(), Some(after));
         put(&folder, name, after).map_err(wrong)?;
         work.changed(change.clone(), before);
         Ok(change)
@@ -126,9 +126,9 @@ impl Place {
 
 /// O_NONBLOCK of Linux and the BSDs.
 #[cfg(target_os = "linux")]
-const NONBLOCK: i32 = 0o4000;
+pub(crate) const NONBLOCK: i32 = 0o4000;
 #[cfg(not(target_os = "linux"))]
-const NONBLOCK: i32 = 0x4;
+pub(crate) const NONBLOCK: i32 = 0x4;
 
 /// A new file beside, then a rename: a reader sees the old bytes or the new ones. A link is replaced, never written through.
 fn put(folder: &Dir, name: &std::ffi::OsStr, bytes: &[u8]) -> io::Result<()> {
@@ -142,16 +142,17 @@ fn put(folder: &Dir, name: &std::ffi::OsStr, bytes: &[u8]) -> io::Result<()> {
     file.replace(name)
 }
 
-fn change(path: &str, before: Option<&[u8]>, after: &[u8]) -> Change {
+/// A file before and after, with the difference where both are text.
+pub(crate) fn change(path: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> Change {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).map(str::to_owned);
-    let diff = match (text(before.unwrap_or_default()), text(after)) {
+    let diff = match (text(before.unwrap_or_default()), text(after.unwrap_or_default())) {
         (Some(old), Some(new)) => {
             let diff = TextDiff::from_lines(&old, &new).unified_diff().header(path, path).to_string();
             if diff.len() > LONGEST_DIFF { String::new() } else { diff }
         }
         (Some(_), None) | (None, _) => String::new(),
     };
-    Change { path: path.to_owned(), before: before.map(Digest::of), after: Some(Digest::of(after)), diff }
+    Change { path: path.to_owned(), before: before.map(Digest::of), after: after.map(Digest::of), diff }
 }
 
 /// The text of a file's bytes.
