@@ -70,6 +70,8 @@ else
 fi
 
 stage tests cargo test --workspace --no-fail-fast -- --show-output
+# The page on security says what the tests showed, no more and no less.
+stage hostile scripts/hostile.py check "$logs/tests.log"
 
 if cargo clippy --version >/dev/null 2>&1; then
   stage lints cargo clippy --workspace --all-targets -- -D warnings
