@@ -15,4 +15,4 @@ pub use read::Read;
 pub use write::Write;
 
 #[cfg(feature = "wasm")]
-pub(crate) use place::{LARGEST, NONBLOCK, change};
+pub(crate) use place::{LARGEST, NONBLOCK, Place, change, failed};
