@@ -724,6 +724,7 @@ async fn the_page_about_tools_is_true() {
             .args(["-euo", "pipefail", "-c", script])
             .current_dir(place)
             .env("CARGO_NET_OFFLINE", "true")
+            .env_remove("CARGO_TARGET_DIR")
             .output()
             .expect("started");
         assert!(ran.status.success(), "{script}: {}", String::from_utf8_lossy(&ran.stderr));
