@@ -14,7 +14,7 @@ use agent_runtime::home::Home;
 use common_ground::grant::{Grant, Item, Policy};
 
 use crate::{
-    config::Config,
+    config::{Config, environment},
     exit::{Exit, Failure},
 };
 
@@ -93,6 +93,18 @@ pub fn item(text: &str, here: &Path, user: Option<&Path>) -> Result<Item, String
         Some(_) | None => text.to_owned(),
     };
     text.parse().map_err(|error: common_ground::grant::BadItem| error.to_string())
+}
+
+/// Items given by a flag of the command line.
+///
+/// # Errors
+/// A text that is none, with the flag's form.
+pub fn flags(flag: &str, texts: &[String]) -> Result<Vec<Item>, Failure> {
+    let here = std::env::current_dir().map_err(Failure::internal)?;
+    let user = environment("HOME").map(PathBuf::from);
+    let read = |text: &String| item(text, &here, user.as_deref());
+    let fix = format!("write it as {flag} read:DIR, {flag} net:HOST or {flag} run:process");
+    texts.iter().map(read).collect::<Result<_, _>>().map_err(|what| Failure::new(Exit::Usage, what, fix))
 }
 
 /// The path without symbolic links, as far as it exists.

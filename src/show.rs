@@ -84,7 +84,7 @@ fn engine(id: &str) -> String {
 }
 
 /// White space as single blanks, so that a quote stays on its line, and nothing that a terminal would obey.
-fn squeezed(text: &str) -> String {
+pub(crate) fn squeezed(text: &str) -> String {
     plain(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 

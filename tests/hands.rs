@@ -102,7 +102,8 @@ fn without_anybody_to_ask_a_call_is_refused_with_code_6_and_the_flag_that_would_
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
     assert!(stderr(&output).contains(&format!("--allow 'write:{path}' would allow it")), "{}", stderr(&output));
     assert!(!std::path::Path::new(&path).exists());
-    let told = server.requests().iter().any(|request| request["messages"].to_string().contains("no grant covers it"));
+    let told =
+        server.requests().iter().any(|request| request["messages"].to_string().contains("nobody is there to ask"));
     assert!(told, "the model is told");
     // The flag, as it was named, does it.
     let again = command(&place, &server, &asking(&docs, &["--tool", "write", "--allow", &format!("write:{path}")]));

@@ -61,6 +61,7 @@ pub struct ModuleSpec {
     /// The most it may use, clamped to what the run may.
     pub limit: Amount,
     /// What its calls may do, met with what the run's may.
+    #[serde(default)]
     pub grant: Grant,
 }
 

@@ -134,6 +134,8 @@ pub enum Exit {
     },
     /// It was not run.
     Refused,
+    /// It was not run: the person would have been asked, and nobody was.
+    Unasked,
     /// It passed a limit and was ended.
     Limit {
         /// Which.

@@ -54,23 +54,29 @@ pub struct Task {
     pub rules: Vec<Rules>,
     /// Skills on offer. Fixed when the run is opened.
     pub skills: Vec<Skill>,
+    // Runs opened before tools reached outside have none of what follows.
     /// Tools on offer beside those of the commons.
+    #[serde(default)]
     pub tools: Vec<String>,
     /// What calls may do without asking.
+    #[serde(default)]
     pub grant: Grant,
     /// The person's rules beside it, and what was allowed for good when the run was opened.
+    #[serde(default)]
     pub permissions: Policy,
     /// Who is asked what no rule decides.
+    #[serde(default)]
     pub asks: Asks,
 }
 
 /// Who answers questions while a run goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Asks {
     /// The person; the module waits.
     Person,
     /// Nobody: what would be asked is refused.
+    #[default]
     Nobody,
 }
 

@@ -6,10 +6,11 @@ use common_ground::{
     AttemptNumber, Command, Epoch, Fact, Millis, Refusal, State, StepIndex, apply,
     approval::Answer,
     criterion::Criterion,
+    grant::Grant,
     module::{CallKind, CallOutcome, EndReason, Owner, WorkError},
     port::index::CorpusHead,
     role::Role,
-    run::{Outcome, PauseReason, PlanReason, Task},
+    run::{Asks, Outcome, PauseReason, PlanReason, Task},
 };
 use receipts::Digest;
 use serde_json::{Value, json};
@@ -173,6 +174,23 @@ fn refusals_and_retries_on_record_change_nothing() {
         apply(&mut state, at, &fact).expect("fits");
         assert_eq!(state, before, "{name}");
     }
+}
+
+/// A journal written before tools reached outside is still opened: its runs have no such tools and may nothing.
+#[test]
+fn facts_of_before_grants_are_still_read() {
+    let mut opened = encoded(&Fact::RunOpened { run: RUN, task: Box::new(full_task()), roster: Box::new(roster()) });
+    let mut proposed = encoded(&Fact::ModuleProposed { module: A, spec: spec(&[B]) });
+    let task = opened["task"].as_object_mut().expect("an object");
+    for field in ["tools", "grant", "permissions", "asks"] {
+        task.remove(field).expect("it was there");
+    }
+    proposed["spec"].as_object_mut().expect("an object").remove("grant").expect("it was there");
+    let Ok(Fact::RunOpened { task, .. }) = serde_json::from_value(opened) else { panic!("not read") };
+    assert_eq!((task.tools, task.grant, task.permissions), Default::default());
+    assert_eq!(task.asks, Asks::Nobody);
+    let Ok(Fact::ModuleProposed { spec, .. }) = serde_json::from_value(proposed) else { panic!("not read") };
+    assert_eq!(spec.grant, Grant::default());
 }
 
 /// Facts that no decision makes in this state: the journal was tampered with, or the program is wrong.

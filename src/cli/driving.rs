@@ -7,7 +7,7 @@ use std::{
 };
 
 use agent_runtime::{
-    driver::{End, Message, Parts, Placed, Start, drive, replay},
+    driver::{DriveError, End, Message, Parts, Placed, Start, drive},
     journal::Journal,
     models::RoleModels,
     signer::Signer,
@@ -15,12 +15,13 @@ use agent_runtime::{
 use common_ground::{
     ApprovalId, Fact, ModuleId, RunId,
     approval::Question,
-    module::{CallOutcome, Handover, ModuleSpec, StepState},
+    module::{CallOutcome, Handover, ModuleSpec},
     port::tool::Tool,
     record::{self, Record},
     report::Report,
-    run::{Asks, PauseReason},
+    run::PauseReason,
 };
+use receipts::Digest;
 use tokio::sync::Notify;
 
 use super::{Program, approvals, events};
@@ -48,57 +49,56 @@ pub(super) async fn go(
     run: RunId,
     start: Start,
 ) -> Result<Exit, Failure> {
-    let mut plan = Plan::default();
+    let mut seen = Seen::default();
     let journal = Arc::clone(&with.journal);
-    let mut end = once(program, with.clone(), progress, run, start, &mut plan).await?;
+    let mut end = once(program, with.clone(), progress, run, start, &mut seen).await?;
     if let End::Paused { reason: PauseReason::Approval, .. } = end
         && !program.json
     {
-        eprint!("{}", plan.words());
+        eprint!("{}", seen.plan());
         if approved() {
-            end = once(program, with, progress, run, Start::Resume { raise: None }, &mut plan).await?;
+            end = once(program, with, progress, run, Start::Resume { raise: None }, &mut seen).await?;
         }
     }
     let exit = finish(program, run, &end)?;
-    let denied = denied(&journal, run).await?;
-    for what in &denied {
+    let unasked = unasked(&journal, &seen.failed).await?;
+    for what in &unasked {
         eprintln!("ii: refused, for nobody was there to ask; --allow '{}' would allow it", show::plain(what));
     }
-    Ok(if denied.is_empty() || matches!(exit, Exit::Interrupted | Exit::Budget | Exit::Model) {
+    Ok(if unasked.is_empty() || matches!(exit, Exit::Interrupted | Exit::Budget | Exit::Model) {
         exit
     } else {
         Exit::Refused
     })
 }
 
-/// What calls of a run needed the person for while nobody was asked: once each, as `--allow` takes it.
-async fn denied(journal: &Arc<Journal>, run: RunId) -> Result<BTreeSet<String>, Failure> {
-    let reader = journal.reader();
-    let recorded = reader.load(run).await.map_err(|error| from_journal(&error))?;
-    let state = replay(&recorded).map_err(|error| from_drive(&error))?;
-    let Some(run) = state.run().filter(|run| run.task.asks == Asks::Nobody) else { return Ok(BTreeSet::new()) };
-    let mut denied = BTreeSet::new();
-    for step in run.modules.values().flat_map(|module| &module.attempts).flat_map(|attempt| &attempt.steps) {
-        let StepState::Finished { outcome: CallOutcome::Failed, traced: Some(traced), .. } = &step.state else {
-            continue;
-        };
-        let bytes = reader.blob(traced.record).await.map_err(|error| from_journal(&error))?;
-        let record = bytes.and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
-        let Some(record) = record.filter(|record| record.exit == record::Exit::Refused) else { continue };
-        let unasked = record.refusals.into_iter().filter(|denial| denial.why.contains("nobody is asked"));
-        denied.extend(unasked.map(|denial| denial.what));
+/// What calls needed the person for while nobody was there to ask: once each, as `--allow` takes it.
+async fn unasked(journal: &Journal, failed: &[Digest]) -> Result<BTreeSet<String>, Failure> {
+    let mut unasked = BTreeSet::new();
+    for record in failed {
+        let bytes = journal.reader().blob(*record).await.map_err(|error| from_journal(&error))?;
+        let bytes = bytes.ok_or_else(|| from_drive(&DriveError::Content(*record)))?;
+        let record: Record =
+            serde_json::from_slice(&bytes).map_err(|_other| from_drive(&DriveError::Content(*record)))?;
+        if record.exit == record::Exit::Unasked {
+            unasked.extend(record.refusals.into_iter().map(|denial| denial.what));
+        }
     }
-    Ok(denied)
+    Ok(unasked)
 }
 
-/// The plan as its facts came by.
+/// What came by and is needed when the drive is over.
 #[derive(Default)]
-struct Plan {
+struct Seen {
+    /// The plan.
     modules: Vec<(ModuleId, ModuleSpec)>,
+    /// Records of tool calls that failed or were not made.
+    failed: Vec<Digest>,
 }
 
-impl Plan {
-    fn words(&self) -> String {
+impl Seen {
+    /// The plan in words.
+    fn plan(&self) -> String {
         let mut words = String::from("ii: the plan\n");
         for ((_, spec), number) in self.modules.iter().zip(1..) {
             words.push_str(&format!("  {number}. {}", show::plain(&spec.question)));
@@ -193,11 +193,11 @@ async fn once(
     progress: &Progress,
     run: RunId,
     start: Start,
-    plan: &mut Plan,
+    seen: &mut Seen,
 ) -> Result<End, Failure> {
     let interrupt = Arc::new(Notify::new());
     let listening = tokio::spawn(listen(Arc::clone(&interrupt)));
-    let (seen, mut shown) = tokio::sync::mpsc::unbounded_channel::<(Placed, Option<Report>)>();
+    let (shows, mut shown) = tokio::sync::mpsc::unbounded_channel::<(Placed, Option<Report>)>();
     let parts = Parts {
         store: (program.wiring.store)(Arc::clone(&with.journal)),
         models: with.models,
@@ -209,7 +209,7 @@ async fn once(
         interrupt,
         // Unbounded, since a slow reader of stdout must not hold up leases; its length is that of the run.
         observer: Box::new(move |placed, report| {
-            if seen.send((placed.clone(), report.cloned())).is_err() {
+            if shows.send((placed.clone(), report.cloned())).is_err() {
                 tracing::debug!("nobody watches");
             }
         }),
@@ -220,8 +220,12 @@ async fn once(
         let mut tally = Tally::default();
         while let Some((placed, report)) = shown.recv().await {
             progress.fact(&mut tally, &placed.fact);
-            if let Fact::ModuleProposed { module, spec } = &placed.fact {
-                plan.modules.push((*module, spec.clone()));
+            match &placed.fact {
+                Fact::ModuleProposed { module, spec } => seen.modules.push((*module, spec.clone())),
+                Fact::StepFinished { outcome: CallOutcome::Failed, traced: Some(traced), .. } => {
+                    seen.failed.push(traced.record);
+                }
+                _nothing_to_keep => {}
             }
             if program.json {
                 println!("{}", events::event(run, &placed, report.as_ref())?);

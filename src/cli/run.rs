@@ -12,7 +12,7 @@ use common_ground::{
     RunId,
     budget::Amount,
     criterion::Criterion,
-    grant::{Grant, Item, Policy},
+    grant::{Grant, Policy},
     port::{index::Index, tool::Tool},
     run::{Asks, Models, Task},
 };
@@ -119,7 +119,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let question = question(&args.question)?;
     let schema = args.schema.as_deref().map(schema).transpose()?;
     let (mut config, resolved) = program.settings(&args.flags())?;
-    config.allow.extend(allowed(&args.allow)?);
+    config.allow.extend(permissions::flags("--allow", &args.allow)?);
     let Some(docs) = config.docs.clone() else {
         return Err(Failure::new(Exit::Usage, "no folder of documents is named", "name one with --docs"));
     };
@@ -150,7 +150,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     (task.grant, task.permissions) = (grant, permissions);
     task.tools.clone_from(&config.tools);
     task.asks = if args.ask || driving::has_person(program) { Asks::Person } else { Asks::Nobody };
-    task.policy = policy(&task);
+    task.policy = policy(&task)?;
     task.criteria.extend(args.judge.into_iter().map(|rubric| Criterion::Judged { rubric }));
     task.approve_plan = args.plan;
     if !models.have_prices() {
@@ -254,7 +254,7 @@ fn task(
 }
 
 /// SHA-256 of the policy in force: what modules may be granted, and the person's rules. It stands in every receipt.
-fn policy(task: &Task) -> Digest {
+fn policy(task: &Task) -> Result<Digest, Failure> {
     let mut names = task.models.distinct();
     names.sort_unstable();
     let local = |id: &&str| **id == *"extractive" || id.starts_with("llama:");
@@ -263,22 +263,11 @@ fn policy(task: &Task) -> Digest {
         ["commons_read", "commons_search"].into_iter().chain(task.tools.iter().map(String::as_str)).collect();
     tools.sort_unstable();
     let Policy { deny, ask, always } = &task.permissions;
-    // Objects of serde_json are sorted, so the same policy gives the same bytes.
     let policy = serde_json::json!({
         "always": always, "ask": ask, "deny": deny, "egress": egress, "grant": task.grant.digest(), "models": names,
         "tools": tools, "v": "2",
     });
-    Digest::of(policy.to_string().as_bytes())
-}
-
-/// What `--allow` allows.
-fn allowed(texts: &[String]) -> Result<Vec<Item>, Failure> {
-    let here = std::env::current_dir().map_err(Failure::internal)?;
-    let user = crate::config::environment("HOME").map(PathBuf::from);
-    let read = |text: &String| permissions::item(text, &here, user.as_deref());
-    let bad =
-        |what| Failure::new(Exit::Usage, what, "write it as --allow read:DIR, --allow net:HOST or --allow run:process");
-    texts.iter().map(read).collect::<Result<_, _>>().map_err(bad)
+    Ok(Digest::of(&receipts::canonical::canonical(&policy).map_err(Failure::internal)?))
 }
 
 /// Refuses tools that this program does not have.
@@ -288,7 +277,7 @@ fn offered(names: &[String], tools: &[Arc<dyn Tool>]) -> Result<(), Failure> {
         None => Ok(()),
         Some(name) => {
             let what = format!("there is no tool `{name}` here");
-            Err(Failure::new(Exit::Usage, what, "`ii tools list` shows those there are, and why others are not"))
+            Err(Failure::new(Exit::Usage, what, "`ii tools list` shows those there are"))
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         let passage = &hit.passage;
         let span = passage.id.span;
         println!("[{number}] {}, bytes {}–{}", show::plain(&passage.path), span.start, span.end);
-        println!("    {}", show::plain(passage.content.trim()).replace('\u{fffd}', " "));
+        println!("    {}", show::squeezed(&passage.content));
     }
     if hits.is_empty() {
         eprintln!("ii: nothing was found");

@@ -2,18 +2,17 @@
 
 use common_ground::{
     RunId,
-    grant::{Basis, Grant, Item, Limits},
+    grant::{Basis, Grant, Limits},
     id::{AttemptNumber, Epoch, ModuleId, StepIndex},
     port::tool::{Called, StepKey, Tool, ToolCall, ToolError},
     record::Allowed,
 };
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{Program, print_json};
 use crate::{
-    config::environment,
     exit::{Exit, Failure},
     hands, permissions,
 };
@@ -54,7 +53,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         Args::Call { name, args, grant, limit } => {
             let tool = find(&tools, &name)?;
             hands::sweep(&config).await;
-            let grant = Grant { limits: limits(&limit)?, ..Grant::of(items(&grant)?) };
+            let grant = Grant { limits: limits(&limit)?, ..Grant::of(permissions::flags("--grant", &grant)?) };
             call(tool, &args, &grant).await
         }
     }
@@ -96,31 +95,19 @@ fn show(program: &Program, tool: &dyn Tool) -> Result<Exit, Failure> {
     Ok(Exit::Completed)
 }
 
-fn items(texts: &[String]) -> Result<Vec<Item>, Failure> {
-    let here = std::env::current_dir().map_err(Failure::internal)?;
-    let user = environment("HOME").map(PathBuf::from);
-    let read = |text: &String| permissions::item(text, &here, user.as_deref());
-    let bad =
-        |what| Failure::new(Exit::Usage, what, "write it as --grant read:DIR, --grant net:HOST or --grant run:process");
-    texts.iter().map(read).collect::<Result<_, _>>().map_err(bad)
-}
-
 fn limits(texts: &[String]) -> Result<Limits, Failure> {
-    let mut fields = match serde_json::to_value(Limits::USUAL).map_err(Failure::internal)? {
-        Value::Object(fields) => fields,
-        other => return Err(Failure::internal(other)),
-    };
+    let mut limits = Limits::USUAL;
     for text in texts {
-        let known: Vec<String> = fields.keys().cloned().collect();
         let bad = || {
+            let known: Vec<&str> = Limits::USUAL.rows().map(|(name, _)| name).into();
             let what = format!("`{text}` is no limit");
             Failure::new(Exit::Usage, what, format!("write NAME=NUMBER with one of {}", known.join(", ")))
         };
         let (name, number) = text.split_once('=').ok_or_else(bad)?;
-        let number: u64 = number.parse().map_err(|_no_number| bad())?;
-        *fields.get_mut(name).ok_or_else(bad)? = json!(number);
+        let number = number.parse().map_err(|_no_number| bad())?;
+        limits = limits.with(name, number).ok_or_else(bad)?;
     }
-    serde_json::from_value(Value::Object(fields)).map_err(Failure::internal)
+    Ok(limits)
 }
 
 async fn call(tool: &dyn Tool, arguments: &str, grant: &Grant) -> Result<Exit, Failure> {

@@ -1,6 +1,7 @@
-//! Hands: one tool, one file, one line in [`all`].
+//! Hands: one tool, one file. A tool that reaches outside is a [`Hand`], and [`Guarded`] puts the rules of all around it:
+//! fence, grant, place, time, readable output, record. Which of them a program has is its own to say.
 //!
-//! **Invariant:** a tool gives the same text for the same arguments on the same data.
+//! Whether a call may be made is decided before it comes here; what is not covered is refused here all the same.
 //! **Invariant:** arguments are checked here, whatever the model's own grammar promised; a refusal says what to mend.
 
 use std::sync::Arc;

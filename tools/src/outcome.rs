@@ -20,7 +20,7 @@ pub(crate) fn told(tool: &str, work: &Work, mut output: Vec<u8>, exit: Exit) -> 
                 format!("it passed its limit of {} and was ended; until then it put out:\n{output}", name(limit));
             return Err(ToolError::Failed { tool: tool.to_owned(), reason });
         }
-        Exit::Failed | Exit::Refused | Exit::Trapped | Exit::Cancelled => {
+        Exit::Failed | Exit::Refused | Exit::Unasked | Exit::Trapped | Exit::Cancelled => {
             work.ended(exit);
             let reason = format!("{exit:?}: {}", String::from_utf8_lossy(&output));
             return Err(ToolError::Failed { tool: tool.to_owned(), reason });

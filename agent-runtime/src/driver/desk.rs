@@ -404,7 +404,7 @@ pub(crate) fn request_digest(tool: &str, arguments: &str) -> Digest {
 fn intent_of(spec: &ToolSpec, arguments: &str, permit: &Permit) -> Intent {
     let needs = match permit {
         Permit::Call { allowed, .. } => allowed.iter().map(|one| one.need.clone()).collect(),
-        Permit::Ask { .. } | Permit::Refuse(_) | Permit::Said(_) => Vec::new(),
+        Permit::Ask { .. } | Permit::Refuse { .. } | Permit::Said(_) => Vec::new(),
     };
     let (tool, tool_digest, idempotent) = (spec.name.clone(), spec.digest(), spec.idempotent);
     Intent {
@@ -443,9 +443,9 @@ async fn made(
             }
         }
         Permit::Said(text) => Called::builtin(tool.spec(), call(&nothing, &[]), Ok(text.clone())),
-        Permit::Refuse(denials) => Called::refused(tool.spec(), call(&nothing, &[]), denials.clone()),
+        Permit::Refuse { denials, exit } => Called::refused(tool.spec(), call(&nothing, &[]), denials.clone(), *exit),
         // A question ends the turn before anything is made.
-        Permit::Ask { .. } => Called::refused(tool.spec(), call(&nothing, &[]), Vec::new()),
+        Permit::Ask { .. } => Called::refused(tool.spec(), call(&nothing, &[]), Vec::new(), Exit::Refused),
     };
     Some((called, room.clock.now_ms().saturating_sub(before)))
 }

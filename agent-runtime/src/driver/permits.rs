@@ -10,7 +10,7 @@ use common_ground::{
     approval::{Answer, Approval, Needed, Question},
     grant::{Decision, Grant, Item, Policy},
     port::tool::{StepKey, ToolSpec},
-    record::{Allowed, Denial},
+    record::{Allowed, Denial, Exit},
     run::{Asks, Run},
 };
 use receipts::Digest;
@@ -34,7 +34,7 @@ pub(super) enum Permit {
     /// Put this question first.
     Ask { approval: ApprovalId, question: Box<Question> },
     /// Do not make it.
-    Refuse(Vec<Denial>),
+    Refuse { denials: Vec<Denial>, exit: Exit },
     /// The person's words are its answer.
     Said(String),
 }
@@ -69,27 +69,24 @@ impl Permits {
             }
         }
         if !denied.is_empty() {
-            return Permit::Refuse(denied);
+            return Permit::Refuse { denials: denied, exit: Exit::Refused };
         }
         if open.is_empty() {
             let grant = self.grant.with(allowed.iter().map(|one| one.need.clone()));
             return Permit::Call { grant: Box::new(grant), allowed };
         }
-        let unanswered: Vec<Denial> = open
-            .iter()
-            .map(|one| Denial {
-                what: one.need.to_string(),
-                why: format!("{}, and nobody is asked; --allow '{}' would allow it", one.basis, one.need),
-            })
-            .collect();
+        let denied = |why: &dyn Fn(&Needed) -> String| -> Vec<Denial> {
+            open.iter().map(|one| Denial { what: one.need.to_string(), why: why(one) }).collect()
+        };
+        let (unasked, no) = (
+            denied(&|one| format!("{}, and nobody is there to ask", one.basis)),
+            denied(&|_| "the person said no".to_owned()),
+        );
         let (tool, arguments) = (spec.name.clone(), arguments.to_owned());
-        let refused = "the person said no";
         let question = Question::Permission { step: key.step, tool, arguments, needs: open };
         self.put(key, &spec.name, question).unwrap_or_else(|said| match said {
-            Some(_answer) => {
-                Permit::Refuse(unanswered.into_iter().map(|one| Denial { why: refused.to_owned(), ..one }).collect())
-            }
-            None => Permit::Refuse(unanswered),
+            Some(_answer) => Permit::Refuse { denials: no, exit: Exit::Refused },
+            None => Permit::Refuse { denials: unasked, exit: Exit::Unasked },
         })
     }
 
@@ -97,12 +94,13 @@ impl Permits {
     pub fn words(&self, key: StepKey, tool: &str, text: String) -> Permit {
         let question = Question::Words { step: key.step, text };
         let refuse = |why: &str| {
-            Permit::Refuse(vec![Denial { what: "a question to the person".to_owned(), why: why.to_owned() }])
+            let denials = vec![Denial { what: "a question to the person".to_owned(), why: why.to_owned() }];
+            Permit::Refuse { denials, exit: Exit::Refused }
         };
         self.put(key, tool, question).unwrap_or_else(|said| match said {
             Some(Answer::Words { text }) => Permit::Said(text),
             Some(Answer::Deny | Answer::Once | Answer::Run | Answer::Always) => refuse("the person gave no answer"),
-            None => refuse("nobody is asked in this run; --ask lets questions wait"),
+            None => refuse("nobody is there to ask"),
         })
     }
 

@@ -51,6 +51,49 @@ impl Limits {
         processes: 64,
     };
 
+    /// Each limit by its name.
+    pub fn rows(self) -> [(&'static str, u64); 9] {
+        let Self {
+            cpu_ms,
+            wall_ms,
+            memory_bytes,
+            output_bytes,
+            written_bytes,
+            written_files,
+            net_bytes,
+            open_files,
+            processes,
+        } = self;
+        [
+            ("cpu_ms", cpu_ms),
+            ("wall_ms", wall_ms),
+            ("memory_bytes", memory_bytes),
+            ("output_bytes", output_bytes),
+            ("written_bytes", written_bytes),
+            ("written_files", written_files),
+            ("net_bytes", net_bytes),
+            ("open_files", open_files),
+            ("processes", processes),
+        ]
+    }
+
+    /// These limits with another number for one of them; none where there is no limit of that name.
+    #[must_use]
+    pub fn with(self, name: &str, number: u64) -> Option<Self> {
+        Some(match name {
+            "cpu_ms" => Self { cpu_ms: number, ..self },
+            "wall_ms" => Self { wall_ms: number, ..self },
+            "memory_bytes" => Self { memory_bytes: number, ..self },
+            "output_bytes" => Self { output_bytes: number, ..self },
+            "written_bytes" => Self { written_bytes: number, ..self },
+            "written_files" => Self { written_files: number, ..self },
+            "net_bytes" => Self { net_bytes: number, ..self },
+            "open_files" => Self { open_files: number, ..self },
+            "processes" => Self { processes: number, ..self },
+            _unknown => return None,
+        })
+    }
+
     /// The lesser of each.
     #[must_use]
     pub fn meet(self, other: Self) -> Self {
@@ -141,18 +184,7 @@ impl Grant {
     pub fn widened_by(&self, wanted: &Self) -> Vec<String> {
         let beyond = wanted.items.iter().filter(|item| self.covering(item).is_none());
         let mut lines: Vec<String> = beyond.map(|item| format!("+ {item}")).collect();
-        let (mine, theirs) = (self.limits, wanted.limits);
-        for (name, now, then) in [
-            ("cpu_ms", mine.cpu_ms, theirs.cpu_ms),
-            ("wall_ms", mine.wall_ms, theirs.wall_ms),
-            ("memory_bytes", mine.memory_bytes, theirs.memory_bytes),
-            ("output_bytes", mine.output_bytes, theirs.output_bytes),
-            ("written_bytes", mine.written_bytes, theirs.written_bytes),
-            ("written_files", mine.written_files, theirs.written_files),
-            ("net_bytes", mine.net_bytes, theirs.net_bytes),
-            ("open_files", mine.open_files, theirs.open_files),
-            ("processes", mine.processes, theirs.processes),
-        ] {
+        for ((name, now), (_, then)) in self.limits.rows().into_iter().zip(wanted.limits.rows()) {
             if then > now {
                 lines.push(format!("+ {name} {now} to {then}"));
             }
@@ -163,14 +195,21 @@ impl Grant {
         lines
     }
 
-    /// What a record names it by: SHA-256 of one line an item, then limits and senses, each as people read it.
+    /// What a record names it by: SHA-256 of [`Grant::text`].
     pub fn digest(&self) -> Digest {
-        let mut text = String::new();
-        for item in &self.items {
-            text.push_str(&format!("{item}\n"));
-        }
-        text.push_str(&format!("{:?}\n{:?}\n", self.limits, self.senses));
-        Digest::of(text.as_bytes())
+        Digest::of(self.text().as_bytes())
+    }
+
+    /// The grant as text, so that anybody can make its digest: a line an item in their order, a line `NAME=NUMBER` a limit,
+    /// and `senses=real` or `senses=fixed AT_MS SEED`.
+    pub fn text(&self) -> String {
+        let senses = match self.senses {
+            Senses::Real => "senses=real".to_owned(),
+            Senses::Fixed { at_ms, seed } => format!("senses=fixed {at_ms} {seed}"),
+        };
+        let items = self.items.iter().map(Item::to_string);
+        let limits = self.limits.rows().map(|(name, number)| format!("{name}={number}"));
+        items.chain(limits).chain([senses]).map(|line| line + "\n").collect()
     }
 }
 
@@ -194,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn each_limit_is_found_by_its_name() {
+        let mut limits = Limits::USUAL;
+        for (number, (name, _)) in (1..).zip(Limits::USUAL.rows()) {
+            limits = limits.with(name, number).unwrap_or_else(|| panic!("{name}"));
+        }
+        assert_eq!(limits.rows().map(|(_, number)| number), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(limits.with("wall", 1), None);
+    }
+
+    #[test]
     fn a_widening_is_shown_line_by_line() {
         let narrow = grant(&["read:/a"]);
         let mut wide = grant(&["read:/a/b", "write:/a", "net:example.org"]);
@@ -204,5 +253,11 @@ mod tests {
         );
         assert!(wide.widened_by(&narrow).is_empty());
         assert_ne!(narrow.digest(), wide.digest());
+        // Receipts name grants by this text; another spelling would be another grant.
+        assert_eq!(
+            narrow.text(),
+            "read:/a\ncpu_ms=30000\nwall_ms=60000\nmemory_bytes=536870912\noutput_bytes=65536\nwritten_bytes=67108864\n\
+             written_files=1000\nnet_bytes=16777216\nopen_files=256\nprocesses=64\nsenses=real\n"
+        );
     }
 }

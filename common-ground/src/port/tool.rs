@@ -105,13 +105,13 @@ pub struct Called {
 }
 
 impl Called {
-    /// A call that was not made.
-    pub fn refused(spec: &ToolSpec, call: ToolCall<'_>, denials: Vec<Denial>) -> Self {
+    /// A call that was not made; `exit` says whether it was refused or nobody could be asked.
+    pub fn refused(spec: &ToolSpec, call: ToolCall<'_>, denials: Vec<Denial>, exit: Exit) -> Self {
         let reasons: Vec<String> = denials.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
         let error = ToolError::Refused { tool: spec.name.clone(), reason: reasons.join("; ") };
         let mut called = Self::builtin(spec, call, Err(error));
         called.record.refusals = denials;
-        called.record.exit = Exit::Refused;
+        called.record.exit = exit;
         called
     }
 
