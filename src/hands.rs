@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use agent_runtime::home::Home;
+use agent_runtime::{home::Home, roles};
 use common_ground::port::{index::Index, tool::Tool};
 use tools::{
     Common, Fetch, Guarded,
@@ -18,17 +18,29 @@ use crate::{
 ///
 /// # Errors
 /// Settings that no tools can be made of.
-pub fn all(index: Arc<dyn Index>, home: &Home, config: &Config) -> Result<Vec<Arc<dyn Tool>>, Failure> {
+pub async fn all(index: Arc<dyn Index>, home: &Home, config: &Config) -> Result<Vec<Arc<dyn Tool>>, Failure> {
     let mut all = tools::commons(index);
-    all.extend(outside(home, config)?);
+    let outside = outside(home, config).await?;
+    for problem in &outside.problems {
+        tracing::warn!(%problem, "no tool");
+    }
+    all.extend(outside.tools);
     Ok(all)
 }
 
-/// Tools that reach outside. All are there; where a tier is not to be had its calls say so, and `ii doctor` how to get it.
+/// The tools that reach outside.
+pub struct Outside {
+    /// All of the program's own are there; where a tier is not to be had its calls say so, and `ii doctor` how to get it.
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// What a person put there as a tool and is none, and why; one line each.
+    pub problems: Vec<String>,
+}
+
+/// The tools that reach outside: the program's own, then the person's components in the order of their names.
 ///
 /// # Errors
 /// A secret whose variable is not set, or certificates that cannot be read.
-pub fn outside(home: &Home, config: &Config) -> Result<Vec<Arc<dyn Tool>>, Failure> {
+pub async fn outside(home: &Home, config: &Config) -> Result<Outside, Failure> {
     let secrets = secrets(config)?;
     let common = Arc::new(Common::new(home.root().join("fence"), secrets.clone()));
     let secrets = secrets.into_iter().map(|(name, value)| (name, value.into())).collect();
@@ -41,7 +53,33 @@ pub fn outside(home: &Home, config: &Config) -> Result<Vec<Arc<dyn Tool>>, Failu
     all.push(Arc::new(Guarded::new(Fetch::new(Arc::clone(&dialler)), &common)));
     #[cfg(target_os = "linux")]
     all.extend(native::tools(config, &common, &dialler));
-    Ok(all)
+    let mut outside = Outside { tools: all, problems: Vec::new() };
+    #[cfg(feature = "wasm")]
+    outside.add_components(home, &common).await?;
+    Ok(outside)
+}
+
+#[cfg(feature = "wasm")]
+impl Outside {
+    async fn add_components(&mut self, home: &Home, common: &Arc<Common>) -> Result<(), Failure> {
+        let (folder, compiled) = (home.tools(), home.compiled());
+        // Compiles what is new.
+        let open = tokio::task::spawn_blocking(move || tools::Wasm::open(&folder, &compiled));
+        let (components, problems) = open.await.map_err(Failure::internal)?;
+        self.problems.extend(problems.iter().map(ToString::to_string));
+        for component in components {
+            let tool: Arc<dyn Tool> = Arc::new(Guarded::new(component, common));
+            let name = &tool.spec().name;
+            let is_role = roles::ACTS.contains(&name.as_str()) || tools::COMMONS.contains(&name.as_str());
+            if is_role || self.tools.iter().any(|other| other.spec().name == *name) {
+                let place = home.tools().join(name);
+                self.problems.push(format!("{}: a tool of this name comes with the program", place.display()));
+            } else {
+                self.tools.push(tool);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Names and values. A value is in the environment and nowhere else.

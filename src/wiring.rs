@@ -29,7 +29,11 @@ use crate::{
 /// Makes the store a driver writes to from the journal.
 pub type MakeStore = Arc<dyn Fn(Arc<Journal>) -> Arc<dyn Store> + Send + Sync>;
 /// Makes the tools from an index, the home and the settings.
-pub type MakeTools = Arc<dyn Fn(Arc<dyn Index>, &Home, &Config) -> Result<Vec<Arc<dyn Tool>>, Failure> + Send + Sync>;
+pub type MakeTools = Arc<
+    dyn for<'a> Fn(Arc<dyn Index>, &'a Home, &'a Config) -> BoxFuture<'a, Result<Vec<Arc<dyn Tool>>, Failure>>
+        + Send
+        + Sync,
+>;
 
 /// Makes the models of these ids from the home and the settings.
 pub type MakeModels =
@@ -56,7 +60,7 @@ impl Wiring {
         Self {
             store: Arc::new(|journal| journal),
             models: Arc::new(|home, config, ids| Box::pin(models::cast(home, config, ids))),
-            tools: Arc::new(hands::all),
+            tools: Arc::new(|index, home, config| Box::pin(hands::all(index, home, config))),
             clock: Clock::system(),
             lease_ms: RUN_LEASE_MS,
         }

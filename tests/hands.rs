@@ -273,10 +273,52 @@ fn image() -> Result<String, String> {
     if made.status.success() { Ok(image) } else { Err(stderr(&made).lines().last().unwrap_or_default().to_owned()) }
 }
 
-/// A research run that uses a web page, a jail, a container and a browser: each call stands in the trace, with its tier, and
-/// the receipt verifies.
+/// Builds the components of the repository into a home; else why it cannot.
+fn components(place: &Place) -> Result<(), String> {
+    let ran = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/components.sh"))
+        .arg(place.home().join("tools"))
+        .output()
+        .map_err(|error| error.to_string())?;
+    if ran.status.success() { Ok(()) } else { Err(stderr(&ran).lines().last().unwrap_or_default().to_owned()) }
+}
+
 #[test]
-fn a_run_uses_the_web_a_jail_a_container_and_a_browser_and_its_receipt_has_them_all() {
+fn components_in_the_home_are_tools_and_what_is_none_is_named() {
+    let place = Place::new();
+    if let Err(reason) = components(&place) {
+        println!("skipped: components in a home: {reason}");
+        assert!(std::env::var_os("CI").is_none(), "CI has every target");
+        return;
+    }
+    let home = place.home();
+    std::fs::create_dir(home.join("tools/empty")).expect("made");
+    let manifest = std::fs::read_to_string(home.join("tools/calculate/tool.toml")).expect("read");
+    std::fs::create_dir(home.join("tools/read")).expect("made");
+    std::fs::write(home.join("tools/read/tool.toml"), manifest.replace("name = \"calculate\"", "name = \"read\""))
+        .expect("written");
+    std::fs::copy(home.join("tools/calculate/component.wasm"), home.join("tools/read/component.wasm")).expect("copied");
+    let listed: Value = serde_json::from_slice(&place.ii(&["tools", "list", "--json"]).stdout).expect("JSON");
+    let names: Vec<&str> =
+        listed["tools"].as_array().expect("tools").iter().filter_map(|tool| tool["name"].as_str()).collect();
+    assert_eq!(names.iter().filter(|name| ["calculate", "table", "read"].contains(name)).count(), 3, "{names:?}");
+    let problems: Vec<&str> =
+        listed["problems"].as_array().expect("problems").iter().filter_map(Value::as_str).collect();
+    assert!(problems.iter().any(|line| line.contains("tools/empty/tool.toml")), "{problems:?}");
+    assert!(problems.iter().any(|line| line.contains("tools/read: a tool of this name")), "{problems:?}");
+    let done = place.ii(&["tools", "call", "calculate", "--args", r#"{"expression":"0.1 + 0.2"}"#]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    let shown: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert!(shown["answer"].as_str().is_some_and(|text| text.ends_with("0.3\n")), "{shown}");
+    assert_eq!(shown["record"]["tier"], "wasm");
+    let doctor: Value = serde_json::from_slice(&place.ii(&["doctor", "--json"]).stdout).expect("JSON");
+    let wasm = doctor["tiers"].as_array().and_then(|tiers| tiers.iter().find(|tier| tier["tier"] == "wasm"));
+    assert!(wasm.is_some_and(|tier| tier["found"].as_str().is_some_and(|text| text.contains("tools/"))), "{doctor}");
+}
+
+/// A research run that uses a web page, a component, a jail, a container and a browser: each call stands in the trace, with
+/// its tier, and the receipt verifies.
+#[test]
+fn a_run_uses_every_tier_and_its_receipt_has_them_all() {
     let image = match image() {
         Ok(image) => image,
         Err(reason) if std::env::var_os("CI").is_none() => {
@@ -286,6 +328,7 @@ fn a_run_uses_the_web_a_jail_a_container_and_a_browser_and_its_receipt_has_them_
         Err(reason) => panic!("no container engine: {reason}"),
     };
     let (place, docs, _) = place();
+    components(&place).expect("components are built");
     let url = page("<title>Pauses</title><h1>Pauses</h1><p>A pause needs a person.</p>");
     let address = url.clone();
     let used = image.clone();
@@ -300,6 +343,7 @@ fn a_run_uses_the_web_a_jail_a_container_and_a_browser_and_its_receipt_has_them_
             2 => Says::call("shell", json!({ "command": "echo jailed" })),
             3 => Says::call("container", json!({ "image": used, "command": ["/bin/sh", "-c", "echo contained"] })),
             4 => Says::call("browse", json!({ "action": "open", "url": format!("{address}/") })),
+            5 => Says::call("calculate", json!({ "expression": "6 * 7" })),
             _ => {
                 let citation = json!({ "passage": "p1", "quote": QUOTE });
                 Says::call("submit", json!({ "claims": [{ "text": "A person may.", "citations": [citation] }] }))
@@ -308,7 +352,7 @@ fn a_run_uses_the_web_a_jail_a_container_and_a_browser_and_its_receipt_has_them_
     });
     let (net, run) = (format!("net:{url}"), format!("run:docker:{image}"));
     let mut words = asking(&docs, &["--allow", &net, "--allow", &run, "--allow", "run:process"]);
-    for tool in ["fetch", "shell", "container", "browse"] {
+    for tool in ["fetch", "shell", "container", "browse", "calculate"] {
         words.extend(["--tool", tool]);
     }
     let mut command = command(&place, &server, &words);
@@ -318,10 +362,17 @@ fn a_run_uses_the_web_a_jail_a_container_and_a_browser_and_its_receipt_has_them_
     let output = command.output().expect("runs");
     let told = server.requests().last().map(|request| request["messages"].to_string()).unwrap_or_default();
     assert!(output.status.success(), "{} {told}", stderr(&output));
-    for seen in ["A pause needs a person.", "jailed", "contained", "heading"] {
+    for seen in ["A pause needs a person.", "jailed", "contained", "heading", "42"] {
         assert!(told.contains(seen), "{seen}: {told}");
     }
-    for (tool, tier) in [("fetch", "builtin"), ("shell", "process"), ("container", "docker"), ("browse", "browser")] {
+    let tiers = [
+        ("fetch", "builtin"),
+        ("shell", "process"),
+        ("container", "docker"),
+        ("browse", "browser"),
+        ("calculate", "wasm"),
+    ];
+    for (tool, tier) in tiers {
         let traced = record(&place, tool);
         assert_eq!(traced["tier"], tier, "{traced}");
         assert_eq!(traced["egress"].is_null(), !matches!(tool, "fetch" | "browse"), "{tool}: {traced}");

@@ -54,6 +54,16 @@ impl Home {
         self.root.join("models")
     }
 
+    /// The person's own tools, a folder each.
+    pub fn tools(&self) -> PathBuf {
+        self.root.join("tools")
+    }
+
+    /// Their code as the engine compiled it, for this program alone to read and write.
+    pub fn compiled(&self) -> PathBuf {
+        self.root.join("compiled")
+    }
+
     /// One lock file per living holder.
     pub fn locks(&self) -> PathBuf {
         self.root.join("locks")

@@ -1,4 +1,4 @@
-//! `ii doctor`: what is wrong with the home, and the fix. Changes nothing.
+//! `ii doctor`: what is wrong with the home, and the fix. Changes nothing but compiled code that is kept.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Program, print_json, runs, verify};
 use crate::{
+    config::Config,
     exit::{Exit, Failure},
     failures::{from_journal, from_signer},
     show,
@@ -133,11 +134,39 @@ impl Tier {
     }
 }
 
-#[cfg(target_os = "linux")]
 async fn tiers(program: &Program) -> Vec<Tier> {
-    use crate::hands::native;
     // Settings that do not read have their own line above.
     let Ok((config, _)) = program.settings(&[]) else { return Vec::new() };
+    let mut tiers = vec![Tier { name: "wasm", found: wasm(program).await }];
+    tiers.extend(native_tiers(&config).await);
+    tiers
+}
+
+/// A function is compiled and run, and the person's tools are opened.
+#[cfg(feature = "wasm")]
+async fn wasm(program: &Program) -> Result<String, (String, String)> {
+    if let Err(problem) = tools::Wasm::probe().await {
+        return Err((problem.to_string(), "see docs/PLATFORMS.md".to_owned()));
+    }
+    let (folder, compiled) = (program.home.tools(), program.home.compiled());
+    let opened = tokio::task::spawn_blocking(move || tools::Wasm::open(&folder, &compiled)).await;
+    let (components, problems) = opened.map_err(|error| (error.to_string(), "report this fault".to_owned()))?;
+    let count = components.len();
+    match problems.first() {
+        None => Ok(format!("runs; {count} tools in {}", program.home.tools().display())),
+        Some(problem) => Err((problem.to_string(), format!("mend or remove it; {count} tools beside it work"))),
+    }
+}
+
+#[cfg(not(feature = "wasm"))]
+#[expect(clippy::unused_async, reason = "the same call with the tier and without it")]
+async fn wasm(_program: &Program) -> Result<String, (String, String)> {
+    Err(("this program was built without it".to_owned(), "build it with its default features".to_owned()))
+}
+
+#[cfg(target_os = "linux")]
+async fn native_tiers(config: &Config) -> Vec<Tier> {
+    use crate::hands::native;
     let jail = native::jail().probe().await;
     let process = match &jail.ran {
         Ok(walls) => Ok(walls.join(", ")),
@@ -147,7 +176,7 @@ async fn tiers(program: &Program) -> Vec<Tier> {
             Err((why.clone(), fix.to_owned()))
         }
     };
-    let docker = match native::docker(&config).probe().await {
+    let docker = match native::docker(config).probe().await {
         Ok(probe) => {
             let runc = probe.runc.map_or(String::new(), |version| format!(", runc {version}"));
             let warnings: String = probe.warnings.iter().map(|warning| format!("; WARNING: {warning}")).collect();
@@ -159,7 +188,7 @@ async fn tiers(program: &Program) -> Vec<Tier> {
             Err((format!("no engine answers: {error}"), fix))
         }
     };
-    let browser = match native::chromium(&config).probe().await {
+    let browser = match native::chromium(config).probe().await {
         Ok(probe) => {
             let unboxed =
                 probe.unboxed.map_or(String::new(), |why| format!("; WARNING: its own sandbox is off: {why}"));
@@ -175,7 +204,7 @@ async fn tiers(program: &Program) -> Vec<Tier> {
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn tiers(_program: &Program) -> Vec<Tier> {
+async fn native_tiers(_config: &Config) -> Vec<Tier> {
     let none = |name| Tier { name, found: Err(("it needs Linux".to_owned(), "run ii on Linux".to_owned())) };
     ["process", "docker", "browser"].map(none).into()
 }

@@ -142,7 +142,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         skipped(&progress, &ingested.skipped);
     }
     let (collection, heads) = (index.collection().to_owned(), index.heads());
-    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config)?;
+    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;
     offered(&config.tools, &tools)?;
     hands::sweep(&config).await;
     let (grant, permissions) = permissions::gather(&program.home, &config)?;

@@ -293,7 +293,7 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
         .await
         .map_err(|error| from_store(&error))?;
     let progress = Progress::new(program.json);
-    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config)?;
+    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;
     hands::sweep(&config).await;
     let with = driving::With { journal: Arc::clone(&journal), signer, tools, models };
     let ended = driving::go(program, with, &progress, id, Start::Resume { raise: more.raise(run) }).await;

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::{Program, print_json};
 use crate::{
     exit::{Exit, Failure},
-    hands, permissions,
+    hands::{self, Outside},
+    permissions, show,
 };
 
 /// Subcommands of `ii tools`.
@@ -46,9 +47,9 @@ pub enum Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     let (config, _) = program.settings(&[])?;
-    let tools = hands::outside(&program.home, &config)?;
+    let Outside { tools, problems } = hands::outside(&program.home, &config).await?;
     match args {
-        Args::List => Ok(list(program, &tools)),
+        Args::List => Ok(list(program, &tools, &problems)),
         Args::Show { name } => show(program, find(&tools, &name)?),
         Args::Call { name, args, grant, limit } => {
             let tool = find(&tools, &name)?;
@@ -67,17 +68,20 @@ fn find<'a>(tools: &'a [Arc<dyn Tool>], name: &str) -> Result<&'a dyn Tool, Fail
     })
 }
 
-fn list(program: &Program, tools: &[Arc<dyn Tool>]) -> Exit {
+fn list(program: &Program, tools: &[Arc<dyn Tool>], problems: &[String]) -> Exit {
     if program.json {
         let rows = tools.iter().map(|tool| {
             let spec = tool.spec();
             json!({"name": spec.name, "description": spec.description, "digest": spec.digest(),
                 "idempotent": spec.idempotent})
         });
-        print_json(&json!({ "tools": rows.collect::<Vec<_>>() }));
+        print_json(&json!({ "tools": rows.collect::<Vec<_>>(), "problems": problems }));
     } else {
         for tool in tools {
             println!("{:<12} {}", tool.spec().name, tool.spec().description);
+        }
+        for problem in problems {
+            eprintln!("ii: no tool: {}", show::plain(problem));
         }
     }
     Exit::Completed

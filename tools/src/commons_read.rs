@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arguments;
 
-const NAME: &str = "commons_read";
+pub(crate) const NAME: &str = "commons_read";
 const MOST: usize = 20;
 /// The longest span read: some ten passages.
 const LONGEST: u64 = 12_000;

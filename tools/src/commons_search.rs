@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arguments;
 
-const NAME: &str = "commons_search";
+pub(crate) const NAME: &str = "commons_search";
 /// Hits when none are asked for.
 const LIMIT: u32 = 10;
 const MOST: u32 = 50;

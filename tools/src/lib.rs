@@ -46,6 +46,9 @@ pub use shell::Shell;
 #[cfg(feature = "wasm")]
 pub use wasm::{Problem, Wasm, WasmTool};
 
+/// Their names.
+pub const COMMONS: [&str; 2] = [commons_search::NAME, commons_read::NAME];
+
 /// The tools over an index.
 pub fn commons(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {
     vec![Arc::new(CommonsSearch::new(Arc::clone(&index))), Arc::new(CommonsRead::new(index))]

@@ -632,11 +632,6 @@ async fn case_18_long_names() {
     held(18, "the name is not looked up, and is on record");
 }
 
-#[test]
-fn case_20_there_are_no_processes() {
-    println!("hostile: 20 wasm not available: components have neither processes nor signals");
-}
-
 #[tokio::test]
 async fn case_22_output_holds_no_escapes() {
     if !can_build() {

@@ -14,3 +14,6 @@ pub(crate) mod principal;
 pub mod prompts;
 pub mod talk;
 pub(crate) mod verifier;
+
+/// Names that models act by and that no tool may have.
+pub const ACTS: [&str; 3] = [talk::PLAN, talk::SUBMIT, crate::ask_person::NAME];

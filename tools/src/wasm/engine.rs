@@ -20,7 +20,8 @@ use cap_std::{ambient_authority, fs::Dir};
 use cap_tempfile::TempFile;
 use tokio::sync::Semaphore;
 use wasmtime::{
-    Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy,
+    Cache, CacheConfig, Config, Instance, InstanceAllocationStrategy, Module, OptLevel, PoolingAllocationConfig, Store,
+    Strategy,
     component::Linker,
 };
 
@@ -120,6 +121,22 @@ impl Drop for Engine {
             drop(thread.join());
         }
     }
+}
+
+/// `(module (func (export "a") (result i32) i32.const 42))`.
+const ANSWERS: &[u8] = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x07\x05\x01\x01a\0\0\x0a\x06\x01\x04\0\x41\x2a\x0b";
+
+/// Compiles and runs a function under the settings of all calls.
+pub(super) async fn probe() -> wasmtime::Result<()> {
+    let engine = wasmtime::Engine::new(&config())?;
+    let module = Module::new(&engine, ANSWERS)?;
+    let mut store = Store::new(&engine, ());
+    store.set_fuel(1_000)?;
+    store.set_epoch_deadline(1);
+    let instance = Instance::new_async(&mut store, &module, &[]).await?;
+    let answer = instance.get_typed_func::<(), i32>(&mut store, "a")?.call_async(&mut store, ()).await?;
+    wasmtime::ensure!(answer == 42, "a function that gives 42 gave {answer}");
+    Ok(())
 }
 
 fn take_turns(engine: &wasmtime::Engine, turns: &Turns) {

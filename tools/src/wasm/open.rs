@@ -58,9 +58,17 @@ pub enum Problem {
 }
 
 impl Wasm {
+    /// Whether code runs here: compiles and runs some.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn probe() -> Result<(), Problem> {
+        super::engine::probe().await.map_err(|error| Problem::NoEngine(format!("{error:#}")))
+    }
+
     /// Opens all tools of a folder, each a folder named as its tool, in the order of their names; a folder that is not
-    /// there holds none. Compiled code is kept in `cache`. Compiles what is not kept: not for an async thread, and once a
-    /// process, since each engine reserves address space.
+    /// there holds none. Compiled code is kept in `cache`. Compiles what is not kept: not for an async thread. Each
+    /// call starts an engine, which reserves address space.
     pub fn open(folder: &Path, cache: &Path) -> (Vec<WasmTool>, Vec<Problem>) {
         let mut problems = Vec::new();
         let mut places = match subfolders(folder) {
