@@ -146,8 +146,10 @@ fn wired(text: &str) -> Wiring {
             let pause = Duration::from_millis(number());
             wiring.lease_ms = 1_000;
             wiring.tools = Arc::new(move |index, home, config| {
-                let slow = |inner| -> Arc<dyn Tool> { Arc::new(Slow { inner, pause }) };
-                Ok(ii::hands::all(index, home, config)?.into_iter().map(slow).collect())
+                Box::pin(async move {
+                    let slow = |inner| -> Arc<dyn Tool> { Arc::new(Slow { inner, pause }) };
+                    Ok(ii::hands::all(index, home, config).await?.into_iter().map(slow).collect())
+                })
             });
         }
         "submits" => {
