@@ -99,6 +99,9 @@ pub fn from_store(error: &StoreError) -> Failure {
         StoreError::NoSuchCollection { .. } => {
             Failure::new(Exit::Storage, what, "run a question on the folder again to index it anew")
         }
+        StoreError::NoSuchRevision { .. } => {
+            Failure::new(Exit::Usage, what, "`ii commons show COLLECTION` lists the revisions")
+        }
         StoreError::Unwritable { .. } => Failure::new(Exit::Storage, what, WRITABLE),
         StoreError::Full { .. } => Failure::new(Exit::Storage, what, FREE_SPACE),
         StoreError::Damaged { .. } => {

@@ -42,7 +42,7 @@ pub struct Outside {
 /// A secret whose variable is not set, or certificates that cannot be read.
 pub async fn outside(home: &Home, config: &Config) -> Result<Outside, Failure> {
     let secrets = secrets(config)?;
-    let common = Arc::new(Common::new(home.root().join("fence"), secrets.clone()));
+    let common = Arc::new(Common::new(home.fence(), secrets.clone()));
     let secrets = secrets.into_iter().map(|(name, value)| (name, value.into())).collect();
     let settings = egress::Settings { resolver: Resolver::System, authorities: config.ca_file.clone(), secrets };
     let dialler = Dialler::new(settings).map_err(|error| {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use agent_runtime::home::Home;
-use common_ground::grant::{Grant, Item, Policy};
+use common_ground::grant::{Grant, Item, Limits, Policy};
 
 use crate::{
     config::{Config, environment},
@@ -23,7 +23,7 @@ use crate::{
 /// # Errors
 /// A home whose file of lasting answers cannot be read.
 pub fn gather(home: &Home, config: &Config) -> Result<(Grant, Policy), Failure> {
-    let grant = Grant::of(config.allow.iter().cloned());
+    let grant = Grant { limits: config.limits, ..Grant::of(config.allow.iter().cloned()) };
     let mut deny: BTreeSet<Item> = config.deny.iter().cloned().collect();
     for root in [home.root().to_owned(), real(home.root())] {
         deny.insert(Item::read(&root.display().to_string()).map_err(Failure::internal)?);
@@ -107,6 +107,20 @@ pub fn flags(flag: &str, texts: &[String]) -> Result<Vec<Item>, Failure> {
     texts.iter().map(read).collect::<Result<_, _>>().map_err(|what| Failure::new(Exit::Usage, what, fix))
 }
 
+/// The usual limits of a call, with others for those that are named: `NAME=NUMBER` each.
+///
+/// # Errors
+/// A text that is no limit, and what limits there are.
+pub fn limits<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Limits, String> {
+    texts.into_iter().try_fold(Limits::USUAL, |limits, text| {
+        let changed = text.split_once('=').and_then(|(name, number)| limits.with(name, number.parse().ok()?));
+        changed.ok_or_else(|| {
+            let known = Limits::USUAL.rows().map(|(name, _)| name).join(", ");
+            format!("`{text}` is no limit; write NAME=NUMBER with one of {known}")
+        })
+    })
+}
+
 /// The path without symbolic links, as far as it exists.
 fn real(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
@@ -123,8 +137,9 @@ fn real(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use agent_runtime::home::Home;
+    use common_ground::grant::Limits;
 
-    use super::{always, item, remember};
+    use super::{always, item, limits, remember};
 
     #[test]
     fn paths_are_made_real_and_the_rest_is_as_written() {
@@ -139,6 +154,16 @@ mod tests {
         assert_eq!(shown("read:~/x"), Ok(format!("read:{data}/x")));
         assert_eq!(shown("net:example.org"), Ok("net:https://example.org:443".to_owned()));
         assert!(shown("read:").is_err() && shown("walk:data").is_err());
+    }
+
+    #[test]
+    fn a_limit_is_a_name_and_a_number() {
+        let some = limits(["wall_ms=5", "open_files=7"]).expect("limits");
+        assert_eq!(some, Limits { wall_ms: 5, open_files: 7, ..Limits::USUAL });
+        for wrong in ["wall_ms", "wall_ms=", "wall_ms=-1", "wall=1", "=1", ""] {
+            let why = limits([wrong]).expect_err(wrong);
+            assert!(why.contains("no limit") && why.contains("memory_bytes"), "{why}");
+        }
     }
 
     #[test]

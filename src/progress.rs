@@ -11,6 +11,7 @@ use commons_index::Progress as IngestProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Progress of one command.
+#[derive(Clone)]
 pub(crate) enum Progress {
     /// A line that changes in place.
     Spinner(ProgressBar),
@@ -60,13 +61,18 @@ impl Progress {
 
     /// How far reading the documents is, with rate and time left.
     pub fn reading(&self, at: IngestProgress, since: Instant) {
+        self.counting("documents", at, since);
+    }
+
+    /// How far something is that reads one thing after another.
+    pub fn counting(&self, things: &str, at: IngestProgress, since: Instant) {
         let seconds = since.elapsed().as_secs_f64();
         if seconds < 0.5 && at.done < at.total {
             return;
         }
         let rate = at.done as f64 / seconds.max(0.001);
         let left = (at.total - at.done.min(at.total)) as f64 / rate.max(0.001);
-        self.say(format!("reading documents {}/{} ({rate:.0} a second, {left:.0} s left)", at.done, at.total));
+        self.say(format!("reading {things} {}/{} ({rate:.0} a second, {left:.0} s left)", at.done, at.total));
     }
 
     /// What a fact means for the person who waits.
@@ -121,7 +127,15 @@ impl Progress {
         }
     }
 
-    /// Takes the spinner away, so that what follows stands by itself.
+    /// Keeps the spinner away for as long as something else has the terminal.
+    pub fn suspend<T>(&self, act: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Spinner(bar) => bar.suspend(act),
+            Self::Lines | Self::Silent => act(),
+        }
+    }
+
+    /// Takes the spinner away for good, so that what follows stands by itself.
     pub fn clear(&self) {
         if let Self::Spinner(bar) = self {
             bar.finish_and_clear();

@@ -11,6 +11,7 @@ use std::{
 
 use common::{
     Place,
+    engine::{components, image, page, skipped},
     server::{ModelServer, Says, offers, rounds},
 };
 use serde_json::{Value, json};
@@ -91,6 +92,26 @@ fn a_granted_call_is_made_and_its_record_stands_in_the_receipt() {
     let run = place.only_run().expect("a run");
     let verified = place.ii(&["verify", &run]);
     assert!(verified.status.success(), "{}", stderr(&verified));
+    let leases = || std::fs::read_dir(place.home().join("fence")).expect("read").count();
+    assert_eq!(leases(), 1);
+    assert!(place.ii(&["runs", "delete", &run, "--yes"]).status.success());
+    assert_eq!(leases(), 0, "a deleted run leaves nothing of its leases");
+}
+
+#[test]
+fn a_limit_of_the_run_ends_a_call() {
+    let (place, docs, _) = place();
+    let server = worker("shell", json!({ "command": "sleep 50" }));
+    let words = asking(&docs, &["--tool", "shell", "--allow", "run:process", "--limit", "wall_ms=300"]);
+    let output = command(&place, &server, &words).output().expect("runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told = server.requests().last().map(|request| request["messages"].to_string()).unwrap_or_default();
+    if cfg!(target_os = "linux") {
+        assert!(told.contains("it passed its limit of time"), "{told}");
+    }
+    let wrong = command(&place, &server, &asking(&docs, &["--limit", "wall=300"])).output().expect("runs");
+    assert_eq!(wrong.status.code(), Some(3), "{}", stderr(&wrong));
+    assert!(stderr(&wrong).contains("`wall=300` is no limit"), "{}", stderr(&wrong));
 }
 
 #[test]
@@ -183,6 +204,51 @@ fn a_no_is_told_and_the_work_goes_on() {
     assert!(told, "the model is told");
 }
 
+/// Reads until a text has come, or the end.
+fn until(from: &mut impl std::io::Read, text: &str) -> String {
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while from.read(&mut byte).is_ok_and(|read| read == 1) {
+        seen.push(byte[0]);
+        if seen.ends_with(text.as_bytes()) {
+            return String::from_utf8_lossy(&seen).into_owned();
+        }
+    }
+    panic!("no `{text}` in: {}", String::from_utf8_lossy(&seen));
+}
+
+#[test]
+fn at_a_terminal_the_person_is_asked_and_asked_again_after_words_that_are_no_answer() {
+    let (place, docs, out) = place();
+    let path = out.join("note.md").display().to_string();
+    let server = worker("write", json!({ "path": path, "text": "noted\n" }));
+    // A terminal of its own, by util-linux.
+    let words = asking(&docs, &["--tool", "write"]);
+    let line = shlex::try_join([env!("CARGO_BIN_EXE_ii")].into_iter().chain(words)).expect("a line");
+    let mut terminal = command(&place, &server, &["-qfec", &line, "/dev/null"]);
+    let mut script = Command::new("script");
+    script.args(terminal.get_args()).env_clear().env("TERM", "xterm").current_dir(place.folder.path());
+    for (name, value) in terminal.get_envs() {
+        script.env(name, value.unwrap_or_default());
+    }
+    terminal = script;
+    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script runs");
+    let (mut keys, mut screen) = (child.stdin.take().expect("keys"), child.stdout.take().expect("a screen"));
+    let prompt = "always (exactly this): ";
+    let asked = until(&mut screen, prompt);
+    assert!(asked.contains(&format!("write:{path}")), "{asked}");
+    std::io::Write::write_all(&mut keys, b"perhaps\n").expect("typed");
+    let again = until(&mut screen, prompt);
+    assert!(again.contains("perhaps") && again.contains("no, once, run"), "{again}");
+    assert!(!std::path::Path::new(&path).exists());
+    std::io::Write::write_all(&mut keys, b"once\n").expect("typed");
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut screen, &mut rest).expect("text");
+    assert!(child.wait().expect("ends").success(), "{rest}");
+    assert!(rest.contains("modules accepted"), "the spinner is back: {rest}");
+    assert_eq!(std::fs::read_to_string(&path).expect("written"), "noted\n");
+}
+
 #[test]
 fn always_holds_for_exactly_that_in_later_runs() {
     let (place, docs, out) = place();
@@ -241,54 +307,11 @@ fn one_tool_is_called_under_one_grant_and_leaves_its_record() {
     }
 }
 
-/// A page of loopback; ends with the test.
-fn page(text: &'static str) -> String {
-    use std::io::{Read, Write};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
-        for mut connection in listener.incoming().flatten() {
-            let mut head = [0; 4096];
-            let read = connection.read(&mut head).unwrap_or(0);
-            let is_page = head[..read].starts_with(b"GET / ");
-            let (status, text) = if is_page { ("200 OK", text) } else { ("404 Not Found", "") };
-            let answer = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
-                text.len()
-            );
-            // A browser may hang up before it has read all.
-            drop(connection.write_all(answer.as_bytes()));
-        }
-    });
-    url
-}
-
-/// The image of the container, made of busybox alone, where there is an engine; else why there is none.
-fn image() -> Result<String, String> {
-    let image = "ii-hands-busybox:1".to_owned();
-    let line = "set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; mkdir -p $d/bin $d/tmp; cp $(command -v busybox) $d/bin/busybox; \
-        ln -s busybox $d/bin/sh; ln -s busybox $d/bin/wc; tar -C $d -c . | docker import - ii-hands-busybox:1";
-    let made =
-        Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-    if made.status.success() { Ok(image) } else { Err(stderr(&made).lines().last().unwrap_or_default().to_owned()) }
-}
-
-/// Builds the components of the repository into a home; else why it cannot.
-fn components(place: &Place) -> Result<(), String> {
-    let ran = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/components.sh"))
-        .arg(place.home().join("tools"))
-        .output()
-        .map_err(|error| error.to_string())?;
-    if ran.status.success() { Ok(()) } else { Err(stderr(&ran).lines().last().unwrap_or_default().to_owned()) }
-}
-
 #[test]
 fn components_in_the_home_are_tools_and_what_is_none_is_named() {
     let place = Place::new();
-    if let Err(reason) = components(&place) {
-        println!("skipped: components in a home: {reason}");
-        assert!(std::env::var_os("CI").is_none(), "CI has every target");
-        return;
+    if let Err(reason) = components(&place.home().join("tools")) {
+        return skipped("components in a home", &reason);
     }
     let home = place.home();
     std::fs::create_dir(home.join("tools/empty")).expect("made");
@@ -319,16 +342,11 @@ fn components_in_the_home_are_tools_and_what_is_none_is_named() {
 /// its tier, and the receipt verifies.
 #[test]
 fn a_run_uses_every_tier_and_its_receipt_has_them_all() {
-    let image = match image() {
-        Ok(image) => image,
-        Err(reason) if std::env::var_os("CI").is_none() => {
-            println!("skipped: a run over all tiers: no container engine: {reason}");
-            return;
-        }
-        Err(reason) => panic!("no container engine: {reason}"),
-    };
     let (place, docs, _) = place();
-    components(&place).expect("components are built");
+    let image = match image().and_then(|image| components(&place.home().join("tools")).map(|()| image)) {
+        Ok(image) => image,
+        Err(reason) => return skipped("a run over all tiers", &reason),
+    };
     let url = page("<title>Pauses</title><h1>Pauses</h1><p>A pause needs a person.</p>");
     let address = url.clone();
     let used = image.clone();

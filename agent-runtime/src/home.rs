@@ -64,6 +64,11 @@ impl Home {
         self.root.join("compiled")
     }
 
+    /// The newest lease under which a tool of each module was called.
+    pub fn fence(&self) -> PathBuf {
+        self.root.join("fence")
+    }
+
     /// One lock file per living holder.
     pub fn locks(&self) -> PathBuf {
         self.root.join("locks")

@@ -15,12 +15,14 @@ use common_ground::port::{
 use receipts::Digest;
 
 use crate::{
+    audit::{self, Audit, Auditor},
+    changes::{self, Changes},
     corpus::CorpusRow,
     error::{IngestError, StoreError, from_io, to_port},
     ingest::{self, Caller, Ingested, Limits, Place, blocking},
     reading::Missing,
-    records::{Records, Revision},
-    words::Words,
+    records::{Live, Records, Revision},
+    words::{self, Words},
 };
 
 /// The most hits of one search.
@@ -58,6 +60,27 @@ fn canonical(folder: &Path) -> Result<PathBuf, StoreError> {
     }
 }
 
+/// The names of all collections of a home, in order.
+///
+/// # Errors
+/// The folder of collections cannot be read.
+pub fn collections(home: &Path) -> Result<Vec<String>, StoreError> {
+    let place = home.join("commons");
+    let entries = match fs::read_dir(&place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| from_io(&place, &error))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| from_io(&place, &error))?;
+        if entry.path().join("records.sqlite").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 impl EmbeddedIndex {
     /// Opens the collection of `folder` at its latest revision, creating an empty one. `node` is the log key's name, which
     /// heads the corpus origin. Reads no document.
@@ -88,6 +111,9 @@ impl EmbeddedIndex {
         let home = fs::canonicalize(home).map_err(|error| from_io(home, &error))?;
         let store = home.join("commons").join(&collection);
         let records = Records::open(&store).await?;
+        if let Some(folder) = &folder {
+            records.is_of(folder).await?;
+        }
         let at = open_latest(&records, &store).await?;
         Ok(Self { home, folder, collection, store, node: node.to_owned(), limits, records, at })
     }
@@ -124,6 +150,42 @@ impl EmbeddedIndex {
     /// The signed head as the caller's signer gave it at this revision's ingest.
     pub fn checkpoint(&self) -> Option<&[u8]> {
         self.at.as_ref().map(|(revision, _words)| revision.checkpoint.as_slice())
+    }
+
+    /// The folder that the collection is of, where it is known.
+    pub async fn folder(&self) -> Result<Option<String>, StoreError> {
+        self.records.folder().await
+    }
+
+    /// Documents now, in byte order of their paths.
+    pub async fn documents(&self) -> Result<Vec<Live>, StoreError> {
+        let mut on = self.records.pool.acquire().await.map_err(self.records.failed())?;
+        self.records.live(&mut on).await
+    }
+
+    /// All revisions, oldest first.
+    pub async fn revisions(&self) -> Result<Vec<Revision>, StoreError> {
+        let mut on = self.records.pool.acquire().await.map_err(self.records.failed())?;
+        self.records.revisions(&mut on).await
+    }
+
+    /// Reckons the whole collection anew, under its signed heads.
+    pub async fn audit(&self, auditor: Auditor<'_>) -> Result<Audit, StoreError> {
+        audit::run(&self.records, &self.origin(), auditor).await
+    }
+
+    /// What came between two revisions: 0 is the empty collection, none the latest.
+    pub async fn changes(&self, from: u64, to: Option<u64>) -> Result<Changes, StoreError> {
+        changes::between(&self.records, from, to).await
+    }
+
+    /// Bytes that the collection takes on disk: records, word index.
+    pub fn bytes_on_disk(&self) -> (u64, u64) {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |about| about.len());
+        let records = ["records.sqlite", "records.sqlite-wal"].map(|name| size(&self.store.join(name))).iter().sum();
+        let words = self.at.iter().map(|(revision, _words)| words::folder(&self.store, revision.number));
+        let files = words.filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
+        (records, files.map(|file| size(&file.path())).sum())
     }
 
     /// Entries of the corpus at this revision, in order.

@@ -30,6 +30,16 @@ pub enum StoreError {
         /// The collection asked for.
         collection: String,
     },
+    /// The collection has no revision of that number.
+    #[error("{} has revisions 1 to {known}, not {number}", path.display())]
+    NoSuchRevision {
+        /// The file.
+        path: PathBuf,
+        /// The number asked for.
+        number: u64,
+        /// The latest.
+        known: i64,
+    },
     /// The store cannot be written or read at all.
     #[error("cannot use {}: {cause}", path.display())]
     Unwritable {
@@ -146,6 +156,7 @@ pub(crate) fn to_port(error: &StoreError) -> IndexError {
         StoreError::NoSuchFolder { .. }
         | StoreError::NotAFolder { .. }
         | StoreError::NoSuchCollection { .. }
+        | StoreError::NoSuchRevision { .. }
         | StoreError::Unwritable { .. }
         | StoreError::Full { .. }
         | StoreError::Busy { .. } => IndexError::Unavailable { what: error.to_string() },

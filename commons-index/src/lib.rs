@@ -8,7 +8,9 @@
 //! **Invariant:** nothing here draws randomness or holds a key: salts and signatures are functions the caller passes in.
 //! **Invariant:** no network, and no file outside the folder is ever read: symbolic links are named, not followed.
 
+mod audit;
 mod blocks;
+mod changes;
 mod corpus;
 mod document;
 mod embedded;
@@ -24,8 +26,11 @@ mod scan;
 mod sentences;
 mod words;
 
+pub use audit::{Audit, Auditor, Fault};
+pub use changes::Changes;
 pub use corpus::{CorpusOp, CorpusRow};
-pub use embedded::{EmbeddedIndex, collection_of};
+pub use embedded::{EmbeddedIndex, collection_of, collections};
 pub use error::{IngestError, StoreError};
 pub use ingest::{Caller, Ingested, Limits, Progress};
+pub use records::{Live, Revision};
 pub use scan::{LinkKind, SkipReason, Skipped};

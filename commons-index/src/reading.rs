@@ -62,7 +62,7 @@ impl Records {
         Ok(inside.and_then(|(start, end)| bytes.get(start..end)).map(<[u8]>::to_vec))
     }
 
-    fn piece(&self, row: &SqliteRow) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn piece(&self, row: &SqliteRow) -> Result<Vec<u8>, StoreError> {
         let zstd: &[u8] = row.try_get("zstd").map_err(self.failed())?;
         zstd::bulk::decompress(zstd, CHUNK).map_err(|error| self.damaged(&error.to_string()))
     }
@@ -217,19 +217,19 @@ impl Records {
     pub(crate) async fn corpus(&self, size: u64) -> Result<Vec<CorpusRow>, StoreError> {
         let query = sqlx::query("SELECT * FROM corpus ORDER BY seq LIMIT ?").bind(signed(size));
         let rows = query.fetch_all(&self.pool).await.map_err(self.failed())?;
-        rows.iter()
-            .map(|row| {
-                let word: String = row.try_get("op").map_err(self.failed())?;
-                let salt: Vec<u8> = row.try_get("salt").map_err(self.failed())?;
-                Ok(CorpusRow {
-                    op: CorpusOp::of_word(&word).ok_or_else(|| self.damaged("an unknown corpus operation"))?,
-                    document: self.digest(row, "document")?,
-                    bytes: self.number(row, "bytes")?,
-                    media: row.try_get("media").map_err(self.failed())?,
-                    path: row.try_get("path").map_err(self.failed())?,
-                    salt: salt.try_into().map_err(|_length| self.damaged("a salt is not 16 bytes"))?,
-                })
-            })
-            .collect()
+        rows.iter().map(|row| self.corpus_row(row)).collect()
+    }
+
+    pub(crate) fn corpus_row(&self, row: &SqliteRow) -> Result<CorpusRow, StoreError> {
+        let word: String = row.try_get("op").map_err(self.failed())?;
+        let salt: Vec<u8> = row.try_get("salt").map_err(self.failed())?;
+        Ok(CorpusRow {
+            op: CorpusOp::of_word(&word).ok_or_else(|| self.damaged("an unknown corpus operation"))?,
+            document: self.digest(row, "document")?,
+            bytes: self.number(row, "bytes")?,
+            media: row.try_get("media").map_err(self.failed())?,
+            path: row.try_get("path").map_err(self.failed())?,
+            salt: salt.try_into().map_err(|_length| self.damaged("a salt is not 16 bytes"))?,
+        })
     }
 }

@@ -38,6 +38,8 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE corpus (
         seq INTEGER PRIMARY KEY, op TEXT NOT NULL, document BLOB NOT NULL, bytes INTEGER NOT NULL, media TEXT NOT NULL,
         path TEXT NOT NULL, salt BLOB NOT NULL, leaf BLOB NOT NULL) STRICT;
+", "
+    CREATE TABLE source (folder TEXT PRIMARY KEY) STRICT;
 "];
 
 /// Texts are kept in pieces of this many bytes, each compressed by itself, so that a passage of a large text is read without
@@ -46,25 +48,35 @@ pub(crate) const CHUNK: usize = 64 << 10;
 
 /// A revision of the collection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Revision {
-    pub(crate) number: i64,
+pub struct Revision {
+    /// Counted from 1.
+    pub number: i64,
     /// Entries in the corpus.
-    pub(crate) size: u64,
-    pub(crate) root: Digest,
+    pub size: u64,
+    /// RFC 6962 root over them.
+    pub root: Digest,
     /// The signed head, as the caller's signer gave it.
-    pub(crate) checkpoint: Vec<u8>,
-    pub(crate) documents: u64,
-    pub(crate) passages: u64,
+    pub checkpoint: Vec<u8>,
+    /// Documents then.
+    pub documents: u64,
+    /// Passages then.
+    pub passages: u64,
 }
 
 /// A document of the latest revision, as an ingest compares it.
 #[derive(Clone, Debug)]
-pub(crate) struct Live {
+pub struct Live {
     pub(crate) id: i64,
-    pub(crate) path: String,
-    pub(crate) document: Digest,
-    pub(crate) bytes: u64,
-    pub(crate) media: String,
+    /// Relative path.
+    pub path: String,
+    /// SHA-256 of the file.
+    pub document: Digest,
+    /// Its length.
+    pub bytes: u64,
+    /// Its media type.
+    pub media: String,
+    /// Its title.
+    pub title: String,
 }
 
 /// The open database.
@@ -148,17 +160,25 @@ impl Records {
     /// The same within a transaction.
     pub(crate) async fn latest_in(&self, on: &mut SqliteConnection) -> Result<Option<Revision>, StoreError> {
         let row = sqlx::query("SELECT * FROM revisions ORDER BY revision DESC LIMIT 1");
-        let Some(row) = row.fetch_optional(on).await.map_err(self.failed())? else {
-            return Ok(None);
-        };
-        Ok(Some(Revision {
+        let row = row.fetch_optional(on).await.map_err(self.failed())?;
+        row.map(|row| self.revision(&row)).transpose()
+    }
+
+    /// All revisions, oldest first.
+    pub(crate) async fn revisions(&self, on: &mut SqliteConnection) -> Result<Vec<Revision>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM revisions ORDER BY revision").fetch_all(on).await;
+        rows.map_err(self.failed())?.iter().map(|row| self.revision(row)).collect()
+    }
+
+    fn revision(&self, row: &SqliteRow) -> Result<Revision, StoreError> {
+        Ok(Revision {
             number: row.try_get("revision").map_err(self.failed())?,
-            size: self.number(&row, "size")?,
-            root: self.digest(&row, "root")?,
+            size: self.number(row, "size")?,
+            root: self.digest(row, "root")?,
             checkpoint: row.try_get("checkpoint").map_err(self.failed())?,
-            documents: self.number(&row, "documents")?,
-            passages: self.number(&row, "passages")?,
-        }))
+            documents: self.number(row, "documents")?,
+            passages: self.number(row, "passages")?,
+        })
     }
 
     pub(crate) fn digest(&self, row: &SqliteRow, column: &str) -> Result<Digest, StoreError> {
@@ -171,10 +191,22 @@ impl Records {
         u64::try_from(number).map_err(|_negative| self.damaged("a count is below zero"))
     }
 
+    /// The folder that the collection is of, where one is known: collections of before it was kept have none.
+    pub(crate) async fn folder(&self) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar("SELECT folder FROM source").fetch_optional(&self.pool).await.map_err(self.failed())
+    }
+
+    /// Keeps the folder that the collection is of.
+    pub(crate) async fn is_of(&self, folder: &Path) -> Result<(), StoreError> {
+        let query = sqlx::query("INSERT OR IGNORE INTO source (folder) VALUES (?)").bind(folder.display().to_string());
+        query.execute(&self.pool).await.map_err(self.failed()).map(drop)
+    }
+
     /// Documents of the latest revision, in byte order of paths.
     pub(crate) async fn live(&self, on: &mut SqliteConnection) -> Result<Vec<Live>, StoreError> {
-        let rows =
-            sqlx::query("SELECT id, path, document, bytes, media FROM documents WHERE until IS NULL ORDER BY path");
+        let rows = sqlx::query(
+            "SELECT id, path, document, bytes, media, title FROM documents WHERE until IS NULL ORDER BY path",
+        );
         let rows = rows.fetch_all(on).await.map_err(self.failed())?;
         rows.iter()
             .map(|row| {
@@ -184,6 +216,7 @@ impl Records {
                     document: self.digest(row, "document")?,
                     bytes: self.number(row, "bytes")?,
                     media: row.try_get("media").map_err(self.failed())?,
+                    title: row.try_get("title").map_err(self.failed())?,
                 })
             })
             .collect()

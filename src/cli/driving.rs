@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead, IsTerminal},
+    io::{self, BufRead, IsTerminal},
     sync::Arc,
 };
 
@@ -14,7 +14,7 @@ use agent_runtime::{
 };
 use common_ground::{
     ApprovalId, Fact, ModuleId, RunId,
-    approval::Question,
+    approval::{Answer, Question},
     module::{CallOutcome, Handover, ModuleSpec},
     port::tool::Tool,
     record::{self, Record},
@@ -121,7 +121,7 @@ impl Seen {
 
 /// Whether somebody is there to answer.
 pub(super) fn has_person(program: &Program) -> bool {
-    !program.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    !program.json && io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Puts a question. At a terminal it is answered here; elsewhere it waits for `ii approvals answer`.
@@ -140,28 +140,11 @@ async fn put(
         }
         return Ok(());
     }
-    progress.clear();
-    let choices = match question {
-        Question::Permission { .. } => "no, once, run (exactly this in this run), always (exactly this)",
-        Question::Words { .. } => "no, or your answer",
-    };
-    let asked = question.clone();
-    let answer = tokio::task::spawn_blocking(move || {
-        loop {
-            eprint!("ii: a module waits for you\n{words}\n{choices}: ");
-            let mut line = String::new();
-            match std::io::stdin().lock().read_line(&mut line) {
-                Ok(0) => return Ok(None),
-                Ok(_) => match approvals::said(&asked, &line) {
-                    Ok(answer) => return Ok(Some(answer)),
-                    Err(failure) => eprintln!("ii: {failure}"),
-                },
-                Err(error) => return Err(error),
-            }
-        }
-    });
-    let answer = answer.await.map_err(Failure::internal)?;
+    let (asked, progress) = (question.clone(), progress.clone());
+    let answer = tokio::task::spawn_blocking(move || progress.suspend(|| ask(&asked, &words)));
     let answer = answer
+        .await
+        .map_err(Failure::internal)?
         .map_err(|error| Failure::new(Exit::Usage, format!("the answer cannot be read: {error}"), "ask again"))?;
     // At the end of input nobody answers any more, and the question stays.
     let Some(answer) = answer else { return Ok(()) };
@@ -170,14 +153,33 @@ async fn put(
     journal.send(run, message).await.map(drop).map_err(|error| from_journal(&error))
 }
 
+/// Asks at the terminal until there is an answer or no more input.
+fn ask(question: &Question, words: &str) -> io::Result<Option<Answer>> {
+    let choices = match question {
+        Question::Permission { .. } => "no, once, run (exactly this in this run), always (exactly this)",
+        Question::Words { .. } => "no, or your answer",
+    };
+    loop {
+        eprint!("ii: a module waits for you\n{words}\n{choices}: ");
+        let mut line = String::new();
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        match approvals::said(question, &line) {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(failure) => eprintln!("ii: {failure}"),
+        }
+    }
+}
+
 /// Whether the person, at a terminal, lets the plan go on now.
 fn approved() -> bool {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return false;
     }
     eprint!("ii: go on? [y/N] ");
     let mut answer = String::new();
-    match std::io::stdin().lock().read_line(&mut answer) {
+    match io::stdin().lock().read_line(&mut answer) {
         Ok(_) => matches!(answer.trim(), "y" | "Y" | "yes"),
         Err(error) => {
             tracing::warn!(%error, "the answer cannot be read");

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod backup;
+mod commons;
 mod config;
 mod doctor;
 mod driving;
@@ -47,7 +48,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer a question from a folder of documents.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Verify the receipts of a run, a receipt file, or an exported folder.
     Verify(verify::Args),
     /// List, show, resume, cancel or delete runs.
@@ -55,6 +56,9 @@ enum Command {
     Runs(runs::Args),
     /// Find passages in a folder of documents.
     Search(search::Args),
+    /// Add, search, list, show, verify and compare collections of documents.
+    #[command(subcommand)]
+    Commons(commons::Args),
     /// Serve run, status, search and verify to other agents, over the Model Context Protocol on stdin and stdout.
     Mcp(mcp::Args),
     /// List, show and call tools.
@@ -177,10 +181,11 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
         .map_err(|error| Failure::internal(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         match parsed.command {
-            Command::Run(args) => run::run(args, &program).await,
+            Command::Run(args) => run::run(*args, &program).await,
             Command::Verify(args) => verify::run(args, &program).await,
             Command::Runs(args) => runs::run(args, &program).await,
             Command::Search(args) => search::run(args, &program).await,
+            Command::Commons(args) => commons::run(args, &program).await,
             Command::Mcp(args) => mcp::run(args, &program).await,
             Command::Tools(args) => tools::run(args, &program).await,
             Command::Approvals(args) => approvals::run(args, &program).await,

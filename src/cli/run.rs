@@ -85,6 +85,9 @@ pub struct Args {
     /// Let tools do this without asking, such as read:DIR, write:DIR, net:HOST, run:process. Can be given more than once.
     #[arg(long, value_name = "PERMISSION")]
     allow: Vec<String>,
+    /// The most a single call may use, such as wall_ms=60000 or memory_bytes=268435456. Can be given more than once.
+    #[arg(long, value_name = "NAME=NUMBER")]
+    limit: Vec<String>,
     /// Let questions wait for `ii approvals answer`, also without a terminal.
     #[arg(long)]
     ask: bool,
@@ -110,6 +113,7 @@ impl Args {
         flag("budget.cost", self.budget_cost.clone());
         flag("budget.wall_seconds", self.wall.map(|n| n.to_string()));
         flag("tools.offer", list(&self.tool));
+        flag("permissions.limits", list(&self.limit));
         flags
     }
 }

@@ -350,6 +350,10 @@ async fn delete(program: &Program, text: &str, yes: bool) -> Result<Exit, Failur
     let deleted = journal.delete(id, program.wiring.clock.now_ms()).await;
     journal.close().await.map_err(|error| from_journal(&error))?;
     deleted.map_err(|error| from_journal(&error))?;
+    tools::fence::forget(&program.home.fence(), id).map_err(|error| {
+        let what = format!("the leases of run {id} in {} are not removed: {error}", program.home.fence().display());
+        Failure::new(Exit::Storage, what, "remove the files of that name")
+    })?;
     eprintln!("ii: run {id} deleted");
     Ok(Exit::Completed)
 }

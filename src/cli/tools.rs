@@ -2,7 +2,7 @@
 
 use common_ground::{
     RunId,
-    grant::{Basis, Grant, Limits},
+    grant::{Basis, Grant},
     id::{AttemptNumber, Epoch, ModuleId, StepIndex},
     port::tool::{Called, StepKey, Tool, ToolCall, ToolError},
     record::Allowed,
@@ -54,7 +54,9 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         Args::Call { name, args, grant, limit } => {
             let tool = find(&tools, &name)?;
             hands::sweep(&config).await;
-            let grant = Grant { limits: limits(&limit)?, ..Grant::of(permissions::flags("--grant", &grant)?) };
+            let limits = permissions::limits(limit.iter().map(String::as_str));
+            let limits = limits.map_err(|what| Failure::new(Exit::Usage, what, "such as --limit wall_ms=1000"))?;
+            let grant = Grant { limits, ..Grant::of(permissions::flags("--grant", &grant)?) };
             call(tool, &args, &grant).await
         }
     }
@@ -97,21 +99,6 @@ fn show(program: &Program, tool: &dyn Tool) -> Result<Exit, Failure> {
         println!("{}\n{}\ndigest {}\narguments {schema:#}", spec.name, spec.description, spec.digest());
     }
     Ok(Exit::Completed)
-}
-
-fn limits(texts: &[String]) -> Result<Limits, Failure> {
-    let mut limits = Limits::USUAL;
-    for text in texts {
-        let bad = || {
-            let known: Vec<&str> = Limits::USUAL.rows().map(|(name, _)| name).into();
-            let what = format!("`{text}` is no limit");
-            Failure::new(Exit::Usage, what, format!("write NAME=NUMBER with one of {}", known.join(", ")))
-        };
-        let (name, number) = text.split_once('=').ok_or_else(bad)?;
-        let number = number.parse().map_err(|_no_number| bad())?;
-        limits = limits.with(name, number).ok_or_else(bad)?;
-    }
-    Ok(limits)
 }
 
 async fn call(tool: &dyn Tool, arguments: &str, grant: &Grant) -> Result<Exit, Failure> {

@@ -10,7 +10,10 @@ mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use common_ground::{grant::Item, run::Models};
+use common_ground::{
+    grant::{Item, Limits},
+    run::Models,
+};
 use receipts::Digest;
 
 pub use layers::{Origin, Resolved, resolve};
@@ -51,6 +54,8 @@ pub struct Config {
     pub ask: Vec<Item>,
     /// What they may never do.
     pub deny: Vec<Item>,
+    /// The most a single call may use.
+    pub limits: Limits,
     /// Most passages cited.
     pub max_passages: u32,
     /// Most words of answer.
@@ -124,6 +129,8 @@ impl Config {
             allow: items(resolved, "permissions.allow")?,
             ask: items(resolved, "permissions.ask")?,
             deny: items(resolved, "permissions.deny")?,
+            limits: permissions::limits(list(resolved, "permissions.limits"))
+                .map_err(|wanted| resolved.bad("permissions.limits", &wanted))?,
             max_passages: small(resolved, "report.max_passages", 1, 50)?,
             max_words: small(resolved, "report.max_words", 1, 10_000)?,
             min_sources: small(resolved, "report.min_sources", 0, 50)?,

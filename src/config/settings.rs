@@ -81,6 +81,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "what tools may never do: a list",
     },
     Setting {
+        name: "permissions.limits",
+        variable: "II_LIMITS",
+        default: "",
+        project: false,
+        about: "the most a single call may use, where it is not the usual: a list such as [\"wall_ms=60000\", \"memory_bytes=268435456\"]",
+    },
+    Setting {
         name: "tools.docker_host",
         variable: "II_DOCKER_HOST",
         default: "",

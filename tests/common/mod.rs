@@ -4,6 +4,7 @@
 //! carries no hook for tests.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub mod engine;
 pub mod server;
 
 use std::{

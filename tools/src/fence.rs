@@ -6,15 +6,37 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use common_ground::{id::Epoch, port::tool::StepKey};
+use common_ground::{
+    id::{Epoch, RunId},
+    port::tool::StepKey,
+};
 
 /// The highest epochs seen, one small file a module.
 #[derive(Debug, Clone)]
 pub(crate) struct Fence {
     folder: PathBuf,
+}
+
+/// Forgets the leases of a run that is deleted, in the folder of a fence.
+///
+/// # Errors
+/// The folder cannot be read, or a file in it not be removed.
+pub fn forget(folder: &Path, run: RunId) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    let of_run = format!("{run}-");
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&of_run) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Why a call is not let through.

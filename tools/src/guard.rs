@@ -11,6 +11,7 @@ use std::{
 
 use common_ground::{
     grant::{Item, Tier},
+    id::{AttemptNumber, ModuleId, RunId},
     port::{
         BoxFuture,
         tool::{Called, Tool, ToolCall, ToolError, ToolSpec},
@@ -186,6 +187,10 @@ impl<H: Hand> Tool for Guarded<H> {
 
     fn needs(&self, arguments: &str) -> Result<Vec<Item>, ToolError> {
         self.hand.needs(arguments)
+    }
+
+    fn over(&self, run: RunId, module: ModuleId, attempt: AttemptNumber) {
+        self.hand.over(run, module, attempt);
     }
 
     fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called> {

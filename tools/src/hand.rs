@@ -2,10 +2,11 @@
 //!
 //! A hand does its work and notes what it did; it never decides whether it may, and never makes its own record.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common_ground::{
     grant::{Grant, Item, Limits, Tier},
+    id::{AttemptNumber, ModuleId, RunId},
     port::{
         BoxFuture,
         tool::{StepKey, ToolError, ToolSpec},
@@ -36,14 +37,17 @@ pub trait Hand: Send + Sync + 'static {
     /// Does it, within `work.grant` and its limits, and gives what it put out, as it came. Dropped, it ends at once and
     /// leaves nothing running.
     fn run<'a>(&'a self, work: &'a Work, arguments: &'a str) -> BoxFuture<'a, Result<Vec<u8>, ToolError>>;
+
+    /// An attempt is over: what was kept for its next call can go.
+    fn over(&self, _run: RunId, _module: ModuleId, _attempt: AttemptNumber) {}
 }
 
-/// One call under way: what it may do, and what it notes.
-#[derive(Debug)]
+/// One call under way: what it may do, and what it notes. A clone is the same call.
+#[derive(Debug, Clone)]
 pub struct Work {
     key: StepKey,
-    grant: Grant,
-    notes: Mutex<Notes>,
+    grant: Arc<Grant>,
+    notes: Arc<Mutex<Notes>>,
 }
 
 /// What was noted.
@@ -66,7 +70,7 @@ const MOST_NOTES: usize = 1_000;
 impl Work {
     /// A call for a step under a grant.
     pub fn new(key: StepKey, grant: Grant) -> Self {
-        Self { key, grant, notes: Mutex::default() }
+        Self { key, grant: Arc::new(grant), notes: Arc::default() }
     }
 
     /// For which step.

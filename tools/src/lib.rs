@@ -20,7 +20,7 @@ mod container;
 #[cfg(target_os = "linux")]
 pub mod docker;
 pub mod egress;
-mod fence;
+pub mod fence;
 mod fetch;
 mod files;
 mod guard;
@@ -39,6 +39,7 @@ pub use commons_search::CommonsSearch;
 #[cfg(target_os = "linux")]
 pub use container::Container;
 pub use fetch::Fetch;
+use files::OnPath;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};
 #[cfg(target_os = "linux")]
@@ -57,11 +58,11 @@ pub fn commons(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {
 /// The tools over files.
 pub fn files(common: &Arc<Common>) -> Vec<Arc<dyn Tool>> {
     vec![
-        Arc::new(Guarded::new(files::Read::new(), common)),
-        Arc::new(Guarded::new(files::Write::new(), common)),
-        Arc::new(Guarded::new(files::Edit::new(), common)),
-        Arc::new(Guarded::new(files::List::new(), common)),
-        Arc::new(Guarded::new(files::Glob::new(), common)),
-        Arc::new(Guarded::new(files::Grep::new(), common)),
+        Arc::new(Guarded::new(OnPath::<files::Read>::new(), common)),
+        Arc::new(Guarded::new(OnPath::<files::Write>::new(), common)),
+        Arc::new(Guarded::new(OnPath::<files::Edit>::new(), common)),
+        Arc::new(Guarded::new(OnPath::<files::List>::new(), common)),
+        Arc::new(Guarded::new(OnPath::<files::Glob>::new(), common)),
+        Arc::new(Guarded::new(OnPath::<files::Grep>::new(), common)),
     ]
 }

@@ -162,6 +162,14 @@ async fn a_page_is_read_and_used() {
     let called = room.call_for(other, &grant, &json!({"action": "snapshot"})).await;
     assert!(error(&called).contains("no page is open"), "{}", error(&called));
 
+    // Another attempt's end is nothing to it, its own is the browser's.
+    room.over(other);
+    let called = room.call(&grant, &json!({"action": "snapshot"})).await;
+    assert!(text(&called).contains("heading \"Order\""), "{}", text(&called));
+    room.over(key(1));
+    becomes("nothing is left", || processes_of(folder.path()) == 0 && is_empty(folder.path())).await;
+
+    room.call(&grant, &json!({"action": "open", "url": server.url("/")})).await;
     room.call(&grant, &json!({"action": "close"})).await;
     becomes("nothing is left", || processes_of(folder.path()) == 0 && is_empty(folder.path())).await;
 }

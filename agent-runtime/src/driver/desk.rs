@@ -98,7 +98,7 @@ pub struct ToolAnswer {
 /// Longest time one call may take before it counts as failed.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// For one tool call.
+    /// For one tool call, beyond the wall time that its grant gives it.
     pub tool: Duration,
     /// For one model answer.
     pub model: Duration,
@@ -431,10 +431,11 @@ async fn made(
     let called = match permit {
         Permit::Call { grant, allowed } => {
             let call = call(&**grant, allowed.as_slice());
-            match tokio::time::timeout(room.patience.tool, tool.call(call)).await {
+            let patience = room.patience.tool + Duration::from_millis(grant.limits.wall_ms);
+            match tokio::time::timeout(patience, tool.call(call)).await {
                 Ok(called) => called,
                 Err(_elapsed) => {
-                    let reason = format!("no answer in {:?}", room.patience.tool);
+                    let reason = format!("no answer in {patience:?}");
                     let error = ToolError::Failed { tool: tool.spec().name.clone(), reason };
                     let mut called = Called::builtin(tool.spec(), call, Err(error));
                     called.record.exit = Exit::Limit { limit: Limit::Wall };

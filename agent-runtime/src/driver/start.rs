@@ -1,7 +1,7 @@
 //! Starting what the core wants done: planning, work, verification.
 
 use common_ground::{
-    Action, Command, ModuleId,
+    Action, AttemptNumber, Command, ModuleId,
     criterion::Criterion,
     module::{AttemptEnd, EndReason, Input, Lease, Life, Owner},
     role::Role,
@@ -87,7 +87,14 @@ impl Flow {
         let recorded = module.attempt().map(|attempt| attempt.steps.clone()).unwrap_or_default();
         let permits = Permits::of(run, id);
         let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded, 0, permits);
-        self.tasks.start(Key::Work(id, lease.epoch), async move { done(associate::work(desk, job).await) });
+        let over = Over { room: self.room.clone(), module: id, attempt: lease.attempt, is_over: true };
+        self.tasks.start(Key::Work(id, lease.epoch), async move {
+            let mut over = over;
+            let ended = associate::work(desk, job).await;
+            // An answer lets the same attempt go on.
+            over.is_over = !matches!(ended, Err(Stop::Waits));
+            done(ended)
+        });
         Ok(())
     }
 
@@ -104,6 +111,22 @@ impl Flow {
             done(verify(room, desk, id, lease, deliverable, criteria).await)
         });
         Ok(())
+    }
+}
+
+/// Tells the tools when an attempt is over, also where its work is dropped.
+struct Over {
+    room: Room,
+    module: ModuleId,
+    attempt: AttemptNumber,
+    is_over: bool,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        if self.is_over {
+            self.room.tools.iter().for_each(|tool| tool.over(self.room.run, self.module, self.attempt));
+        }
     }
 }
 

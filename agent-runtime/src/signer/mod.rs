@@ -17,9 +17,10 @@ use common_ground::role::Roster;
 use receipts::{
     Digest, PublicKey,
     canonical::NotCanonical,
+    checkpoint::Checkpoint,
     delegation::{DelegatedRole, DelegationError},
     keys::{SigningKey, key_id},
-    note,
+    note::{self, NoteError},
     trust::{Trust, TrustedKey, TrustedLog, TrustedRole},
 };
 
@@ -246,6 +247,14 @@ impl Signer {
     /// A body that is no text.
     pub fn sign_checkpoint(&self, body: &[u8]) -> Result<Vec<u8>, std::str::Utf8Error> {
         Ok(note::sign(std::str::from_utf8(body)?, &self.log).into_bytes())
+    }
+
+    /// Opens a signed head under the log key.
+    ///
+    /// # Errors
+    /// A note that is none, or that another key signed.
+    pub fn open_checkpoint(&self, text: &str) -> Result<Checkpoint, NoteError> {
+        Checkpoint::open(text, &self.log.public())
     }
 
     /// Whom a verifier of this home's receipts must trust.

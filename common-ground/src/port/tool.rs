@@ -156,4 +156,7 @@ pub trait Tool: Send + Sync {
 
     /// Makes the call.
     fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called>;
+
+    /// An attempt is over, and no call of it comes any more: what was kept for its next call can go.
+    fn over(&self, _run: RunId, _module: ModuleId, _attempt: AttemptNumber) {}
 }

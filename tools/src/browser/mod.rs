@@ -192,16 +192,6 @@ impl Browse {
         Self { dialler, settings, sessions: Arc::default(), spec }
     }
 
-    /// Ends the browser of an attempt, if it has one that is not at work.
-    pub fn end(&self, run: RunId, module: ModuleId, attempt: AttemptNumber) {
-        let owner = (run, module, attempt);
-        let ended = {
-            let mut all = self.sessions.all();
-            if matches!(all.get(&owner), Some(Place::Idle(..))) { all.remove(&owner) } else { None }
-        };
-        drop(ended);
-    }
-
     /// Removes what programs that were killed left in the folder, with their processes; how many browsers that were. For the
     /// start of the program; safe while others run.
     ///
@@ -333,5 +323,16 @@ impl Hand for Browse {
 
     fn run<'a>(&'a self, work: &'a Work, arguments: &'a str) -> BoxFuture<'a, Result<Vec<u8>, ToolError>> {
         Box::pin(self.browse(work, arguments))
+    }
+
+    /// Ends its browser, if it has one that is not at work.
+    fn over(&self, run: RunId, module: ModuleId, attempt: AttemptNumber) {
+        let owner = (run, module, attempt);
+        let ended = {
+            let mut all = self.sessions.all();
+            if matches!(all.get(&owner), Some(Place::Idle(..))) { all.remove(&owner) } else { None }
+        };
+        // Ending it takes its time; the lock is free by now.
+        drop(ended);
     }
 }

@@ -4,13 +4,20 @@
 //! **Invariant:** a file's bytes are on record before they are changed.
 
 mod edit;
-mod find;
+mod glob;
+mod grep;
+mod list;
+mod on_path;
 mod place;
 mod read;
+mod walk;
 mod write;
 
 pub use edit::Edit;
-pub use find::{Glob, Grep, List};
+pub use glob::Glob;
+pub use grep::Grep;
+pub use list::List;
+pub use on_path::OnPath;
 pub use read::Read;
 pub use write::Write;
 

@@ -10,14 +10,14 @@ use cap_std::{
     fs::{Dir, OpenOptions, OpenOptionsExt},
 };
 use common_ground::{
-    grant::{Access, Item},
+    grant::Item,
     port::tool::ToolError,
     record::{Change, Limit},
 };
 use receipts::Digest;
 use similar::TextDiff;
 
-use crate::{arguments::refuse, hand::Work};
+use crate::hand::Work;
 
 /// Largest file that is read or kept.
 pub(crate) const LARGEST: u64 = 8 << 20;
@@ -26,22 +26,13 @@ const LONGEST_DIFF: usize = 64 << 10;
 
 /// A file or folder beneath what was granted.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     /// The granted folder, or the folder of the granted file.
     pub root: Dir,
     /// Where beneath it; empty for the folder itself.
     pub beneath: PathBuf,
     /// The whole path, for people.
     pub shown: String,
-}
-
-/// The item that a path needs.
-pub(super) fn need(tool: &str, path: &str, access: Access) -> Result<Item, ToolError> {
-    let item = match access {
-        Access::Read => Item::read(path),
-        Access::Write => Item::write(path),
-    };
-    item.map_err(|error| refuse(tool, error.to_string()))
 }
 
 /// A failure of the file system, which the model may go round.
@@ -73,6 +64,11 @@ impl Place {
     /// The path to open beneath the root; `.` for the root itself.
     pub fn relative(&self) -> &Path {
         if self.beneath.as_os_str().is_empty() { Path::new(".") } else { &self.beneath }
+    }
+
+    /// That there is nothing there.
+    pub(super) fn missing(&self, tool: &str) -> ToolError {
+        ToolError::Failed { tool: tool.to_owned(), reason: format!("{}: there is no such file", self.shown) }
     }
 
     /// The bytes of a plain file; none where there is no file.

@@ -310,6 +310,11 @@ impl<H: Hand> Room<H> {
         self.call_for(key(1), grant, arguments).await
     }
 
+    /// The attempt of a key is over.
+    pub fn over(&self, key: StepKey) {
+        self.tool.over(key.run, key.module, key.attempt);
+    }
+
     pub async fn call_for(&self, key: StepKey, grant: &Grant, arguments: &serde_json::Value) -> Called {
         self.tool.call(ToolCall { key, grant, allowed: &[], arguments: &arguments.to_string() }).await
     }

@@ -1,0 +1,40 @@
+//! `ii commons stats`: how large collections are.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{named, open};
+use crate::{
+    cli::{Program, print_json},
+    exit::{Exit, Failure},
+    failures::from_store,
+};
+
+pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit, Failure> {
+    let mut rows = Vec::new();
+    for name in named(program, wanted)? {
+        let index = open(program, &name).await?;
+        let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for document in index.documents().await.map_err(|error| from_store(&error))? {
+            let (count, bytes) = kinds.entry(document.media).or_default();
+            (*count, *bytes) = (*count + 1, *bytes + document.bytes);
+        }
+        let (_, passages) = index.counts();
+        let (records, words) = index.bytes_on_disk();
+        if !program.json {
+            println!("{name}: {passages} passages; on disk: records {records} bytes, word index {words} bytes");
+            for (kind, (count, bytes)) in &kinds {
+                println!("  {kind:<16} {count:>7} documents  {bytes:>12} bytes");
+            }
+        }
+        let kinds =
+            kinds.iter().map(|(kind, (count, bytes))| json!({"media": kind, "documents": count, "bytes": bytes}));
+        rows.push(json!({"collection": name, "passages": passages, "kinds": kinds.collect::<Vec<_>>(),
+            "records_bytes": records, "words_bytes": words}));
+    }
+    if program.json {
+        print_json(&json!({ "collections": rows }));
+    }
+    Ok(Exit::Completed)
+}

@@ -1,0 +1,69 @@
+//! `ii commons` through the real program: collections are added, listed, shown, compared and verified.
+
+mod common;
+
+use common::Place;
+use serde_json::Value;
+
+fn json(place: &Place, words: &[&str]) -> Value {
+    let output = place.ii(&[words, &["--json"]].concat());
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn a_collection_from_its_beginning_to_a_tampered_file() {
+    let place = Place::new();
+    let docs = place.docs().display().to_string();
+    let none = place.ii(&["commons", "verify", &docs]);
+    assert_eq!(none.status.code(), Some(2), "{}", String::from_utf8_lossy(&none.stderr));
+    std::fs::write(place.docs().join("data.bin"), [0, 1]).expect("written");
+    let added = json(&place, &["commons", "add", &docs]);
+    assert_eq!((&added["added"], &added["documents"]), (&4.into(), &4.into()), "{added}");
+    assert_eq!(added["skipped"][0]["path"], "data.bin");
+    let name = added["collection"].as_str().expect("a name").to_owned();
+    let listed = json(&place, &["commons", "list"]);
+    assert_eq!(listed["collections"][0]["collection"], name.as_str());
+    let folder = place.docs().canonicalize().expect("real").display().to_string();
+    assert_eq!(listed["collections"][0]["folder"], folder.as_str());
+    assert_eq!(listed["collections"][0]["heads"][0]["size"], 4);
+
+    std::fs::write(place.docs().join("keys.md"), "# Keys\n\nThe keys moved.\n").expect("written");
+    std::fs::remove_file(place.docs().join("rules.md")).expect("removed");
+    let again = json(&place, &["commons", "add", &docs]);
+    assert_eq!((&again["replaced"], &again["removed"], &again["unchanged"]), (&1.into(), &1.into(), &2.into()));
+    let shown = json(&place, &["commons", "show", &name[..6]]);
+    let paths: Vec<&str> =
+        shown["documents"].as_array().expect("documents").iter().filter_map(|one| one["path"].as_str()).collect();
+    assert_eq!(paths, ["keys.md", "leases.html", "verifier.txt"]);
+    assert_eq!(shown["revisions"].as_array().map(Vec::len), Some(2));
+    let diff = json(&place, &["commons", "diff", &docs, "1"]);
+    let ops: Vec<String> = diff["entries"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|one| format!("{} {}", one["op"].as_str().unwrap_or_default(), one["path"].as_str().unwrap_or_default()))
+        .collect();
+    assert_eq!(ops, ["replace keys.md", "remove rules.md"]);
+    assert!(diff["consistency"].as_array().is_some_and(|proof| !proof.is_empty()), "{diff}");
+    let found = json(&place, &["commons", "search", "keys moved", "--docs", &docs]);
+    assert_eq!(found["hits"][0]["path"], "keys.md");
+    let stats = json(&place, &["commons", "stats"]);
+    assert_eq!(stats["collections"][0]["kinds"].as_array().map(Vec::len), Some(3), "{stats}");
+
+    let verified = json(&place, &["commons", "verify"]);
+    assert_eq!((&verified["verified"], &verified["collections"][0]["entries"]), (&true.into(), &6.into()));
+    let records = place.home().join("commons").join(&name).join("records.sqlite");
+    let script = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); \
+                  c.execute(\"UPDATE corpus SET path='other.md' WHERE path='rules.md'\"); c.commit()";
+    let tampered = std::process::Command::new("python3").args(["-c", script]).arg(&records).status();
+    if !tampered.is_ok_and(|status| status.success()) {
+        println!("skipped: a tampered collection: python3 is missing");
+        assert!(std::env::var_os("CI").is_none(), "CI has python3");
+        return;
+    }
+    let output = place.ii(&["commons", "verify", &docs]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(7), "{said}");
+    assert!(said.contains("other.md") && said.contains("NOT verified"), "{said}");
+}
