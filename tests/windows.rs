@@ -49,9 +49,12 @@ fn module(name: &str, question: &str) -> Value {
     json!({ "name": name, "kind": "answer", "question": question, "inputs": [] })
 }
 
-fn submit(text: &str) -> Says {
-    let citation = json!({ "passage": "p1", "quote": QUOTE });
-    Says::call("submit", json!({ "claims": [{ "text": text, "citations": [citation] }] }))
+fn submit(text: &str, claims: usize) -> Says {
+    let claim = |number| {
+        let citation = json!({ "passage": "p1", "quote": QUOTE });
+        json!({ "text": format!("{text} This is said for the time number {number}."), "citations": [citation] })
+    };
+    Says::call("submit", json!({ "claims": (0..claims).map(claim).collect::<Vec<_>>() }))
 }
 
 /// The run is not completed, and says the window in its report and what was needed.
@@ -81,9 +84,7 @@ fn a_first_request_that_cannot_fit_is_never_sent() {
 
 #[test]
 fn what_is_handed_over_must_fit_its_share_of_the_window() {
-    let long = "A person may pause a run, whenever that person wants to. ".repeat(90);
-    let said = long.clone();
-    let server = ModelServer::start(move |request, _| {
+    let server = ModelServer::start(|request, _| {
         if offers(request, "plan") {
             let parts = ["Who may pause a run?", "When may a run be paused?", "May a person pause a run?"];
             let mut modules: Vec<Value> =
@@ -94,8 +95,10 @@ fn what_is_handed_over_must_fit_its_share_of_the_window() {
         }
         match rounds(request) {
             0 => Says::call("commons_search", json!({ "query": "who may pause a run" })),
-            _ if task(request).contains("When may a run be paused?") => submit(&said),
-            _ => submit("A person may."),
+            _ if task(request).contains("When may a run be paused?") => {
+                submit(&"A person may pause a run, whenever that person wants to. ".repeat(12), 12)
+            }
+            _ => submit("A person may.", 1),
         }
     });
     // A third of it is less than the long claim, and each module by itself has room enough.
@@ -109,24 +112,20 @@ fn what_is_handed_over_must_fit_its_share_of_the_window() {
 
 #[test]
 fn a_summary_that_is_as_long_as_what_it_sums_up_does_not_help() {
-    let server = ModelServer::start(|request, _| {
+    let beside: &'static str = "I go on to search for it, since it was not found yet. ".repeat(40).leak();
+    let server = ModelServer::start(move |request, _| {
         if offers(request, "plan") {
             return planned(&[module("one", QUESTION)]);
         }
         if !offers(request, "submit") {
             return Says::Text("It said that a person may pause a run at any time. ".repeat(400));
         }
-        let round = rounds(request);
-        Says::call("commons_search", json!({ "query": format!("who may pause a run, for the time number {round}") }))
+        // What the model says beside its calls is not to be left out by a digest.
+        let query = json!({ "query": format!("who may pause a run, for the time number {}", rounds(request)) });
+        Says::Calls(beside, vec![("commons_search".to_owned(), query)])
     });
     let window = 12_000;
     let place = place(&server, window);
-    let filler =
-        "A person may pause a run, and a run that a person paused goes on when the person says so. ".repeat(30);
-    for number in 0..8 {
-        std::fs::write(place.docs().join(format!("filler-{number}.md")), format!("# Filler {number}\n\n{filler}\n"))
-            .expect("a document");
-    }
     let output = run(&place);
     refused(&place, &output, window);
     let run = place.only_run().expect("a run");

@@ -124,7 +124,7 @@ async fn mistakes_are_named() {
         ("edit", json!({"path": path, "old": "y", "new": "z"}), "does not stand there"),
         ("edit", json!({"path": path, "old": "x", "new": "z"}), "stands there 2 times"),
         ("grep", json!({"path": bench.shown("data"), "pattern": "("}), "unclosed group"),
-        ("glob", json!({"path": bench.shown("data")}), "give path, pattern"),
+        ("glob", json!({"path": bench.shown("data")}), "missing field `pattern`"),
         ("list", json!({"path": path}), "Not a directory"),
     ] {
         let called = bench.writing(tool, arguments).await;
