@@ -42,8 +42,13 @@ mod linux {
     use tools::{
         Common, Container, Guarded, Hand, Shell,
         docker::{Docker, Settings},
+        egress::{self, Dialler},
         jail,
     };
+
+    fn dialler() -> Arc<Dialler> {
+        Arc::new(Dialler::new(egress::Settings::default()).expect("a dialler"))
+    }
 
     pub fn main() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -59,7 +64,7 @@ mod linux {
     }
 
     async fn jails(common: &Arc<Common>) {
-        let shell = Guarded::new(Shell::new(jail::Settings::default()), common);
+        let shell = Guarded::new(Shell::new(jail::Settings::default(), dialler()), common);
         let mut bare = Vec::new();
         let mut jailed = Vec::new();
         for _ in 0..300 {
@@ -86,7 +91,7 @@ mod linux {
 
     async fn containers(common: &Arc<Common>, host: &str, image: &str) {
         let settings = Settings { host: Some(host.to_owned()), image: Some(image.to_owned()), ..Settings::default() };
-        let container = Guarded::new(Container::new(Arc::new(Docker::new(settings))), common);
+        let container = Guarded::new(Container::new(Arc::new(Docker::new(settings)), dialler()), common);
         let api =
             bollard::Docker::connect_with_host(host).expect("an engine").negotiate_version().await.expect("answers");
         let mut bare = Vec::new();

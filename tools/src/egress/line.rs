@@ -100,6 +100,8 @@ pub enum EgressError {
 pub struct Line<'a> {
     pub(super) dialler: &'a Dialler,
     pub(super) work: &'a Work,
+    /// Where the call said that it goes, where it has to say so.
+    named: Option<Vec<Item>>,
     budget: Budget,
     // Held for a look into the map or one entry; never while anything is awaited.
     names: Mutex<BTreeMap<String, Vec<IpAddr>>>,
@@ -107,11 +109,12 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(dialler: &'a Dialler, work: &'a Work) -> Self {
+    pub(super) fn new(dialler: &'a Dialler, work: &'a Work, named: Option<Vec<Item>>) -> Self {
         let limits = work.limits();
         Self {
             dialler,
             work,
+            named,
             budget: Budget::new(limits.net_bytes),
             names: Mutex::default(),
             ends: Instant::now() + Duration::from_millis(limits.wall_ms),
@@ -121,6 +124,11 @@ impl<'a> Line<'a> {
     /// For which call.
     pub fn work(&self) -> &'a Work {
         self.work
+    }
+
+    /// Whether all the bytes that the call may send, or receive, are used up.
+    pub fn is_spent(&self) -> bool {
+        self.budget.is_spent()
     }
 
     /// Notes a refusal and gives it as an error.
@@ -165,6 +173,9 @@ impl<'a> Line<'a> {
         let Some((item, named)) = self.allowed_by(&need) else {
             return Err(self.refuse(need.to_string(), "no grant covers it"));
         };
+        if self.named.as_ref().is_some_and(|named| !named.iter().any(|item| item.covers(&need))) {
+            return Err(self.refuse(need.to_string(), "the call did not name it"));
+        }
         let host = target.host();
         if is_metadata_name(host) {
             return Err(self.refuse(need.to_string(), "the name of a metadata service"));
