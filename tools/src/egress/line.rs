@@ -36,6 +36,9 @@ const MOST_TRIED: usize = 4;
 /// Longest wait for one address.
 const CONNECTING: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether a call's bytes are used up.
+const LOOK: Duration = Duration::from_millis(25);
+
 /// What went wrong on the way out. None of these has a secret's value.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
@@ -131,6 +134,19 @@ impl<'a> Line<'a> {
         self.budget.is_spent()
     }
 
+    /// Waits until they are.
+    pub(crate) async fn used_up(&self) {
+        while !self.is_spent() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The same with no more bytes in each direction than these.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn at_most(self, net_bytes: u64) -> Self {
+        Self { budget: Budget::new(net_bytes), ..self }
+    }
+
     /// Notes a refusal and gives it as an error.
     pub(crate) fn refuse(&self, what: impl Into<String>, why: impl Into<String>) -> EgressError {
         let (what, why) = (what.into(), why.into());
@@ -139,7 +155,7 @@ impl<'a> Line<'a> {
     }
 
     /// Notes that a target was refused for what it is.
-    pub(super) fn bad(&self, error: BadTarget) -> EgressError {
+    pub(crate) fn bad(&self, error: BadTarget) -> EgressError {
         self.work.refused(error.text.as_str(), error.why.as_str());
         EgressError::Target(error)
     }

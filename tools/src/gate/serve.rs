@@ -6,17 +6,13 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::OwnedFd,
-    time::Duration,
 };
 
 use rustix::net::sockopt::socket_acceptconn;
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 
 use super::PORT;
 use crate::egress::{Line, Proxy};
-
-/// How often it is looked whether a call's bytes are used up.
-const LOOK: Duration = Duration::from_millis(25);
 
 /// A gate that was handed out.
 #[derive(Debug)]
@@ -58,11 +54,7 @@ pub(crate) async fn serve(gate: oneshot::Receiver<Gate>, line: &Line<'_>) -> Inf
 pub(crate) async fn used_up(line: Option<&Line<'_>>) {
     match line {
         None => pending().await,
-        Some(line) => {
-            while !line.is_spent() {
-                sleep(LOOK).await;
-            }
-        }
+        Some(line) => line.used_up().await,
     }
 }
 
