@@ -161,7 +161,9 @@ async fn bytes_and_time_are_limited() {
     let url = world.at("one.test");
     let mut tight = grant(&[format!("net:{url}")]);
     tight.limits = Limits { net_bytes: 50_000, ..Limits::USUAL };
-    for arguments in [json!({"act": "ask", "path": url}), json!({"act": "ask", "path": url, "method": "POST", "body": 400_000})] {
+    for arguments in
+        [json!({"act": "ask", "path": url}), json!({"act": "ask", "path": url, "method": "POST", "body": 400_000})]
+    {
         let called = world.bench.call("asks", &tight, &arguments).await;
         assert_eq!(called.record.exit, Exit::Limit { limit: Limit::Net }, "{:?}", called.answer);
         let egress = &called.record.egress;
@@ -219,8 +221,7 @@ async fn case_14_encoded_addresses() {
     ];
     let many: Vec<String> = hosts.iter().map(|host| format!("http://{host}:{port}/")).collect();
     let base = world.at("base.test");
-    let called =
-        world.call("asks", &[format!("net:{base}")], &json!({"act": "ask", "path": base, "more": many})).await;
+    let called = world.call("asks", &[format!("net:{base}")], &json!({"act": "ask", "path": base, "more": many})).await;
     assert_eq!(text(&called).matches("refused").count(), hosts.len(), "{}", text(&called));
     assert_eq!((called.record.egress.len(), world.server.asked().len()), (1, 1));
     held(14, &format!("{} spellings, none reached without its grant", hosts.len()));
@@ -275,7 +276,10 @@ async fn case_16_redirects() {
         assert_eq!(called.record.egress.len(), 1, "{path}");
     }
     assert_eq!(world.server.asked().len(), 4, "none was followed by us");
-    held(16, "a redirect comes back to the guest; its next request to metadata, file:, gopher: or elsewhere is refused");
+    held(
+        16,
+        "a redirect comes back to the guest; its next request to metadata, file:, gopher: or elsewhere is refused",
+    );
 }
 
 #[tokio::test]
@@ -303,7 +307,8 @@ async fn case_18_long_names() {
     }
     let world = World::usual().await;
     let label = "0123456789abcdef".repeat(3);
-    let names = [format!("{label}.{label}.{label}.test"), format!("{label}.example.org"), "a.b.c.d.e.f.g.h.i.test".into()];
+    let names =
+        [format!("{label}.{label}.{label}.test"), format!("{label}.example.org"), "a.b.c.d.e.f.g.h.i.test".into()];
     let many: Vec<String> = names.iter().map(|name| format!("http://{name}/")).collect();
     let base = world.at("base.test");
     let arguments = json!({"act": "ask", "path": base, "more": many});

@@ -160,7 +160,9 @@ mod linux {
         let dialler = Arc::new(dialler);
         match tier {
             Tier::Process => Tool::Process(Caller::new(Shell::new(jail::Settings::default(), dialler))),
-            Tier::Docker => Tool::Docker(Caller::new(Container::new(Arc::new(Docker::new(docker_settings())), dialler))),
+            Tier::Docker => {
+                Tool::Docker(Caller::new(Container::new(Arc::new(Docker::new(docker_settings())), dialler)))
+            }
         }
     }
 
@@ -175,7 +177,8 @@ mod linux {
             names: impl Fn(&str, usize) -> Vec<IpAddr> + Send + Sync + 'static,
             pages: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
         ) -> Self {
-            let (names, server) = runtime().block_on(async { (Nameserver::new(names).await, Server::new(pages).await) });
+            let (names, server) =
+                runtime().block_on(async { (Nameserver::new(names).await, Server::new(pages).await) });
             let resolver = Resolver::nameserver(names.at).expect("a resolver");
             let secrets = vec![("token".to_owned(), SECRET.to_owned().into())];
             let dialler = Dialler::new(Settings { resolver, authorities: None, secrets }).expect("a dialler");
@@ -320,7 +323,8 @@ mod linux {
     fn past(tier: Tier) {
         let world = World::usual(tier);
         let url = world.at("one.test");
-        let mut tries = vec![format!("127.0.0.1 {}", world.server.port()), format!("localhost {}", world.server.port())];
+        let mut tries =
+            vec![format!("127.0.0.1 {}", world.server.port()), format!("localhost {}", world.server.port())];
         let outer = own_address().map(|address| {
             let listener = TcpListener::bind((address, 0)).expect("a listener");
             listener.set_nonblocking(true).expect("set");
@@ -583,9 +587,8 @@ mod linux {
     fn secrets(tier: Tier) {
         let world = World::usual(tier);
         let url = format!("http://127.0.0.1:{}", world.server.port());
-        let request = |header: &str| {
-            ask(&[format!("GET {url}/ HTTP/1.1"), format!("Host: {}", &url[7..]), header.to_owned()])
-        };
+        let request =
+            |header: &str| ask(&[format!("GET {url}/ HTTP/1.1"), format!("Host: {}", &url[7..]), header.to_owned()]);
         let granted = ["secret:token@127.0.0.1/authorization".to_owned()];
         let marked = "Authorization: Bearer {{secret:token}}";
         let called = world.run_with(&request(marked), &[&url], &granted, limits());

@@ -114,12 +114,7 @@ enum Came {
 impl Docker {
     /// Runs a command in a container of its own, and notes on the call what was seen. Its way out is the line, where there
     /// is one.
-    pub(crate) async fn run(
-        &self,
-        work: &Work,
-        task: Task,
-        line: Option<&Line<'_>>,
-    ) -> Result<(Vec<u8>, Exit), Unran> {
+    pub(crate) async fn run(&self, work: &Work, task: Task, line: Option<&Line<'_>>) -> Result<(Vec<u8>, Exit), Unran> {
         let limits = work.limits();
         let wall = Duration::from_millis(limits.wall_ms);
         let deadline = Instant::now() + wall;
@@ -213,7 +208,11 @@ async fn serve(gate: Option<gate::Gate>, line: Option<&Line<'_>>) -> Infallible 
 }
 
 /// Gives it what it reads while taking what it puts out, until that ends or is a flood.
-pub(super) async fn flow(attached: AttachContainerResults, stdin: Option<&str>, capture: &mut Capture) -> Result<More, Error> {
+pub(super) async fn flow(
+    attached: AttachContainerResults,
+    stdin: Option<&str>,
+    capture: &mut Capture,
+) -> Result<More, Error> {
     let AttachContainerResults { mut output, mut input } = attached;
     let giving = async {
         if let Some(text) = stdin {

@@ -12,10 +12,7 @@ mod inside;
 mod raise;
 mod serve;
 
-use common_ground::{
-    grant::Item,
-    port::tool::ToolError,
-};
+use common_ground::{grant::Item, port::tool::ToolError};
 
 pub(crate) use hand_over::{WithHandle, receive, send};
 pub(crate) use inside::{PROGRAM, SOCKET, inside, is_inside};

@@ -244,11 +244,7 @@ fn said(limit: Limit, limits: Limits) -> String {
 
 /// Ends a future when it has used its time. It is dropped then, and with it whatever it waited for. A computing guest
 /// yields each turn, so that it is looked at here; a waiting one is ended by the timer.
-async fn within<T>(
-    limits: Limits,
-    guest: impl Future<Output = T>,
-    line: &Line<'_>,
-) -> (Result<T, Limit>, Duration) {
+async fn within<T>(limits: Limits, guest: impl Future<Output = T>, line: &Line<'_>) -> (Result<T, Limit>, Duration) {
     let (most_cpu, most_wall) = (Duration::from_millis(limits.cpu_ms), Duration::from_millis(limits.wall_ms));
     let began = Instant::now();
     let mut cpu = Duration::ZERO;

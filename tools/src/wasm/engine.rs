@@ -21,8 +21,7 @@ use cap_tempfile::TempFile;
 use tokio::sync::Semaphore;
 use wasmtime::{
     Cache, CacheConfig, Config, Instance, InstanceAllocationStrategy, Module, OptLevel, PoolingAllocationConfig, Store,
-    Strategy,
-    component::Linker,
+    Strategy, component::Linker,
 };
 
 use super::{call::State, files, limits::MOST_TABLE, network, open::Problem, web};
@@ -124,7 +123,8 @@ impl Drop for Engine {
 }
 
 /// `(module (func (export "a") (result i32) i32.const 42))`.
-const ANSWERS: &[u8] = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x07\x05\x01\x01a\0\0\x0a\x06\x01\x04\0\x41\x2a\x0b";
+const ANSWERS: &[u8] =
+    b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x07\x05\x01\x01a\0\0\x0a\x06\x01\x04\0\x41\x2a\x0b";
 
 /// Compiles and runs a function under the settings of all calls.
 pub(super) async fn probe() -> wasmtime::Result<()> {

@@ -166,7 +166,8 @@ impl Manifest {
 impl Pattern {
     fn parse(text: &str, schema: &Value) -> Result<Self, BadManifest> {
         let bad = |why: &str| BadManifest::Need { need: text.to_owned(), why: why.to_owned() };
-        let (kind, _rest) = text.split_once(':').ok_or_else(|| bad("it begins with read:, write:, net:, env: or secret:"))?;
+        let (kind, _rest) =
+            text.split_once(':').ok_or_else(|| bad("it begins with read:, write:, net:, env: or secret:"))?;
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
