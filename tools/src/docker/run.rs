@@ -147,22 +147,28 @@ impl Docker {
         let (kept, gate) = keeper.map(super::gate::Keeper::parts).unzip();
         let mut capture = Capture::new(limits.output_bytes);
         let flowing = flow(attached, task.stdin.as_deref(), &mut capture);
-        let came = tokio::select! {
-            // What has ended has passed no limit.
-            biased;
-            more = flowing => Came::Ended(more?),
-            looked = look(api, &name, work) => Came::Passed(looked?),
-            () = gate::used_up(line) => Came::Passed(Limit::Net),
-            () = tokio::time::sleep_until(deadline) => Came::Passed(Limit::Wall),
-            never = serve(gate, line) => match never {},
+        let ending = async {
+            let came = tokio::select! {
+                // What has ended has passed no limit.
+                biased;
+                more = flowing => Came::Ended(more?),
+                looked = look(api, &name, work) => Came::Passed(looked?),
+                () = gate::used_up(line) => Came::Passed(Limit::Net),
+                () = tokio::time::sleep_until(deadline) => Came::Passed(Limit::Wall),
+            };
+            match came {
+                Came::Passed(limit) => Ok(Exit::Limit { limit }),
+                Came::Ended(More::Flood) => Ok(Exit::Limit { limit: Limit::Output }),
+                Came::Ended(More::Wanted) => match timeout_at(deadline, ended(api, &name)).await {
+                    Ok(_) if line.is_some_and(Line::is_spent) => Ok(Exit::Limit { limit: Limit::Net }),
+                    Ok(exit) => exit,
+                    Err(_elapsed) => Ok(Exit::Limit { limit: Limit::Wall }),
+                },
+            }
         };
-        let exit = match came {
-            Came::Passed(limit) => Exit::Limit { limit },
-            Came::Ended(More::Flood) => Exit::Limit { limit: Limit::Output },
-            Came::Ended(More::Wanted) => match timeout_at(deadline, ended(api, &name)).await {
-                Ok(exit) => exit?,
-                Err(_elapsed) => Exit::Limit { limit: Limit::Wall },
-            },
+        let exit = tokio::select! {
+            exit = ending => exit?,
+            never = serve(gate, line) => match never {},
         };
         let keeper = async {
             match kept {
