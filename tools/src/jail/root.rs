@@ -47,7 +47,15 @@ const SYSTEM: &[&str] = &[
     "/etc/localtime",
 ];
 /// Of the system, where a jail has a gate: whose certificates programs trust.
-const TRUST: &[&str] = &["/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls", "/etc/pki/ca-trust/extracted"];
+const TRUST: &[&str] = &[
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/pki/ca-trust/extracted",
+];
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 /// Where the new root is put together. Hides the host's own folder of that name, in this mount namespace only.
 const BASE: &str = "/tmp";
@@ -72,7 +80,7 @@ pub(super) fn build(plan: &Plan) -> Result<Vec<String>, String> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).during("keep mounts private")?;
     let mut pieces = Vec::new();
     let mut links = Vec::new();
-    let trust = match plan.network {
+    let trust: &[&str] = match plan.network {
         Network::None => &[],
         Network::Gate => TRUST,
     };
