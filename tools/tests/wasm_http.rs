@@ -274,6 +274,7 @@ async fn case_16_redirects() {
         let called = world.call("asks", &[format!("net:{base}")], &json!({"act": "follow", "path": url})).await;
         assert!(text(&called).contains("302") && text(&called).contains("refused"), "{}", text(&called));
         assert_eq!(called.record.egress.len(), 1, "{path}");
+        assert!(path == "/file" || !called.record.refusals.is_empty(), "{path}");
     }
     assert_eq!(world.server.asked().len(), 4, "none was followed by us");
     held(

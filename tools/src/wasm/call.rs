@@ -21,7 +21,7 @@ use wasmtime_wasi::{
     I32Exit, ResourceTableError, WasiCtx, WasiCtxView, WasiView,
     p2::{bindings::CommandPre, pipe::MemoryInputPipe},
 };
-use wasmtime_wasi_http::p2::{WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::{
     engine::Engine,

@@ -17,15 +17,8 @@ use tokio::{
     time::timeout,
 };
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::runtime::spawn;
 use wasmtime_wasi_http::{
-    WasiHttpCtx,
-    p2::{
-        HttpResult, WasiHttpCtxView, WasiHttpHooks, WasiHttpView, add_only_http_to_linker_async,
-        bindings::http::types::{DnsErrorPayload, ErrorCode},
-        body::{HyperIncomingBody, HyperOutgoingBody},
-        types::{HostFutureIncomingResponse, IncomingResponse, OutgoingRequestConfig},
-    },
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, p2::add_only_http_to_linker_async,
 };
 
 use super::call::State;
@@ -34,14 +27,19 @@ use crate::egress::{EgressError, Exchange, Line, Target};
 /// Requests at once; others wait their turn.
 const MOST_AT_ONCE: usize = 16;
 
+/// Longest wait that a guest may set, and has where it sets none: its call ends long before.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// What a guest asks for: a request, and how long it is waited for.
 pub(super) struct Ask {
-    request: Request<HyperOutgoingBody>,
-    config: OutgoingRequestConfig,
+    request: Request<WasiBody>,
+    options: RequestOptions,
     answer: oneshot::Sender<Answer>,
 }
 
-type Answer = Result<Response<HyperIncomingBody>, ErrorCode>;
+type Answer = Result<Response<WasiBody>, Error>;
+/// What comes of the answer after its head is told by its body.
+type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 /// The guest's side.
 pub(super) struct Web {
@@ -72,19 +70,30 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 impl WasiHttpHooks for Asks {
     fn send_request(
         &mut self,
-        request: Request<HyperOutgoingBody>,
-        config: OutgoingRequestConfig,
-    ) -> HttpResult<HostFutureIncomingResponse> {
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _told: Rest,
+    ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Rest), Error>> + Send> {
         let (answer, answered) = oneshot::channel();
-        let between_bytes_timeout = config.between_bytes_timeout;
-        let gone = || ErrorCode::InternalError(Some("the call is over".to_owned()));
-        self.0.send(Ask { request, config, answer }).map_err(|_over| gone())?;
+        let over = || Error::InternalError(Some("the call is over".to_owned()));
+        let asked = self.0.send(Ask { request, options: options.unwrap_or_default(), answer });
         // It waits and does nothing else: the work is done by whoever serves.
-        let waiting = spawn(async move {
-            let response = answered.await.unwrap_or_else(|_over| Err(gone()));
-            Ok(response.map(|resp| IncomingResponse { resp, worker: None, between_bytes_timeout }))
-        });
-        Ok(HostFutureIncomingResponse::pending(waiting))
+        Box::new(async move {
+            asked.map_err(|_gone| over())?;
+            let response = answered.await.unwrap_or_else(|_gone| Err(over()))?;
+            let rest: Rest = Box::new(async { Ok(()) });
+            Ok((response, rest))
+        })
+    }
+
+    /// Any: it is refused where that is noted.
+    fn is_supported_scheme(&mut self, _scheme: &http::uri::Scheme) -> bool {
+        true
+    }
+
+    /// Small, so that a guest that writes is held to the pace of the connection.
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        64 << 10
     }
 }
 
@@ -105,10 +114,11 @@ pub(super) async fn serve(mut asks: mpsc::UnboundedReceiver<Ask>, line: &Line<'_
 }
 
 async fn make(ask: Ask, line: &Line<'_>) {
-    let Ask { request, config, answer } = ask;
-    let patience = config.connect_timeout.saturating_add(config.first_byte_timeout);
-    let begun = timeout(patience, begin(request, line, config.use_tls)).await;
-    let begun = begun.unwrap_or(Err(ErrorCode::ConnectionReadTimeout));
+    let Ask { request, options, answer } = ask;
+    let patience = |set: Option<Duration>| set.unwrap_or(PATIENCE).min(PATIENCE);
+    let first = patience(options.connect_timeout).saturating_add(patience(options.first_byte_timeout));
+    let begun = timeout(first, begin(request, line)).await;
+    let begun = begun.unwrap_or(Err(Error::ConnectionReadTimeout));
     let mut exchange = match begun {
         Ok(exchange) => exchange,
         // A guest that asks no more hears none.
@@ -122,43 +132,44 @@ async fn make(ask: Ask, line: &Line<'_>) {
     if answer.send(Ok(response)).is_err() {
         return;
     }
-    while let Some(piece) = next(&mut exchange, config.between_bytes_timeout).await {
+    while let Some(piece) = next(&mut exchange, patience(options.between_bytes_timeout)).await {
         if give.send(piece).await.is_err() {
             return;
         }
     }
 }
 
-type Piece = Result<Frame<Bytes>, ErrorCode>;
+type Piece = Result<Frame<Bytes>, Error>;
 
-async fn begin<'b>(
-    request: Request<HyperOutgoingBody>,
-    line: &'b Line<'_>,
-    tls: bool,
-) -> Result<Exchange<'b>, ErrorCode> {
-    let scheme = if tls { "https" } else { "http" };
-    let authority = request.uri().authority().map_or("", |authority| authority.as_str());
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let target = Target::parse(&format!("{scheme}://{authority}{path}")).map_err(|error| code(&line.bad(error)))?;
+async fn begin<'b>(request: Request<WasiBody>, line: &'b Line<'_>) -> Result<Exchange<'b>, Error> {
+    let target = Target::parse(&request.uri().to_string()).map_err(|error| code(&line.bad(error)))?;
     line.exchange_with(&target, request).await.map_err(|error| code(&error))
 }
 
 async fn next(exchange: &mut Exchange<'_>, patience: Duration) -> Option<Piece> {
     match timeout(patience, exchange.next()).await {
         Ok(piece) => piece.map(|piece| piece.map_err(|error| code(&error))),
-        Err(_elapsed) => Some(Err(ErrorCode::ConnectionReadTimeout)),
+        Err(_elapsed) => Some(Err(Error::ConnectionReadTimeout)),
     }
 }
 
 /// What a guest is told; the record says more.
-fn code(error: &EgressError) -> ErrorCode {
+fn code(error: &EgressError) -> Error {
     match error {
-        EgressError::Refused { .. } | EgressError::Target(_) => ErrorCode::HttpRequestDenied,
-        EgressError::Unresolved { .. } => ErrorCode::DnsError(DnsErrorPayload { rcode: None, info_code: None }),
-        EgressError::Unreachable { .. } => ErrorCode::ConnectionRefused,
-        EgressError::Tls { .. } => ErrorCode::TlsProtocolError,
-        EgressError::Http { .. } | EgressError::Body { .. } => ErrorCode::HttpProtocolError,
-        EgressError::Limit(Limit::Net) => ErrorCode::HttpResponseBodySize(None),
-        EgressError::Limit(_) => ErrorCode::ConnectionTimeout,
+        EgressError::Refused { .. } | EgressError::Target(_) => Error::HttpRequestDenied,
+        EgressError::Unresolved { .. } => Error::DnsError { rcode: None, info_code: None },
+        EgressError::Unreachable { .. } => Error::ConnectionRefused,
+        EgressError::Tls { .. } => Error::TlsProtocolError,
+        EgressError::Http { .. } | EgressError::Body { .. } => Error::HttpProtocolError,
+        EgressError::Limit(Limit::Net) => Error::HttpResponseBodySize(None),
+        EgressError::Limit(
+            Limit::Wall
+            | Limit::Cpu
+            | Limit::Memory
+            | Limit::Output
+            | Limit::Written
+            | Limit::OpenFiles
+            | Limit::Processes,
+        ) => Error::ConnectionTimeout,
     }
 }
