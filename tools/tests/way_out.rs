@@ -610,6 +610,7 @@ mod linux {
         let (one, two) = (world.at("one.test"), world.at("two.test"));
         let word = format!("3128{}", std::process::id());
         world.tool.runtime().block_on(async {
+            let named = [one.as_str()];
             let (first, (second, third)) = (format!("sleep {word}"), (get(&one), get(&one)));
             let others = async {
                 while running(&word) == 0 {
@@ -624,7 +625,7 @@ mod linux {
                 assert!(TcpStream::connect("127.0.0.1:3128").is_err());
             };
             tokio::select! {
-                called = world.tool.running(&first, &[&one], &[], limits()) => panic!("{}", text(&called)),
+                called = world.tool.running(&first, &named, &[], limits()) => panic!("{}", text(&called)),
                 () = others => {}
             }
         });
@@ -710,6 +711,7 @@ mod linux {
         let url = world.at("one.test");
         let word = format!("3129{}", std::process::id());
         let line = format!("trap '' TERM; {}; sleep {word}", get(&url));
+        let named = [url.as_str()];
         let mut namespace = None;
         let mut made = Vec::new();
         world.tool.runtime().block_on(async {
@@ -723,7 +725,7 @@ mod linux {
                 }
             };
             tokio::select! {
-                called = world.tool.running(&line, &[&url], &[], limits()) => panic!("{}", text(&called)),
+                called = world.tool.running(&line, &named, &[], limits()) => panic!("{}", text(&called)),
                 () = up => {}
             }
         });
