@@ -456,7 +456,11 @@ mod linux {
         let called = world.run(&line, &[&mixed, &turns]);
         assert_eq!(said(&called).matches("HTTP/1.1 200 OK").count(), 3, "{}", text(&called));
         assert!(called.record.egress.iter().all(|one| one.address == "127.0.0.1"), "{:?}", called.record.egress);
-        assert!(refusals(&called).contains("169.254.169.254: the address of a metadata service"), "{}", refusals(&called));
+        assert!(
+            refusals(&called).contains("169.254.169.254: the address of a metadata service"),
+            "{}",
+            refusals(&called)
+        );
         let called = world.run(&get(&format!("{turns}/")), &[&turns]);
         assert!(said(&called).contains("HTTP/1.1 403") && called.record.egress.is_empty(), "{}", text(&called));
         held(
