@@ -122,6 +122,7 @@ missing_sandboxes() {
   busybox --help >/dev/null 2>&1 && ! ldd "$(command -v busybox)" >/dev/null 2>&1 || echo busybox-static
   has chromium || has google-chrome || echo chromium
   has perl || echo perl-base
+  has curl || echo curl
   [ -d /etc/ssl/certs ] || echo ca-certificates
 }
 wants_sandboxes() {

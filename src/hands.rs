@@ -55,16 +55,21 @@ pub async fn outside(home: &Home, config: &Config) -> Result<Outside, Failure> {
     all.extend(native::tools(config, &common, &dialler));
     let mut outside = Outside { tools: all, problems: Vec::new() };
     #[cfg(feature = "wasm")]
-    outside.add_components(home, &common).await?;
+    outside.add_components(home, &common, dialler).await?;
     Ok(outside)
 }
 
 #[cfg(feature = "wasm")]
 impl Outside {
-    async fn add_components(&mut self, home: &Home, common: &Arc<Common>) -> Result<(), Failure> {
+    async fn add_components(
+        &mut self,
+        home: &Home,
+        common: &Arc<Common>,
+        dialler: Arc<Dialler>,
+    ) -> Result<(), Failure> {
         let (folder, compiled) = (home.tools(), home.compiled());
         // Compiles what is new.
-        let open = tokio::task::spawn_blocking(move || tools::Wasm::open(&folder, &compiled));
+        let open = tokio::task::spawn_blocking(move || tools::Wasm::open(&folder, &compiled, &dialler));
         let (components, problems) = open.await.map_err(Failure::internal)?;
         self.problems.extend(problems.iter().map(ToString::to_string));
         for component in components {
@@ -119,8 +124,8 @@ pub(crate) mod native {
     pub fn tools(config: &Config, common: &Arc<Common>, dialler: &Arc<Dialler>) -> Vec<Arc<dyn Tool>> {
         let browser = BrowserSettings { chromium: chromium(config), folder: super::browsers() };
         vec![
-            Arc::new(Guarded::new(Shell::new(jail::Settings::default()), common)),
-            Arc::new(Guarded::new(Container::new(Arc::new(docker(config))), common)),
+            Arc::new(Guarded::new(Shell::new(jail::Settings::default(), Arc::clone(dialler)), common)),
+            Arc::new(Guarded::new(Container::new(Arc::new(docker(config)), Arc::clone(dialler)), common)),
             Arc::new(Guarded::new(Browse::new(Arc::clone(dialler), browser), common)),
         ]
     }

@@ -148,8 +148,12 @@ async fn wasm(program: &Program) -> Result<String, (String, String)> {
     if let Err(problem) = tools::Wasm::probe().await {
         return Err((problem.to_string(), "see docs/PLATFORMS.md".to_owned()));
     }
+    // Nothing is called by it: the tools are opened and no more.
+    let dialler = tools::egress::Dialler::new(tools::egress::Settings::default());
+    let dialler = dialler.map_err(|error| (error.to_string(), "report this fault".to_owned()))?;
     let (folder, compiled) = (program.home.tools(), program.home.compiled());
-    let opened = tokio::task::spawn_blocking(move || tools::Wasm::open(&folder, &compiled)).await;
+    let dialler = std::sync::Arc::new(dialler);
+    let opened = tokio::task::spawn_blocking(move || tools::Wasm::open(&folder, &compiled, &dialler)).await;
     let (components, problems) = opened.map_err(|error| (error.to_string(), "report this fault".to_owned()))?;
     let count = components.len();
     match problems.first() {

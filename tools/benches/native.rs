@@ -42,8 +42,13 @@ mod linux {
     use tools::{
         Common, Container, Guarded, Hand, Shell,
         docker::{Docker, Settings},
+        egress::{self, Dialler},
         jail,
     };
+
+    fn dialler() -> Arc<Dialler> {
+        Arc::new(Dialler::new(egress::Settings::default()).expect("a dialler"))
+    }
 
     pub fn main() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -59,9 +64,10 @@ mod linux {
     }
 
     async fn jails(common: &Arc<Common>) {
-        let shell = Guarded::new(Shell::new(jail::Settings::default()), common);
+        let shell = Guarded::new(Shell::new(jail::Settings::default(), dialler()), common);
         let mut bare = Vec::new();
         let mut jailed = Vec::new();
+        let mut gated = Vec::new();
         for _ in 0..300 {
             let began = Instant::now();
             black_box(Command::new("/bin/sh").args(["-c", "/bin/true"]).status().expect("run"));
@@ -70,9 +76,14 @@ mod linux {
             let called = call(&shell, &json!({ "command": "/bin/true" }), Limits::USUAL).await;
             jailed.push(began.elapsed());
             assert_eq!(called.record.exit, Exit::Done);
+            let began = Instant::now();
+            let called = call(&shell, &json!({ "command": "/bin/true", "net": ["a.test"] }), Limits::USUAL).await;
+            gated.push(began.elapsed());
+            assert_eq!(called.record.exit, Exit::Done);
         }
         show("fork and exec of sh -c /bin/true", &mut bare);
         show("the same in a jail, with its record", &mut jailed);
+        show("the same with a gate", &mut gated);
         let mut over = Vec::new();
         for _ in 0..20 {
             let began = Instant::now();
@@ -86,11 +97,12 @@ mod linux {
 
     async fn containers(common: &Arc<Common>, host: &str, image: &str) {
         let settings = Settings { host: Some(host.to_owned()), image: Some(image.to_owned()), ..Settings::default() };
-        let container = Guarded::new(Container::new(Arc::new(Docker::new(settings))), common);
+        let container = Guarded::new(Container::new(Arc::new(Docker::new(settings)), dialler()), common);
         let api =
             bollard::Docker::connect_with_host(host).expect("an engine").negotiate_version().await.expect("answers");
         let mut bare = Vec::new();
         let mut held = Vec::new();
+        let mut gated = Vec::new();
         for _ in 0..30 {
             let began = Instant::now();
             raw(&api, image).await;
@@ -99,9 +111,15 @@ mod linux {
             let called = call(&container, &json!({ "command": ["/bin/true"] }), Limits::USUAL).await;
             held.push(began.elapsed());
             assert_eq!(called.record.exit, Exit::Done, "{:?}", called.answer);
+            let began = Instant::now();
+            let arguments = json!({ "command": ["/bin/true"], "net": ["a.test"] });
+            let called = call(&container, &arguments, Limits::USUAL).await;
+            gated.push(began.elapsed());
+            assert_eq!(called.record.exit, Exit::Done, "{:?}", called.answer);
         }
         show("create, start, wait, remove by the engine's API", &mut bare);
         show("the same hardened, with output and record", &mut held);
+        show("the same with a gate", &mut gated);
         let mut over = Vec::new();
         for _ in 0..10 {
             let began = Instant::now();

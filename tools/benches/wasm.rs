@@ -14,7 +14,10 @@ use common_ground::{
     port::tool::{StepKey, Tool, ToolCall},
     record::Exit,
 };
-use tools::{Common, Guarded, Hand, Wasm, WasmTool, Work};
+use tools::{
+    Common, Guarded, Hand, Wasm, WasmTool, Work,
+    egress::{self, Dialler},
+};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
     component::{Component, Linker, ResourceTable},
@@ -62,9 +65,10 @@ async fn main() {
 
 async fn measure(out: PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
+    let dialler = Arc::new(Dialler::new(egress::Settings::default()).expect("a dialler"));
     let timed = |cache: &Path| {
         let began = Instant::now();
-        let (tools, problems) = Wasm::open(&out, cache);
+        let (tools, problems) = Wasm::open(&out, cache, &dialler);
         assert!(problems.is_empty(), "{problems:?}");
         (began.elapsed(), tools)
     };

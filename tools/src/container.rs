@@ -15,15 +15,17 @@ use serde::Deserialize;
 use crate::{
     arguments,
     docker::{Docker, Task, Unran},
+    egress::Dialler,
+    gate,
     hand::{Hand, Work},
     outcome,
 };
 
 const NAME: &str = "container";
-const FIELDS: [&str; 3] = ["image", "command", "stdin"];
+const FIELDS: [&str; 4] = ["image", "command", "stdin", "net"];
 
 /// JSON Schema of [`Arguments`], canonical.
-const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"command":{"description":"The program and its arguments, one each; no shell reads them.","items":{"type":"string"},"minItems":1,"type":"array"},"image":{"description":"An image that the engine has; the usual one where nothing is said.","minLength":1,"type":"string"},"stdin":{"description":"What the command reads.","type":"string"}},"required":["command"],"type":"object"}"#;
+const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"command":{"description":"The program and its arguments, one each; no shell reads them.","items":{"type":"string"},"minItems":1,"type":"array"},"image":{"description":"An image that the engine has; the usual one where nothing is said.","minLength":1,"type":"string"},"net":{"description":"The hosts it connects to, each [http://]HOST[:PORT], https where nothing is said; through the proxy that HTTP_PROXY and HTTPS_PROXY name.","items":{"type":"string"},"type":"array"},"stdin":{"description":"What the command reads.","type":"string"}},"required":["command"],"type":"object"}"#;
 
 /// What the model sends.
 #[derive(Debug, Deserialize)]
@@ -32,33 +34,37 @@ struct Arguments {
     image: Option<String>,
     command: Vec<String>,
     stdin: Option<String>,
+    #[serde(default)]
+    net: Vec<String>,
 }
 
 /// Runs commands in containers of one engine.
 #[derive(Debug)]
 pub struct Container {
     docker: Arc<Docker>,
+    dialler: Arc<Dialler>,
     spec: ToolSpec,
 }
 
 impl Container {
-    /// The tool over an engine.
-    pub fn new(docker: Arc<Docker>) -> Self {
+    /// The tool over an engine; its containers' way out is the dialler.
+    pub fn new(docker: Arc<Docker>, dialler: Arc<Dialler>) -> Self {
         let spec = ToolSpec {
             name: NAME.to_owned(),
-            description: "Run a program in a container without a network: the image's files read-only, an empty /tmp that \
-                          lasts for this call, and the paths that were granted, each at its own place. For a shell, the \
-                          command is sh, -c and the line. Gives both output streams as they came, and the exit code where \
-                          it is not 0."
+            description: "Run a program in a container: the image's files read-only, an empty /tmp that lasts for this call, \
+                          and the paths that were granted, each at its own place. It has no network; with `net`, http and \
+                          https to those hosts through a proxy that the environment names. For a shell, the command is sh, \
+                          -c and the line. Gives both output streams as they came, and the exit code where it is not 0."
                 .to_owned(),
             arguments: SCHEMA.to_owned(),
             idempotent: false,
         };
-        Self { docker, spec }
+        Self { docker, dialler, spec }
     }
 
-    fn task(&self, text: &str) -> Result<Task, ToolError> {
-        let Arguments { image, command, stdin } = arguments::parse(NAME, &FIELDS, text)?;
+    /// What is to be run, and where it connects to.
+    fn task(&self, text: &str) -> Result<(Task, Vec<Item>), ToolError> {
+        let Arguments { image, command, stdin, net } = arguments::parse(NAME, &FIELDS, text)?;
         let refuse = |reason: &str| arguments::refuse(NAME, reason.to_owned());
         let image = image.or_else(|| self.docker.settings().image.clone());
         let image = image.ok_or_else(|| refuse("`image` is missing, and the settings name none"))?;
@@ -70,7 +76,7 @@ impl Container {
         if command.first().is_none_or(String::is_empty) {
             return Err(refuse("`command` names no program"));
         }
-        Ok(Task { image, command, stdin })
+        Ok((Task { image, command, stdin }, gate::needs(NAME, &net)?))
     }
 }
 
@@ -84,15 +90,18 @@ impl Hand for Container {
     }
 
     fn needs(&self, arguments: &str) -> Result<Vec<Item>, ToolError> {
-        let Task { image, command, stdin: _ } = self.task(arguments)?;
+        let (Task { image, command, stdin: _ }, hosts) = self.task(arguments)?;
         let line = shlex::try_join(command.iter().map(String::as_str));
         let line = line.map_err(|error| arguments::refuse(NAME, format!("`command`: {error}")))?;
-        Ok(vec![Item::Run { tier: Tier::Docker, image: Some(image), command: Some(line) }])
+        let run = Item::Run { tier: Tier::Docker, image: Some(image), command: Some(line) };
+        Ok([run].into_iter().chain(hosts).collect())
     }
 
     fn run<'a>(&'a self, work: &'a Work, arguments: &'a str) -> BoxFuture<'a, Result<Vec<u8>, ToolError>> {
         Box::pin(async move {
-            match self.docker.run(work, self.task(arguments)?).await {
+            let (task, hosts) = self.task(arguments)?;
+            let line = (!hosts.is_empty()).then(|| self.dialler.line_to(work, hosts));
+            match self.docker.run(work, task, line.as_ref()).await {
                 Ok((output, exit)) => outcome::told(NAME, work, output, exit),
                 Err(Unran::Refused(reason)) => {
                     work.ended(Exit::Refused);
@@ -108,12 +117,13 @@ impl Hand for Container {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, Container, Docker, Hand, Item};
-    use crate::docker::Settings;
+    use super::{Arc, Container, Dialler, Docker, Hand, Item};
+    use crate::{docker::Settings, egress};
 
     fn container(image: Option<&str>) -> Container {
         let settings = Settings { image: image.map(str::to_owned), ..Settings::default() };
-        Container::new(Arc::new(Docker::new(settings)))
+        let dialler = Dialler::new(egress::Settings::default()).expect("a dialler");
+        Container::new(Arc::new(Docker::new(settings)), Arc::new(dialler))
     }
 
     #[test]
@@ -126,6 +136,9 @@ mod tests {
             let wanted: Item = wanted.parse().expect("an item");
             assert_eq!(container(Some("usual")).needs(arguments), Ok(vec![wanted]));
         }
+        let needs = container(Some("usual")).needs(r#"{"command":["ls"],"net":["http://a.org"]}"#).expect("needs");
+        let needs: Vec<String> = needs.iter().map(ToString::to_string).collect();
+        assert_eq!(needs, ["run:docker:usual=ls", "net:http://a.org:80"]);
     }
 
     #[test]

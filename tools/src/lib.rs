@@ -23,6 +23,8 @@ pub mod egress;
 pub mod fence;
 mod fetch;
 mod files;
+#[cfg(target_os = "linux")]
+mod gate;
 mod guard;
 mod hand;
 pub mod jail;

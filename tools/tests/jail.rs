@@ -25,7 +25,10 @@ mod linux {
         os::unix::{fs::symlink, process::CommandExt},
         path::Path,
         process::{Command, ExitCode, Stdio},
-        sync::atomic::{AtomicBool, Ordering},
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
         time::{Duration, Instant},
     };
 
@@ -39,6 +42,7 @@ mod linux {
     use serde_json::json;
     use tools::{
         Shell,
+        egress::{self, Dialler},
         jail::{Jail, Settings},
     };
 
@@ -109,8 +113,12 @@ mod linux {
         Limits { wall_ms: 30_000, ..Limits::USUAL }
     }
 
+    fn shell(settings: Settings) -> Shell {
+        Shell::new(settings, Arc::new(Dialler::new(egress::Settings::default()).expect("a dialler")))
+    }
+
     fn run(command: &str, items: &[String], limits: Limits) -> Called {
-        Caller::new(Shell::new(Settings::default())).call(&json!({ "command": command }), items, limits)
+        Caller::new(shell(Settings::default())).call(&json!({ "command": command }), items, limits)
     }
 
     /// What a command puts out under the usual limits.
@@ -139,7 +147,7 @@ mod linux {
         assert!(spent.cpu_ms.is_some() && spent.memory_bytes.is_some_and(|bytes| bytes > 0), "{spent:?}");
         assert_eq!(output("pwd; id -u; hostname; ls -A /tmp; ls /home /root 2>&1 | wc -l", &[]).lines().count(), 4);
         let long = "x".repeat(1 << 20);
-        let caller = Caller::new(Shell::new(Settings::default()));
+        let caller = Caller::new(shell(Settings::default()));
         let called = caller.call(&json!({ "command": "wc -c; pwd", "stdin": long, "cwd": "/usr/bin" }), &[], limits());
         assert_eq!(said(&called), "1048576\n/usr/bin\n");
     }
@@ -157,7 +165,7 @@ mod linux {
             assert!(called.answer.is_ok(), "{command}");
         }
         assert!(output("echo a; exit 3", &[]).ends_with("a\n[exit code 3]"));
-        let caller = Caller::new(Shell::new(Settings::default()));
+        let caller = Caller::new(shell(Settings::default()));
         let called = caller.call(&json!({ "command": "pwd", "cwd": "/nowhere" }), &[], limits());
         assert!(text(&called).contains("start /bin/sh in /nowhere"), "{}", text(&called));
     }
@@ -235,11 +243,11 @@ mod linux {
             Settings { keeper: "/bin/false".into(), ..Settings::default() },
             Settings { keeper: "/nowhere".into(), ..Settings::default() },
         ] {
-            let called = Caller::new(Shell::new(settings)).call(&json!({ "command": "echo ran" }), &[], limits());
+            let called = Caller::new(shell(settings)).call(&json!({ "command": "echo ran" }), &[], limits());
             assert_eq!(called.record.exit, Exit::Refused, "{}", text(&called));
         }
         if nix::unistd::Uid::current().is_root() {
-            let caller = Caller::new(Shell::new(Settings { uid: 0, ..Settings::default() }));
+            let caller = Caller::new(shell(Settings { uid: 0, ..Settings::default() }));
             let called = caller.call(&json!({ "command": "echo ran" }), &[], limits());
             assert!(text(&called).contains("must not run as root"), "{}", text(&called));
         }
@@ -630,7 +638,7 @@ mod linux {
 
     fn dropped() {
         let word = format!("7070{}", std::process::id());
-        let caller = Caller::new(Shell::new(Settings::default()));
+        let caller = Caller::new(shell(Settings::default()));
         let arguments = json!({ "command": format!("trap '' TERM; (setsid sleep {word} &); sleep {word}") });
         caller.runtime.block_on(async {
             let calling = caller.calling(&arguments, &[], limits());
@@ -691,7 +699,7 @@ mod linux {
 
     /// What the program does that is killed: two calls that do not end by themselves.
     fn victim(word: &str) -> ! {
-        let caller = Caller::new(Shell::new(Settings::default()));
+        let caller = Caller::new(shell(Settings::default()));
         let arguments = json!({ "command": format!("trap '' TERM; (setsid sleep {word} &); sleep {word}") });
         caller.runtime.block_on(async {
             let (one, two) =

@@ -21,7 +21,7 @@ use common_ground::{
 use receipts::Digest;
 use serde_json::json;
 use tools::{Common, Guarded, Problem, Wasm};
-use wasm_bench::{Bench, cache, call, can_build, grant, guest, ours, text, why, write_tool};
+use wasm_bench::{Bench, cache, call, can_build, dialler, grant, guest, ours, text, why, write_tool};
 
 /// Case, tier and what was seen, for the table of docs/SECURITY.md.
 fn held(case: u32, seen: &str) {
@@ -29,7 +29,7 @@ fn held(case: u32, seen: &str) {
 }
 
 fn our_tools(common: &Arc<Common>) -> Vec<Guarded<tools::WasmTool>> {
-    let (tools, problems) = Wasm::open(ours(), &cache());
+    let (tools, problems) = Wasm::open(ours(), &cache(), &dialler());
     assert!(problems.is_empty(), "{problems:?}");
     tools.into_iter().map(|tool| Guarded::new(tool, common)).collect()
 }
@@ -144,7 +144,7 @@ async fn what_is_no_tool_is_a_named_problem() {
         // A component with an import that nobody gives, and one that exports nothing.
         write_tool(place, "asks", &component(&["wasi:http/outgoing-handler@0.2.0"]), &[], "");
         write_tool(place, "empty", &component(&[]), &[], "");
-        write_tool(place, "network", guest(), &["net:example.org"], "");
+        write_tool(place, "runs", guest(), &["run:process=ls"], "");
         write_tool(place, "more", guest(), &[], "unknown = 1\n");
         fs::create_dir(place.join("nothing")).expect("made");
         write_tool(place, "renamed", guest(), &[], "");
@@ -156,9 +156,9 @@ async fn what_is_no_tool_is_a_named_problem() {
         ("asks", "wasi:http/outgoing-handler"),
         ("empty", "wasi:cli/run"),
         ("more", "unknown"),
-        ("network", "nothing else"),
         ("nothing", "No such file"),
         ("other", "not that of its folder"),
+        ("runs", "nothing else"),
         ("swapped", "the manifest names"),
         ("text", "it is no component"),
     ] {
@@ -168,7 +168,7 @@ async fn what_is_no_tool_is_a_named_problem() {
     assert!(problems.iter().any(|one| matches!(one, Problem::OtherCode { .. })));
     let called = bench.call("good", &Grant::default(), &json!({"act": "say", "text": "here"})).await;
     assert_eq!(text(&called), "here");
-    let (none, problems) = Wasm::open(Path::new("/nowhere/at/all"), &cache());
+    let (none, problems) = Wasm::open(Path::new("/nowhere/at/all"), &cache(), &dialler());
     assert!(none.is_empty() && problems.is_empty());
 }
 
@@ -203,14 +203,14 @@ async fn compiled_code_is_kept_only_where_nobody_else_writes() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("tools");
     write_tool(&place, "bare", guest(), &[], "");
-    let (tools, problems) = Wasm::open(&place, &folder.path().join("cache"));
+    let (tools, problems) = Wasm::open(&place, &folder.path().join("cache"), &dialler());
     assert!(tools.len() == 1 && problems.is_empty(), "{problems:?}");
     drop(tools);
     assert!(fs::read_dir(folder.path().join("cache")).expect("made").next().is_some(), "something is kept");
     let shared = folder.path().join("shared");
     fs::create_dir(&shared).expect("made");
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).expect("set");
-    let (tools, problems) = Wasm::open(&place, &shared);
+    let (tools, problems) = Wasm::open(&place, &shared, &dialler());
     assert_eq!(tools.len(), 1, "it is compiled anew");
     assert!(matches!(problems.as_slice(), [Problem::NoCache(..)]), "{problems:?}");
     assert!(fs::read_dir(&shared).expect("there").next().is_none());
@@ -730,7 +730,7 @@ async fn the_page_about_tools_is_true() {
     fs::write(place.join("src/main.rs"), main).expect("written");
     run(build, &place);
     run(describe, &place);
-    let (tools, problems) = Wasm::open(&place.join("tools"), &cache());
+    let (tools, problems) = Wasm::open(&place.join("tools"), &cache(), &dialler());
     assert!(problems.is_empty(), "{problems:?}");
     let common = Arc::new(Common::new(folder.path().join("fence"), Vec::new()));
     let greet = Guarded::new(tools.into_iter().next().expect("one"), &common);

@@ -1,6 +1,7 @@
 //! How a container is made: every right that a command does not need is off.
 //!
-//! **Invariant:** no container has a network, a capability, a writable root, new privileges, or the engine's socket.
+//! **Invariant:** no container has a capability, a writable root, new privileges, or the engine's socket, and none has more of
+//! a network than loopback: its own, or that of the container which keeps its gate.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -11,13 +12,52 @@ use bollard::models::{
 use common_ground::grant::{Access, Item, Limits};
 
 use super::run::{Task, Unran};
-use crate::hand::Work;
+use crate::{gate, hand::Work};
 
 /// Places that a container has of its own; a path of the host would have to replace them.
 const OWN: &[&str] = &["/", "/dev", "/proc", "/sys", "/tmp", "/etc", "/run", "/var/run"];
 
-/// What holds it, in the words of the record.
-pub(super) const HELD: &str = "network none, read-only root, no capabilities, no new privileges, own namespaces";
+/// Where the system's libraries are that this program is linked to.
+const LIBRARIES: &[&str] = &["/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache"];
+/// What the keeper of a gate may use: it connects twice and waits.
+const KEEPER: Limits = Limits {
+    cpu_ms: 10_000,
+    wall_ms: 0,
+    memory_bytes: 256 << 20,
+    output_bytes: 4 << 10,
+    written_bytes: 0,
+    written_files: 0,
+    net_bytes: 0,
+    open_files: 64,
+    processes: 8,
+};
+
+/// What of a network a container has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Network {
+    /// Loopback with nobody on it.
+    None,
+    /// That of the container of this name, which keeps a gate.
+    Of(String),
+}
+
+impl Network {
+    fn mode(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Of(name) => format!("container:{name}"),
+        }
+    }
+
+    /// What holds a container, in the words of the record.
+    pub fn held(&self) -> String {
+        let network = match self {
+            Self::None => "network none",
+            Self::Of(_) => "network: loopback with the proxy of this call",
+        };
+        format!("{network}, read-only root, no capabilities, no new privileges, own namespaces")
+    }
+}
 
 /// All that a container is made with.
 pub(super) fn body(
@@ -27,9 +67,10 @@ pub(super) fn body(
     task: &Task,
     (limits, mounts): (Limits, Vec<Mount>),
     (env, labels): (Vec<String>, HashMap<String, String>),
+    network: &Network,
 ) -> ContainerCreateBody {
     let reads = task.stdin.is_some();
-    let host_config = host(limits, runtime, &user, mounts);
+    let host_config = HostConfig { network_mode: Some(network.mode()), ..host(limits, runtime, &user, mounts) };
     ContainerCreateBody {
         image: Some(image),
         // The image's own entry point would change what was shown and granted.
@@ -39,7 +80,7 @@ pub(super) fn body(
         user: Some(user),
         labels: Some(labels),
         working_dir: Some("/tmp".to_owned()),
-        network_disabled: Some(true),
+        network_disabled: Some(*network == Network::None),
         attach_stdin: Some(reads),
         open_stdin: Some(reads),
         stdin_once: Some(reads),
@@ -47,6 +88,48 @@ pub(super) fn body(
         attach_stderr: Some(true),
         host_config: Some(host_config),
         ..ContainerCreateBody::default()
+    }
+}
+
+/// All that the keeper of a gate is made with: this program, what it is linked to, the socket, and the image for no more than
+/// a place to be. An image that brings a library of its own into it has what the command of that image has anyway.
+pub(super) fn keeper(
+    image: String,
+    user: String,
+    (program, socket): (&Path, &Path),
+    labels: HashMap<String, String>,
+) -> ContainerCreateBody {
+    let libraries = LIBRARIES.iter().map(Path::new).filter(|path| path.exists()).map(|path| (path, path));
+    let given = [(program, Path::new(gate::PROGRAM)), (socket, Path::new(gate::SOCKET))];
+    let mounts = libraries.chain(given).map(|(from, to)| bind(from, to, Access::Read)).collect();
+    let host_config = HostConfig { init: Some(false), ..host(KEEPER, None, &user, mounts) };
+    ContainerCreateBody {
+        image: Some(image),
+        entrypoint: Some(vec![gate::PROGRAM.to_owned()]),
+        cmd: Some(Vec::new()),
+        user: Some(user),
+        labels: Some(labels),
+        working_dir: Some("/".to_owned()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        host_config: Some(host_config),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn bind(from: &Path, to: &Path, access: Access) -> Mount {
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(from.display().to_string()),
+        target: Some(to.display().to_string()),
+        read_only: Some(access == Access::Read),
+        bind_options: Some(MountBindOptions {
+            propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
+            // An older engine leaves mounts beneath a read-only one writable: so they are not there.
+            non_recursive: Some(true),
+            ..MountBindOptions::default()
+        }),
+        ..Mount::default()
     }
 }
 
@@ -118,19 +201,7 @@ pub(super) fn mounts(work: &Work, socket: Option<&Path>) -> Result<Vec<Mount>, U
         }
         // Of two grants of one path the wider one counts; reading sorts first.
         mounts.retain(|mount| mount.target.as_ref() != Some(path));
-        mounts.push(Mount {
-            typ: Some(MountType::BIND),
-            source: Some(path.clone()),
-            target: Some(path.clone()),
-            read_only: Some(*access == Access::Read),
-            bind_options: Some(MountBindOptions {
-                propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
-                // An older engine leaves mounts beneath a read-only one writable: so they are not there.
-                non_recursive: Some(true),
-                ..MountBindOptions::default()
-            }),
-            ..Mount::default()
-        });
+        mounts.push(bind(Path::new(path), Path::new(path), *access));
     }
     Ok(mounts)
 }
@@ -139,7 +210,7 @@ pub(super) fn mounts(work: &Work, socket: Option<&Path>) -> Result<Vec<Mount>, U
 mod tests {
     use common_ground::grant::Limits;
 
-    use super::{HashMap, Task, body};
+    use super::{HashMap, Network, Path, Task, body, keeper};
 
     #[test]
     fn what_is_not_needed_is_off() {
@@ -151,6 +222,7 @@ mod tests {
             &task,
             (Limits::USUAL, Vec::new()),
             (Vec::new(), HashMap::new()),
+            &Network::None,
         );
         let host = made.host_config.expect("a host's part");
         assert_eq!(host.network_mode.as_deref(), Some("none"));
@@ -160,5 +232,22 @@ mod tests {
         assert!(host.tmpfs.expect("tmpfs")["/tmp"].starts_with("rw,noexec,nosuid,nodev,"));
         assert_eq!(made.image.as_deref(), Some("sha256:00"));
         assert_eq!(made.network_disabled, Some(true));
+    }
+
+    #[test]
+    fn a_gate_is_no_bridge() {
+        let task = Task { image: "a".to_owned(), command: vec!["ls".to_owned()], stdin: None };
+        let user = || "65534:65534".to_owned();
+        let given = || (Vec::new(), HashMap::new());
+        let of = Network::Of("b".to_owned());
+        let made = body("sha256:00".to_owned(), None, user(), &task, (Limits::USUAL, Vec::new()), given(), &of);
+        let host = made.host_config.expect("a host's part");
+        assert_eq!(host.network_mode.as_deref(), Some("container:b"));
+        assert_eq!((host.cap_drop, host.readonly_rootfs), (Some(vec!["ALL".to_owned()]), Some(true)));
+        let places = (Path::new("/usr/bin/ii"), Path::new("/tmp/socket"));
+        let host = keeper("sha256:00".to_owned(), user(), places, HashMap::new()).host_config.expect("a host's part");
+        assert_eq!(host.network_mode.as_deref(), Some("none"));
+        assert_eq!((host.cap_drop, host.readonly_rootfs), (Some(vec!["ALL".to_owned()]), Some(true)));
+        assert!(host.mounts.expect("mounts").iter().all(|mount| mount.read_only == Some(true)));
     }
 }

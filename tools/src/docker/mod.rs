@@ -1,5 +1,6 @@
-//! Containers of a Docker engine, hardened, one a call: no network, a read-only root, no capabilities, limits on everything
-//! the engine can limit. The image is pinned to its digest before it runs, and never pulled.
+//! Containers of a Docker engine, hardened, one a call: no network but, where the call names hosts, the proxy of that call; a
+//! read-only root, no capabilities, limits on everything the engine can limit. The image is pinned to its digest before it
+//! runs, and never pulled.
 //!
 //! What it does not hold: what is written to paths granted for writing, beyond the size of each file; and a granted path
 //! that somebody swaps for another between the check and the engine's mount.
@@ -7,6 +8,7 @@
 //! **Invariant:** a container that was made is removed: by its call, by the drop of its call, or by [`Docker::sweep`] once its
 //! owner is dead or its time long over.
 
+mod gate;
 mod hardened;
 mod owner;
 mod probe;
@@ -28,6 +30,9 @@ pub struct Settings {
     pub image: Option<String>,
     /// As whom commands run: `UID:GID`.
     pub user: String,
+    /// The program that is started in a container to put up a gate; its `main` begins with
+    /// [`is_child`](crate::jail::is_child).
+    pub keeper: PathBuf,
 }
 
 impl Default for Settings {
@@ -35,7 +40,7 @@ impl Default for Settings {
         let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
         // The person's own files can then be granted; root's cannot, since root is nobody to run as.
         let user = if uid.is_root() { "65534:65534".to_owned() } else { format!("{uid}:{gid}") };
-        Self { host: None, image: None, user }
+        Self { host: None, image: None, user, keeper: PathBuf::from("/proc/self/exe") }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 use common_ground::port::tool::StepKey;
 
-use super::Docker;
+use super::{Docker, gate};
 use crate::jail::began;
 
 const RUN: &str = "ii.run";
@@ -83,11 +83,13 @@ fn is_left_behind(labels: &HashMap<String, String>, me: Option<&Owner>, now: u64
 }
 
 impl Docker {
-    /// Removes the containers of programs that ended without doing so. Gives how many.
+    /// Removes the containers of programs that ended without doing so, and the sockets of their gates. Gives how many
+    /// containers that were.
     ///
     /// # Errors
-    /// An engine that does not answer or does not obey.
+    /// An engine that does not answer or does not obey; a socket that cannot be removed.
     pub async fn sweep(&self) -> Result<usize, bollard::errors::Error> {
+        gate::sweep(&std::env::temp_dir())?;
         let api = &self.engine().await?.api;
         let me = Owner::me();
         let ours = HashMap::from([("label".to_owned(), vec![RUN.to_owned()])]);

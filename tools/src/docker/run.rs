@@ -1,6 +1,8 @@
 //! One command in one container, from making it to removing it.
 
 use std::{
+    convert::Infallible,
+    future::pending,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -22,9 +24,11 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{Docker, hardened, owner};
+use super::{Docker, hardened, hardened::Network, owner};
 use crate::{
     capture::{Capture, More},
+    egress::Line,
+    gate,
     hand::Work,
     jail::began,
 };
@@ -58,13 +62,20 @@ pub(crate) enum Unran {
 }
 
 /// A container that is removed when this is dropped, whatever happens.
-struct Removal {
+#[derive(Debug)]
+pub(super) struct Removal {
     api: bollard::Docker,
     name: Option<String>,
 }
 
 impl Removal {
-    async fn now(mut self) -> Result<(), Error> {
+    /// Of the container of this name, which may not be there yet.
+    pub fn of(api: &bollard::Docker, name: &str) -> Self {
+        Self { api: api.clone(), name: Some(name.to_owned()) }
+    }
+
+    /// Removes it at once.
+    pub async fn now(mut self) -> Result<(), Error> {
         let name = self.name.take();
         let removed = match &name {
             Some(name) => owner::remove(&self.api, name).await,
@@ -101,8 +112,9 @@ enum Came {
 }
 
 impl Docker {
-    /// Runs a command in a container of its own, and notes on the call what was seen.
-    pub(crate) async fn run(&self, work: &Work, task: Task) -> Result<(Vec<u8>, Exit), Unran> {
+    /// Runs a command in a container of its own, and notes on the call what was seen. Its way out is the line, where there
+    /// is one.
+    pub(crate) async fn run(&self, work: &Work, task: Task, line: Option<&Line<'_>>) -> Result<(Vec<u8>, Exit), Unran> {
         let limits = work.limits();
         let wall = Duration::from_millis(limits.wall_ms);
         let deadline = Instant::now() + wall;
@@ -116,47 +128,67 @@ impl Docker {
         };
         work.held(format!("image {image}"));
         work.held(format!("runtime {}", engine.runtime.as_deref().unwrap_or("the engine's own")));
-        let given = (environment(work), owner::labels(work.key(), wall));
+        let keeper = match line {
+            None => None,
+            Some(_) => Some(self.open_gate(engine, &image, work.key(), deadline).await?),
+        };
+        let network = keeper.as_ref().map_or(Network::None, |keeper| Network::Of(keeper.name.clone()));
+        let given = (environment(work, &network), owner::labels(work.key(), wall));
         let user = self.settings().user.clone();
-        let body = hardened::body(image, engine.runtime.clone(), user, &task, (limits, mounts), given);
+        let body = hardened::body(image, engine.runtime.clone(), user, &task, (limits, mounts), given, &network);
         let name = name();
-        let removal = Removal { api: api.clone(), name: Some(name.clone()) };
+        let removal = Removal::of(api, &name);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         api.create_container(Some(options), body).await?;
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true);
         let attached = api.attach_container(&name, Some(options.stdin(task.stdin.is_some()).build())).await?;
         api.start_container(&name, None::<bollard::query_parameters::StartContainerOptions>).await?;
-        work.held(hardened::HELD);
+        work.held(network.held());
+        let (kept, gate) = keeper.map(super::gate::Keeper::parts).unzip();
         let mut capture = Capture::new(limits.output_bytes);
         let flowing = flow(attached, task.stdin.as_deref(), &mut capture);
-        let came = tokio::select! {
-            // What has ended has passed no limit.
-            biased;
-            more = flowing => Came::Ended(more?),
-            looked = look(api, &name, work) => Came::Passed(looked?),
-            () = tokio::time::sleep_until(deadline) => Came::Passed(Limit::Wall),
+        let ending = async {
+            let came = tokio::select! {
+                // What has ended has passed no limit.
+                biased;
+                more = flowing => Came::Ended(more?),
+                looked = look(api, &name, work) => Came::Passed(looked?),
+                () = gate::used_up(line) => Came::Passed(Limit::Net),
+                () = tokio::time::sleep_until(deadline) => Came::Passed(Limit::Wall),
+            };
+            match came {
+                Came::Passed(limit) => Ok(Exit::Limit { limit }),
+                Came::Ended(More::Flood) => Ok(Exit::Limit { limit: Limit::Output }),
+                Came::Ended(More::Wanted) => match timeout_at(deadline, ended(api, &name)).await {
+                    Ok(_) if line.is_some_and(Line::is_spent) => Ok(Exit::Limit { limit: Limit::Net }),
+                    Ok(exit) => exit,
+                    Err(_elapsed) => Ok(Exit::Limit { limit: Limit::Wall }),
+                },
+            }
         };
-        let exit = match came {
-            Came::Passed(limit) => Exit::Limit { limit },
-            Came::Ended(More::Flood) => Exit::Limit { limit: Limit::Output },
-            Came::Ended(More::Wanted) => match timeout_at(deadline, ended(api, &name)).await {
-                Ok(exit) => exit?,
-                Err(_elapsed) => Exit::Limit { limit: Limit::Wall },
-            },
+        let exit = tokio::select! {
+            exit = ending => exit?,
+            never = serve(gate, line) => match never {},
         };
-        removal.now().await?;
+        let keeper = async {
+            match kept {
+                Some(kept) => kept.end().await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(removal.now(), keeper)?;
         Ok((capture.finish(), exit))
     }
 }
 
 /// A name that no other container has, known before there is one.
-fn name() -> String {
+pub(super) fn name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let pid = std::process::id();
     format!("ii-{pid}-{}-{}", began(pid).unwrap_or(0), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn environment(work: &Work) -> Vec<String> {
+fn environment(work: &Work, network: &Network) -> Vec<String> {
     let mut variables = vec!["HOME=/tmp".to_owned(), "LANG=C.UTF-8".to_owned()];
     for item in &work.grant().items {
         let Item::Env { key } = item else { continue };
@@ -165,11 +197,28 @@ fn environment(work: &Work) -> Vec<String> {
             Err(error) => work.refused(item.to_string(), error.to_string()),
         }
     }
+    match network {
+        Network::None => {}
+        // The last of a name counts; proxies of the person's own lead nowhere from inside.
+        Network::Of(_) => variables.extend(gate::variables().map(|(name, value)| format!("{name}={value}"))),
+    }
     variables
 }
 
+/// Serves the gate, where there is one.
+async fn serve(gate: Option<gate::Gate>, line: Option<&Line<'_>>) -> Infallible {
+    match (gate, line) {
+        (Some(gate), Some(line)) => gate.serve(line).await,
+        (None, _) | (_, None) => pending().await,
+    }
+}
+
 /// Gives it what it reads while taking what it puts out, until that ends or is a flood.
-async fn flow(attached: AttachContainerResults, stdin: Option<&str>, capture: &mut Capture) -> Result<More, Error> {
+pub(super) async fn flow(
+    attached: AttachContainerResults,
+    stdin: Option<&str>,
+    capture: &mut Capture,
+) -> Result<More, Error> {
     let AttachContainerResults { mut output, mut input } = attached;
     let giving = async {
         if let Some(text) = stdin {

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use common_ground::grant::Item;
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 use secrecy::SecretString;
 
@@ -72,7 +73,12 @@ impl Dialler {
 
     /// The way out of one call.
     pub fn line<'a>(&'a self, work: &'a Work) -> Line<'a> {
-        Line::new(self, work)
+        Line::new(self, work, None)
+    }
+
+    /// The way out of a call that said where it goes: what its grant holds beyond these is not open to it.
+    pub fn line_to<'a>(&'a self, work: &'a Work, named: Vec<Item>) -> Line<'a> {
+        Line::new(self, work, Some(named))
     }
 }
 

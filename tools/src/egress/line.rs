@@ -36,6 +36,9 @@ const MOST_TRIED: usize = 4;
 /// Longest wait for one address.
 const CONNECTING: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether a call's bytes are used up.
+const LOOK: Duration = Duration::from_millis(25);
+
 /// What went wrong on the way out. None of these has a secret's value.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
@@ -100,6 +103,8 @@ pub enum EgressError {
 pub struct Line<'a> {
     pub(super) dialler: &'a Dialler,
     pub(super) work: &'a Work,
+    /// Where the call said that it goes, where it has to say so.
+    named: Option<Vec<Item>>,
     budget: Budget,
     // Held for a look into the map or one entry; never while anything is awaited.
     names: Mutex<BTreeMap<String, Vec<IpAddr>>>,
@@ -107,11 +112,12 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(dialler: &'a Dialler, work: &'a Work) -> Self {
+    pub(super) fn new(dialler: &'a Dialler, work: &'a Work, named: Option<Vec<Item>>) -> Self {
         let limits = work.limits();
         Self {
             dialler,
             work,
+            named,
             budget: Budget::new(limits.net_bytes),
             names: Mutex::default(),
             ends: Instant::now() + Duration::from_millis(limits.wall_ms),
@@ -123,6 +129,24 @@ impl<'a> Line<'a> {
         self.work
     }
 
+    /// Whether all the bytes that the call may send, or receive, are used up.
+    pub fn is_spent(&self) -> bool {
+        self.budget.is_spent()
+    }
+
+    /// Waits until they are.
+    pub(crate) async fn used_up(&self) {
+        while !self.is_spent() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The same with no more bytes in each direction than these.
+    #[cfg(feature = "wasm")]
+    pub(crate) fn at_most(self, net_bytes: u64) -> Self {
+        Self { budget: Budget::new(net_bytes), ..self }
+    }
+
     /// Notes a refusal and gives it as an error.
     pub(crate) fn refuse(&self, what: impl Into<String>, why: impl Into<String>) -> EgressError {
         let (what, why) = (what.into(), why.into());
@@ -131,7 +155,7 @@ impl<'a> Line<'a> {
     }
 
     /// Notes that a target was refused for what it is.
-    pub(super) fn bad(&self, error: BadTarget) -> EgressError {
+    pub(crate) fn bad(&self, error: BadTarget) -> EgressError {
         self.work.refused(error.text.as_str(), error.why.as_str());
         EgressError::Target(error)
     }
@@ -165,6 +189,9 @@ impl<'a> Line<'a> {
         let Some((item, named)) = self.allowed_by(&need) else {
             return Err(self.refuse(need.to_string(), "no grant covers it"));
         };
+        if self.named.as_ref().is_some_and(|named| !named.iter().any(|item| item.covers(&need))) {
+            return Err(self.refuse(need.to_string(), "the call did not name it"));
+        }
         let host = target.host();
         if is_metadata_name(host) {
             return Err(self.refuse(need.to_string(), "the name of a metadata service"));

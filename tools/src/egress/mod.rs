@@ -11,6 +11,8 @@
 pub mod address;
 mod connection;
 mod dialler;
+#[cfg(feature = "wasm")]
+mod exchange;
 mod hello;
 mod inflate;
 mod line;
@@ -22,6 +24,8 @@ mod target;
 
 pub use connection::Connection;
 pub use dialler::{BadSettings, Dialler, Settings};
+#[cfg(feature = "wasm")]
+pub(crate) use exchange::Exchange;
 pub use line::{EgressError, Line};
 pub use proxy::Proxy;
 pub use request::{MOST_REDIRECTS, Request, Response, Sent};

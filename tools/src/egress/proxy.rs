@@ -7,6 +7,8 @@
 //! **Invariant:** over CONNECT only items without methods count, and nothing passes before TLS has asked for the host that
 //! was connected to.
 //! **Invariant:** a plain request goes to the host that its Host header names, one on each connection.
+//! **Invariant:** a secret's marker is replaced in a plain request where the grant says so; what goes through CONNECT is not
+//! read, so that a marker in it stays one.
 
 use std::{convert::Infallible, io, net::SocketAddr, path::Path, pin::Pin, time::Duration};
 
@@ -86,6 +88,15 @@ impl Proxy {
     /// The socket cannot be made.
     pub fn on_socket(path: &Path) -> io::Result<Self> {
         Ok(Self { listener: Listener::Unix(UnixListener::bind(path)?), password: None })
+    }
+
+    /// On a listener that stands already. Whoever reaches it may use it: it belongs into a namespace of its own.
+    ///
+    /// # Errors
+    /// The runtime does not take it.
+    pub fn over(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener: Listener::Tcp(TcpListener::from_std(listener)?), password: None })
     }
 
     /// Its port, where it has one.
@@ -315,13 +326,16 @@ async fn pass_on<'b>(
     }
     let method = request.method().as_str().to_owned();
     let upstream: Connection<'b> = line.in_time(line.connect(&target, &[&method])).await?;
+    let private = Line::is_private(&target, &upstream);
+    let mut outgoing = outgoing(request, &target)?;
+    *outgoing.headers_mut() = line.with_secrets(&target, outgoing.headers(), private)?;
     let http = |source| EgressError::Http { host: target.host().to_owned(), source };
     let (mut sender, connection) =
         client::conn::http1::handshake::<_, Incoming>(TokioIo::new(upstream)).await.map_err(http)?;
     let driven: Driven<'b> = Box::pin(async move { connection.await.unwrap_or_default() });
     // The receiver lives as long as this request is served.
     give.send(driven).unwrap_or_default();
-    let response = sender.send_request(outgoing(request, &target)?).await.map_err(http)?;
+    let response = sender.send_request(outgoing).await.map_err(http)?;
     let (mut head, body) = response.into_parts();
     strip(&mut head.headers);
     Ok(Response::from_parts(head, Either::Left(body)))

@@ -42,9 +42,10 @@ use rustix::{
 use super::{
     filter,
     group::Group,
-    plan::{Back, Ending, Plan, Report, Usage},
+    plan::{Back, Ending, Network, Plan, Report, Usage},
     root, rules,
 };
+use crate::gate::{self, Loopback};
 
 /// What a step of the set-up that failed is told by.
 type Step<T> = Result<T, String>;
@@ -65,7 +66,7 @@ impl<T, E: std::fmt::Display> During<T> for Result<T, E> {
 const TICK: Duration = Duration::from_millis(25);
 
 /// The keeper: what a program does that finds itself started as a jail. Never returns.
-pub fn child() -> ! {
+pub(super) fn child() -> ! {
     let code = match keep() {
         Ok(()) => 0,
         Err(why) => {
@@ -284,6 +285,7 @@ fn inside(plan: &Plan, back: &Back, group: Option<&Group>) -> Step<()> {
     for absent in root::build(plan)? {
         back.say(&Report::Absent(absent)).during("tell the caller")?;
     }
+    open_gate(plan.network, back)?;
     sethostname("jail").during("name the host")?;
     // What this process was given is not for its children to read.
     prctl::set_dumpable(false).during("close itself")?;
@@ -299,6 +301,19 @@ fn inside(plan: &Plan, back: &Back, group: Option<&Group>) -> Step<()> {
             drop_capabilities()?;
             let report = attend(Pid::from_raw(pid), plan, back)?;
             back.say(&report).during("tell the caller")
+        }
+    }
+}
+
+/// Puts the gate up, where there is to be one, and hands it out. Nobody else is inside yet.
+fn open_gate(network: Network, back: &Back) -> Step<()> {
+    match network {
+        Network::None => Ok(()),
+        Network::Gate => {
+            let listener = gate::raise(Loopback::New).during("put the gate up")?;
+            back.say(&Report::Held("network: loopback with the proxy of this call".to_owned()))
+                .and_then(|()| back.hand_over(&Report::Gate, listener.as_fd()))
+                .during("tell the caller")
         }
     }
 }
@@ -395,7 +410,7 @@ fn command(plan: &Plan, back: &Back, group: Option<&Group>) -> Step<std::convert
     drop_capabilities()?;
     prctl::set_no_new_privs().during("give up new privileges")?;
     let writable = plan.binds.iter().filter(|bind| bind.access == Access::Write);
-    let abi = rules::enforce(writable.map(|bind| bind.path.as_str()))?;
+    let abi = rules::enforce(writable.map(|bind| bind.path.as_str()), plan.network)?;
     let filters = filter::programs()?;
     for held in [
         format!("landlock {abi}"),

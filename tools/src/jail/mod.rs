@@ -1,5 +1,6 @@
 //! The process jail: a native command in namespaces of its own, behind Landlock and a filter of system calls, under limits
-//! that the kernel holds, without a network. Only Linux has what it is made of; elsewhere it refuses.
+//! that the kernel holds, without a network but, where its call names hosts, the proxy of that call. Only Linux has what it
+//! is made of; elsewhere it refuses.
 //!
 //! It never runs a command with less around it than it says, and never as root.
 //!
@@ -24,8 +25,6 @@ mod rules;
 mod run;
 
 #[cfg(target_os = "linux")]
-pub use child::child;
-#[cfg(target_os = "linux")]
 pub(crate) use group::began;
 #[cfg(target_os = "linux")]
 pub use group::sweep;
@@ -39,7 +38,18 @@ pub use run::{Jail, Settings, Task};
 /// By which name this program is started as a jail's keeper.
 const NAME: &str = "ii-jail";
 
-/// Whether this process was started to be a jail's keeper. Then [`child`] is the only thing `main` calls.
+/// Whether this process was started to be a jail's keeper, or to put up a gate among containers. Then [`child`] is the only
+/// thing `main` calls.
 pub fn is_child() -> bool {
+    #[cfg(target_os = "linux")]
+    if crate::gate::is_inside() {
+        return true;
+    }
     std::env::args_os().next().is_some_and(|name| name == NAME)
+}
+
+/// What a program does that finds itself started for one of these. Never returns.
+#[cfg(target_os = "linux")]
+pub fn child() -> ! {
+    if crate::gate::is_inside() { crate::gate::inside() } else { child::child() }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::BorrowedFd, unix::net::UnixStream},
 };
 
 use common_ground::{
@@ -11,6 +11,8 @@ use common_ground::{
     record::Limit,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::gate;
 
 /// Everything a jail is made by.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +31,17 @@ pub(crate) struct Plan {
     pub limits: Limits,
     /// As whom it runs where this program is root.
     pub uid: u32,
+    /// What it has of a network.
+    pub network: Network,
+}
+
+/// What of a network a jail has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Network {
+    /// Not even loopback is up.
+    None,
+    /// Loopback, with a gate on it.
+    Gate,
 }
 
 /// A path of the host in the jail.
@@ -45,6 +58,8 @@ pub(crate) struct Bind {
 pub(crate) enum Report {
     /// A wall stands.
     Held(String),
+    /// The gate stands; its listener comes with this line.
+    Gate,
     /// A granted path is not there.
     Absent(String),
     /// A wall could not be put up, so nothing was run.
@@ -115,9 +130,18 @@ pub(crate) struct Back(pub UnixStream);
 impl Back {
     /// Says one thing.
     pub fn say(&self, report: &Report) -> io::Result<()> {
+        (&self.0).write_all(&Self::line(report)?)
+    }
+
+    /// Says one thing and hands something over with it.
+    pub fn hand_over(&self, report: &Report, handle: BorrowedFd<'_>) -> io::Result<()> {
+        gate::send(&self.0, &Self::line(report)?, handle)
+    }
+
+    fn line(report: &Report) -> io::Result<Vec<u8>> {
         let mut line = serde_json::to_vec(report)?;
         line.push(b'\n');
-        (&self.0).write_all(&line)
+        Ok(line)
     }
 }
 
@@ -125,7 +149,7 @@ impl Back {
 mod tests {
     use common_ground::grant::Limits;
 
-    use super::Plan;
+    use super::{Network, Plan};
 
     #[test]
     fn a_plan_says_the_same_when_it_is_read() {
@@ -137,6 +161,7 @@ mod tests {
             binds: Vec::new(),
             limits: Limits::USUAL,
             uid: 1,
+            network: Network::Gate,
         };
         let mut frame = plan.frame().expect("JSON");
         frame.extend(b"more");

@@ -108,7 +108,8 @@ impl Jail {
         let limits = Limits { wall_ms: 5_000, ..Limits::USUAL };
         let work = Work::new(key, Grant { limits, ..Grant::default() });
         let command = ["/bin/sh", "-c", "exit 0"].map(str::to_owned).into();
-        let ran = self.run(&work, Task { command, stdin: None, cwd: None }).await.map_err(|error| error.to_string())?;
+        let ran =
+            self.run(&work, Task { command, stdin: None, cwd: None }, None).await.map_err(|error| error.to_string())?;
         match ran.exit {
             Exit::Done => Ok(work.noted().held),
             exit => Err(format!("{exit:?}: {}", String::from_utf8_lossy(&ran.output).trim())),

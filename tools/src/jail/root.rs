@@ -27,7 +27,7 @@ use rustix::{
 
 use super::{
     child::During,
-    plan::{Bind, Plan},
+    plan::{Bind, Network, Plan},
 };
 
 /// Of the system, where it is there.
@@ -45,6 +45,16 @@ const SYSTEM: &[&str] = &[
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
     "/etc/localtime",
+];
+/// Of the system, where a jail has a gate: whose certificates programs trust.
+const TRUST: &[&str] = &[
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/pki/ca-trust/extracted",
 ];
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 /// Where the new root is put together. Hides the host's own folder of that name, in this mount namespace only.
@@ -70,7 +80,11 @@ pub(super) fn build(plan: &Plan) -> Result<Vec<String>, String> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).during("keep mounts private")?;
     let mut pieces = Vec::new();
     let mut links = Vec::new();
-    for path in SYSTEM {
+    let trust: &[&str] = match plan.network {
+        Network::None => &[],
+        Network::Gate => TRUST,
+    };
+    for path in SYSTEM.iter().chain(trust) {
         // A link of the system's own is made anew; what it leads to is there or not.
         match fs::read_link(path) {
             Ok(to) => links.push((Path::new(path), to)),
@@ -268,7 +282,7 @@ mod tests {
     use common_ground::grant::{Access, Limits};
     use nix::mount::MsFlags;
 
-    use super::{Bind, Path, Plan, mounted, wanted};
+    use super::{Bind, Network, Path, Plan, mounted, wanted};
 
     #[test]
     fn a_line_of_the_kernel_is_read() {
@@ -294,6 +308,7 @@ mod tests {
             ],
             limits: Limits::USUAL,
             uid: 1,
+            network: Network::None,
         };
         for (at, writable) in [
             ("/", false),

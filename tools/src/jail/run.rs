@@ -17,15 +17,18 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::unix::pipe,
     process::Command,
+    sync::oneshot,
 };
 
 use super::{
     NAME,
-    plan::{Bind, Ending, Plan, Report, Usage},
+    plan::{Bind, Ending, Network, Plan, Report, Usage},
     root,
 };
 use crate::{
     capture::{Capture, More},
+    egress::Line,
+    gate::{self, Gate, WithHandle},
     hand::Work,
 };
 
@@ -100,9 +103,10 @@ impl Jail {
         Self { settings }
     }
 
-    /// Runs a command under the grant and limits of a call, and notes on it what was seen.
-    pub(crate) async fn run(&self, work: &Work, task: Task) -> Result<Ran, Unran> {
-        let plan = self.plan(work, task)?;
+    /// Runs a command under the grant and limits of a call, and notes on it what was seen. Its way out is the line, where
+    /// there is one.
+    pub(crate) async fn run(&self, work: &Work, task: Task, line: Option<&Line<'_>>) -> Result<Ran, Unran> {
+        let plan = self.plan(work, task, line.map_or(Network::None, |_line| Network::Gate))?;
         let (ours, theirs) = UnixStream::pair()?;
         // One pipe for both streams: what was written first is read first.
         let (output, out) = io::pipe()?;
@@ -120,12 +124,23 @@ impl Jail {
         let flowing = async {
             // A keeper that does not take its plan ends early, which is told below.
             let sent = orders.write_all(&frame).await;
-            let more = flow(output, &mut capture).await;
+            let more = tokio::select! {
+                more = flow(output, &mut capture) => more,
+                () = gate::used_up(line) => Ok(More::Wanted),
+            };
             // The keeper reads the end of its orders as the order to end everything.
             drop(orders);
             sent.and(more)
         };
-        let (more, story) = tokio::join!(flowing, listen(reports, work));
+        let (give, gate) = oneshot::channel();
+        let talking = async { tokio::join!(flowing, listen(reports, work, give)) };
+        let (more, story) = match line {
+            None => talking.await,
+            Some(line) => tokio::select! {
+                talked = talking => talked,
+                never = gate::serve(gate, line) => match never {},
+            },
+        };
         let story = story?;
         child.wait().await?;
         let more = more?;
@@ -145,6 +160,7 @@ impl Jail {
         }
         let passed = match more {
             More::Flood => Some(Limit::Output),
+            More::Wanted if line.is_some_and(Line::is_spent) => Some(Limit::Net),
             More::Wanted if usage.out_of_memory > 0 => Some(Limit::Memory),
             More::Wanted => story.passed,
         };
@@ -158,7 +174,7 @@ impl Jail {
         Ok(Ran { output, exit })
     }
 
-    fn plan(&self, work: &Work, task: Task) -> Result<Plan, Unran> {
+    fn plan(&self, work: &Work, task: Task, network: Network) -> Result<Plan, Unran> {
         let mut binds = Vec::new();
         let mut env: Vec<(String, String)> =
             [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]
@@ -177,8 +193,16 @@ impl Jail {
                     }
                     Err(error) => work.refused(item.to_string(), error.to_string()),
                 },
-                // Neither a network nor a secret reaches a jail, and what it runs was decided before.
+                // What is sent is held by the line, no secret reaches a jail, and what it runs was decided before.
                 Item::Net { .. } | Item::Secret { .. } | Item::Run { .. } => {}
+            }
+        }
+        match network {
+            Network::None => {}
+            // Proxies of the person's own lead nowhere from inside.
+            Network::Gate => {
+                env.retain(|(known, _)| gate::variables().all(|(name, _)| name != known));
+                env.extend(gate::variables().map(|(name, value)| (name.to_owned(), value)));
             }
         }
         binds.sort_by(|one, two| (one.path.len(), &one.path).cmp(&(two.path.len(), &two.path)));
@@ -198,6 +222,7 @@ impl Jail {
             binds,
             limits: work.limits(),
             uid: self.settings.uid,
+            network,
         })
     }
 }
@@ -217,13 +242,26 @@ async fn flow(output: io::PipeReader, capture: &mut Capture) -> io::Result<More>
     }
 }
 
-/// Hears the reports to their end.
-async fn listen(reports: tokio::net::unix::OwnedReadHalf, work: &Work) -> io::Result<Story> {
-    let mut lines = BufReader::new(reports).lines();
+/// Hears the reports to their end, and gives the gate on when it comes.
+async fn listen(
+    reports: tokio::net::unix::OwnedReadHalf,
+    work: &Work,
+    give: oneshot::Sender<Gate>,
+) -> io::Result<Story> {
+    let mut give = Some(give);
+    let mut lines = BufReader::new(WithHandle::new(reports)).lines();
     let mut story = Story::default();
     while let Some(line) = lines.next_line().await? {
         match serde_json::from_str(&line)? {
             Report::Held(what) => work.held(what),
+            Report::Gate => {
+                let handle = lines.get_mut().get_mut().handle.take();
+                let gate = Gate::take(handle.ok_or_else(|| io::Error::other("the jail's gate did not come"))?)?;
+                if let Some(give) = give.take() {
+                    // Where nobody waits for it, it closes.
+                    give.send(gate).unwrap_or_default();
+                }
+            }
             Report::Absent(path) => work.refused(path, "a granted path that is not there"),
             Report::Broken(why) => story.broken = story.broken.or(Some(why)),
             Report::Ended(ending) => story.ended = Some(ending),

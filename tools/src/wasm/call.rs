@@ -12,7 +12,7 @@ use std::{
 };
 
 use common_ground::{
-    grant::{Limits, Senses},
+    grant::{Item, Limits, Senses},
     port::tool::ToolError,
     record::{Exit, Limit},
 };
@@ -21,6 +21,7 @@ use wasmtime_wasi::{
     I32Exit, ResourceTableError, WasiCtx, WasiCtxView, WasiView,
     p2::{bindings::CommandPre, pipe::MemoryInputPipe},
 };
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::{
     engine::Engine,
@@ -29,8 +30,12 @@ use super::{
     output::Output,
     places::Open,
     senses,
+    web::{self, Web},
 };
-use crate::hand::Work;
+use crate::{
+    egress::{Dialler, Line},
+    hand::Work,
+};
 
 /// Files, streams and what is waited for, of one guest. Without a bound a guest takes all descriptors of the process.
 const MOST_RESOURCES: usize = 512;
@@ -75,6 +80,13 @@ pub(super) struct State {
     /// What it was refused.
     pub refusals: Refusals,
     memory: Memory,
+    web: Web,
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.web.view(&mut self.table)
+    }
 }
 
 impl WasiView for State {
@@ -97,6 +109,10 @@ pub(super) struct Guest<'a> {
     pub limits: Limits,
     pub open: Vec<Open>,
     pub environment: Vec<(String, String)>,
+    /// Its way out.
+    pub dialler: &'a Dialler,
+    /// Where it said that it goes.
+    pub hosts: Vec<Item>,
 }
 
 /// Runs a command to its end.
@@ -106,7 +122,7 @@ pub(super) async fn run(
     guest: Guest<'_>,
     work: &Work,
 ) -> Result<Vec<u8>, ToolError> {
-    let Guest { tool, arguments, limits, open, environment } = guest;
+    let Guest { tool, arguments, limits, open, environment, dialler, hosts } = guest;
     let failed = |reason: String| ToolError::Failed { tool: tool.to_owned(), reason };
     // The semaphore is never closed; time in the queue is not the guest's.
     let place = engine.places.acquire().await;
@@ -121,7 +137,8 @@ pub(super) async fn run(
     let refusals = Refusals::default();
     let folders = Folders::new(open, limits);
     let memory = Memory::new(limits.memory_bytes);
-    let state = State { wasi: wasi.build(), table, folders, refusals: refusals.clone(), memory };
+    let (web, asks) = Web::new();
+    let state = State { wasi: wasi.build(), table, folders, refusals: refusals.clone(), memory, web };
     let mut store = Store::new(engine.raw(), state);
     let fuel = match work.grant().senses {
         Senses::Real => u64::MAX,
@@ -138,7 +155,11 @@ pub(super) async fn run(
         let command = command.instantiate_async(&mut store).await?;
         command.wasi_cli_run().call_run(&mut store).await
     };
-    let (ended, cpu) = within(limits, guest).await;
+    let line = dialler.line_to(work, hosts).at_most(limits.net_bytes);
+    let (ended, cpu) = tokio::select! {
+        ended = within(limits, guest, &line) => ended,
+        never = web::serve(asks, &line) => match never {},
+    };
     drop(running);
     drop(place);
 
@@ -216,13 +237,14 @@ fn said(limit: Limit, limits: Limits) -> String {
             )
         }
         Limit::OpenFiles => format!("it held more than {} files or {MOST_RESOURCES} handles", limits.open_files),
-        Limit::Net | Limit::Processes => "it used what components do not have".to_owned(),
+        Limit::Net => format!("it sent or received more than {} bytes", limits.net_bytes),
+        Limit::Processes => "it used what components do not have".to_owned(),
     }
 }
 
 /// Ends a future when it has used its time. It is dropped then, and with it whatever it waited for. A computing guest
 /// yields each turn, so that it is looked at here; a waiting one is ended by the timer.
-async fn within<T>(limits: Limits, guest: impl Future<Output = T>) -> (Result<T, Limit>, Duration) {
+async fn within<T>(limits: Limits, guest: impl Future<Output = T>, line: &Line<'_>) -> (Result<T, Limit>, Duration) {
     let (most_cpu, most_wall) = (Duration::from_millis(limits.cpu_ms), Duration::from_millis(limits.wall_ms));
     let began = Instant::now();
     let mut cpu = Duration::ZERO;
@@ -234,6 +256,7 @@ async fn within<T>(limits: Limits, guest: impl Future<Output = T>) -> (Result<T,
         match polled {
             Poll::Ready(ended) => Poll::Ready(Ok(ended)),
             Poll::Pending if cpu > most_cpu => Poll::Ready(Err(Limit::Cpu)),
+            Poll::Pending if line.is_spent() => Poll::Ready(Err(Limit::Net)),
             // The timer is late where all threads are busy with guests.
             Poll::Pending if began.elapsed() > most_wall => Poll::Ready(Err(Limit::Wall)),
             Poll::Pending => Poll::Pending,

@@ -24,7 +24,7 @@ use wasmtime::{
     Strategy, component::Linker,
 };
 
-use super::{call::State, files, limits::MOST_TABLE, network, open::Problem};
+use super::{call::State, files, limits::MOST_TABLE, network, open::Problem, web};
 
 /// How long a guest runs before others have their turn.
 const TURN: Duration = Duration::from_millis(5);
@@ -208,12 +208,13 @@ fn keep(folder: &Path) -> Result<Cache, String> {
     Cache::new(config).map_err(|error| format!("{error:#}"))
 }
 
-/// All of WASI 0.2 but HTTP, with files and sockets as this tier has them.
+/// All of WASI 0.2, with files, sockets and requests as this tier has them.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     linker.allow_shadowing(true);
     files::add_to(&mut linker)?;
     network::add_to(&mut linker)?;
+    web::add_to(&mut linker)?;
     Ok(linker)
 }

@@ -1,6 +1,7 @@
 //! `tool.toml`: what a tool says of itself, and what it needs, as patterns over its arguments.
 //!
-//! **Invariant:** a pattern names a path or a variable of the environment; a field fills one path and nothing else.
+//! **Invariant:** a pattern names a path, a variable of the environment, a host or a secret; a field fills one path, one
+//! address or a part of a host's name, and nothing else.
 
 use common_ground::{
     grant::{Item, Limits},
@@ -11,7 +12,7 @@ use receipts::Digest;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::arguments::refuse;
+use crate::{arguments::refuse, egress::Target};
 
 /// A manifest as it is written.
 #[derive(Debug, Deserialize)]
@@ -38,6 +39,7 @@ struct Asked {
     output_bytes: Option<u64>,
     written_bytes: Option<u64>,
     written_files: Option<u64>,
+    net_bytes: Option<u64>,
     open_files: Option<u64>,
 }
 
@@ -84,7 +86,19 @@ pub enum BadManifest {
 #[derive(Debug)]
 struct Pattern {
     text: String,
+    kind: Kind,
     parts: Vec<Part>,
+}
+
+/// What a pattern's fields may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Anything that makes an item.
+    Whole,
+    /// Parts of a host's name, or a port.
+    Host,
+    /// The whole address of a page: `net:{url}`, and methods after it.
+    Address,
 }
 
 #[derive(Debug)]
@@ -142,7 +156,7 @@ impl Manifest {
             output_bytes: self.asked.output_bytes.unwrap_or(most),
             written_bytes: self.asked.written_bytes.unwrap_or(most),
             written_files: self.asked.written_files.unwrap_or(most),
-            net_bytes: 0,
+            net_bytes: self.asked.net_bytes.unwrap_or(most),
             open_files: self.asked.open_files.unwrap_or(most),
             processes: 0,
         })
@@ -152,7 +166,8 @@ impl Manifest {
 impl Pattern {
     fn parse(text: &str, schema: &Value) -> Result<Self, BadManifest> {
         let bad = |why: &str| BadManifest::Need { need: text.to_owned(), why: why.to_owned() };
-        let (kind, _rest) = text.split_once(':').ok_or_else(|| bad("it begins with read:, write: or env:"))?;
+        let (kind, _rest) =
+            text.split_once(':').ok_or_else(|| bad("it begins with read:, write:, net:, env: or secret:"))?;
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
@@ -166,14 +181,25 @@ impl Pattern {
         }
         parts.push(Part::Text(rest.to_owned()));
         let fixed = parts.len() == 1;
-        match kind {
-            "read" | "write" if fixed => text.parse::<Item>().map(drop).map_err(|error| bad(&error.to_string()))?,
-            "read" | "write" => {}
-            "env" if fixed => text.parse::<Item>().map(drop).map_err(|error| bad(&error.to_string()))?,
+        let kind = match kind {
+            "read" | "write" | "env" | "net" | "secret" if fixed => {
+                text.parse::<Item>().map_err(|error| bad(&error.to_string()))?;
+                Kind::Whole
+            }
+            "read" | "write" => Kind::Whole,
+            "net" if text.split_once(' ').is_some_and(|(_, methods)| methods.contains('{')) => {
+                return Err(bad("a method is no argument"));
+            }
+            "net" => {
+                let address = text.split_once(' ').map_or(text, |(address, _)| address);
+                let is_field = address.starts_with("net:{") && address.ends_with('}') && parts.len() == 3;
+                if is_field { Kind::Address } else { Kind::Host }
+            }
             "env" => return Err(bad("a variable's name is no argument")),
-            _other => return Err(bad("a component has paths and variables of the environment, and nothing else")),
-        }
-        Ok(Self { text: text.to_owned(), parts })
+            "secret" => return Err(bad("what a secret is for is no argument")),
+            _other => return Err(bad("a component has paths, hosts, secrets and variables, and nothing else")),
+        };
+        Ok(Self { text: text.to_owned(), kind, parts })
     }
 
     /// The need, or none where a field is not among the arguments.
@@ -184,13 +210,25 @@ impl Pattern {
                 Part::Text(text) => filled.push_str(text),
                 Part::Field(field) => match fields.get(field) {
                     None => return Ok(None),
-                    Some(Value::String(value)) => filled.push_str(value),
+                    Some(Value::String(value)) => match self.kind {
+                        Kind::Whole => filled.push_str(value),
+                        Kind::Host if is_part(value) => filled.push_str(value),
+                        Kind::Host => return Err(format!("{field}: {value:?} is no part of a host")),
+                        Kind::Address => {
+                            filled.push_str(&Target::parse(value).map_err(|error| error.to_string())?.origin());
+                        }
+                    },
                     Some(_other) => return Err(format!("{field} must be a string: the need {} has it", self.text)),
                 },
             }
         }
         Ok(Some(filled))
     }
+}
+
+/// Whether a text can stand in the name of a host, or as its port.
+fn is_part(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 #[cfg(test)]
@@ -233,11 +271,40 @@ mod tests {
     }
 
     #[test]
+    fn fields_become_hosts_and_nothing_more() {
+        for (need, path, wanted) in [
+            ("net:{path} GET", "https://a.org/b?c d", Ok("net:https://a.org:443 GET")),
+            ("net:{path}", "http://a.org:8080/b", Ok("net:http://a.org:8080")),
+            ("net:{path} GET", "http://0x7f.1/", Ok("net:http://127.0.0.1:80 GET")),
+            ("net:{path} GET", "https://a.org/ POST", Ok("net:https://a.org:443 GET")),
+            ("net:{path} GET", "https://user@a.org/", Err("a user before the host")),
+            ("net:{path}", "a.org", Err("relative")),
+            ("net:{path}", "file:///etc/passwd", Err("not http or https")),
+            ("net:https://{path}.a.org:8443 GET,HEAD", "b", Ok("net:https://b.a.org:8443 GET,HEAD")),
+            ("net:https://{path}.a.org", "evil.org/", Err("no part of a host")),
+            ("net:https://{path}", "a.org POST", Err("no part of a host")),
+            ("net:https://{path}", "*.a.org", Err("no part of a host")),
+            ("net:{path}.a.org", "u@b", Err("no part of a host")),
+            ("net:a.org", "unused", Ok("net:https://a.org:443")),
+            ("secret:key@a.org/authorization", "unused", Ok("secret:key@a.org/authorization")),
+        ] {
+            let one = manifest(&format!("['{need}']")).expect("a manifest");
+            let needs = one.needs(&serde_json::json!({"path": path}).to_string());
+            match (needs, wanted) {
+                (Ok(items), Ok(wanted)) => assert_eq!(items[0].to_string(), wanted, "{need} {path}"),
+                (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{need} {path}: {error}"),
+                (needs, _) => panic!("{need} {path}: {needs:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn what_this_tier_cannot_give_is_refused() {
         for (needs, why) in [
-            ("['net:example.org']", "nothing else"),
             ("['run:process=ls']", "nothing else"),
-            ("['secret:a@b/c']", "nothing else"),
+            ("['net:']", "is no grant"),
+            ("['net:example.org {path}']", "a method is no argument"),
+            ("['secret:{path}@b/c']", "no argument"),
             ("['env:{path}']", "no argument"),
             ("['read:{n}']", "no argument that is a string"),
             ("['read:{none}']", "no argument that is a string"),

@@ -1,4 +1,4 @@
-//! The network that a guest sees: none. Whatever it asks for is refused before a socket is made or a name is looked up, and
+//! The sockets that a guest has: none, and no names; requests go by `wasi:http`. Whatever it asks for is refused before a socket is made or a name is looked up, and
 //! noted.
 //!
 //! **Invariant:** no socket is made and no resolver is asked.
@@ -43,7 +43,7 @@ pub(super) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 impl NoNetwork<'_> {
     fn refuse(&self, what: &str) -> SocketError {
-        self.refusals.note(what, "components have no network");
+        self.refusals.note(what, "components have no sockets");
         ErrorCode::AccessDenied.into()
     }
 }

@@ -16,6 +16,7 @@ use super::{
     manifest::{BadManifest, Manifest},
     tool::WasmTool,
 };
+use crate::egress::Dialler;
 
 /// Largest manifest and largest component that are read.
 const MOST_MANIFEST: u64 = 64 << 10;
@@ -67,9 +68,9 @@ impl Wasm {
     }
 
     /// Opens all tools of a folder, each a folder named as its tool, in the order of their names; a folder that is not
-    /// there holds none. Compiled code is kept in `cache`. Compiles what is not kept: not for an async thread. Each
+    /// there holds none. Compiled code is kept in `cache`; what they send goes by the dialler. Compiles what is not kept: not for an async thread. Each
     /// call starts an engine, which reserves address space.
-    pub fn open(folder: &Path, cache: &Path) -> (Vec<WasmTool>, Vec<Problem>) {
+    pub fn open(folder: &Path, cache: &Path, dialler: &Arc<Dialler>) -> (Vec<WasmTool>, Vec<Problem>) {
         let mut problems = Vec::new();
         let mut places = match subfolders(folder) {
             Ok(places) => places,
@@ -89,7 +90,7 @@ impl Wasm {
         };
         let mut tools = Vec::new();
         for place in places {
-            match open(&engine, &place) {
+            match open(&engine, dialler, &place) {
                 Ok(tool) => tools.push(tool),
                 Err(problem) => problems.push(problem),
             }
@@ -109,7 +110,7 @@ fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(places)
 }
 
-fn open(engine: &Arc<Engine>, place: &Path) -> Result<WasmTool, Problem> {
+fn open(engine: &Arc<Engine>, dialler: &Arc<Dialler>, place: &Path) -> Result<WasmTool, Problem> {
     let path = place.join("tool.toml");
     let text = bytes(&path, MOST_MANIFEST)?;
     let folder = place.file_name().unwrap_or_default().to_string_lossy();
@@ -127,7 +128,7 @@ fn open(engine: &Arc<Engine>, place: &Path) -> Result<WasmTool, Problem> {
         .instantiate_pre(&component)
         .and_then(CommandPre::new)
         .map_err(|error| Problem::Unfitting(path, format!("{error:#}")))?;
-    Ok(WasmTool::new(Arc::clone(engine), manifest, command))
+    Ok(WasmTool::new(Arc::clone(engine), Arc::clone(dialler), manifest, command))
 }
 
 fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, Problem> {

@@ -18,11 +18,15 @@ use super::{
     manifest::Manifest,
     places,
 };
-use crate::hand::{Hand, Work};
+use crate::{
+    egress::Dialler,
+    hand::{Hand, Work},
+};
 
 /// A tool in a WebAssembly component.
 pub struct WasmTool {
     engine: Arc<Engine>,
+    dialler: Arc<Dialler>,
     manifest: Manifest,
     command: CommandPre<State>,
 }
@@ -34,8 +38,13 @@ impl fmt::Debug for WasmTool {
 }
 
 impl WasmTool {
-    pub(super) fn new(engine: Arc<Engine>, manifest: Manifest, command: CommandPre<State>) -> Self {
-        Self { engine, manifest, command }
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        dialler: Arc<Dialler>,
+        manifest: Manifest,
+        command: CommandPre<State>,
+    ) -> Self {
+        Self { engine, dialler, manifest, command }
     }
 }
 
@@ -66,7 +75,10 @@ impl Hand for WasmTool {
                 Item::Env { key } => Some((key.clone(), std::env::var(key).ok()?)),
                 Item::Path { .. } | Item::Net { .. } | Item::Run { .. } | Item::Secret { .. } => None,
             });
-            let guest = call::Guest { tool, arguments, limits, open, environment: environment.collect() };
+            let environment = environment.collect();
+            let hosts = needs.iter().filter(|need| matches!(need, Item::Net { .. })).cloned().collect();
+            let dialler = &self.dialler;
+            let guest = call::Guest { tool, arguments, limits, open, environment, dialler, hosts };
             call::run(&self.engine, &self.command, guest, work).await
         })
     }

@@ -1,5 +1,7 @@
 //! Components built once, tools made of them, and calls through the guard.
 
+#![allow(dead_code)]
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -16,7 +18,10 @@ use common_ground::{
 use receipts::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
-use tools::{Common, Guarded, Problem, Wasm};
+use tools::{
+    Common, Guarded, Problem, Wasm,
+    egress::{self, Dialler},
+};
 
 /// What the guest's manifests have for their arguments.
 pub const ANY: &str = r#"{"type":"object","properties":{"act":{"type":"string"},"path":{"type":"string"},"to":{"type":"string"},"folder":{"type":"string"},"other":{"type":"string"}}}"#;
@@ -69,6 +74,11 @@ pub fn guest() -> &'static [u8] {
     })
 }
 
+/// A way out as this machine has it.
+pub fn dialler() -> Arc<Dialler> {
+    Arc::new(Dialler::new(egress::Settings::default()).expect("a dialler"))
+}
+
 /// Where compiled code is kept between tests.
 pub fn cache() -> PathBuf {
     root().join("target/components/cache")
@@ -110,6 +120,15 @@ impl Bench {
 
     /// Tools that a function writes.
     pub fn empty(secrets: Vec<(String, String)>, write: impl FnOnce(&Path)) -> (Self, Vec<Problem>) {
+        Self::over(&dialler(), secrets, write)
+    }
+
+    /// Tools that a function writes, with this way out.
+    pub fn over(
+        dialler: &Arc<Dialler>,
+        secrets: Vec<(String, String)>,
+        write: impl FnOnce(&Path),
+    ) -> (Self, Vec<Problem>) {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["data", "outside", "tools"] {
             fs::create_dir(folder.path().join(name)).expect("made");
@@ -117,7 +136,7 @@ impl Bench {
         fs::write(folder.path().join("outside/secret"), "SECRET").expect("written");
         write(&folder.path().join("tools"));
         let common = Arc::new(Common::new(folder.path().join("fence"), secrets));
-        let (opened, problems) = Wasm::open(&folder.path().join("tools"), &cache());
+        let (opened, problems) = Wasm::open(&folder.path().join("tools"), &cache(), dialler);
         let tools = opened.into_iter().map(|tool| Arc::new(Guarded::new(tool, &common)) as Arc<dyn Tool>);
         let tools = tools.map(|tool| (tool.spec().name.clone(), tool)).collect();
         (Self { folder, tools }, problems)

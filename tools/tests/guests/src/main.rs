@@ -8,6 +8,13 @@ use std::{
 };
 
 use serde_json::Value;
+use wasip2::{
+    http::{
+        outgoing_handler,
+        types::{Fields, Method, OutgoingBody, OutgoingRequest, Scheme},
+    },
+    io::streams::StreamError,
+};
 
 fn main() {
     let mut text = String::new();
@@ -126,6 +133,34 @@ fn main() {
                 tell(address, TcpStream::connect(address).map(|_| "connected".to_owned()));
             }
         }
+        // `path`, then `to`, then `more` in turn.
+        "ask" => {
+            let many = arguments["more"].as_array().cloned().unwrap_or_default();
+            let many = many.iter().filter_map(|one| one.as_str().map(str::to_owned));
+            for url in [path, to].into_iter().chain(many).filter(|url| !url.is_empty()) {
+                match ask(&url, &word("method"), &word("header"), arguments["body"].as_u64().unwrap_or(0)) {
+                    Ok(answer) => println!("{url}: {answer}"),
+                    Err(why) => println!("{url}: refused: {why}"),
+                }
+            }
+        }
+        // Where a redirect leads is a request of its own.
+        "follow" => {
+            let mut url = path;
+            for _ in 0..3 {
+                match ask(&url, "GET", "", 0) {
+                    Ok(answer) => {
+                        println!("{url}: {answer}");
+                        let Some((_, to)) = answer.split_once("location ") else { break };
+                        url = to.to_owned();
+                    }
+                    Err(why) => {
+                        println!("{url}: refused: {why}");
+                        break;
+                    }
+                }
+            }
+        }
         "say" => print!("{}", word("text")),
         "long" => print!("HEAD{}TAIL", "x".repeat(arguments["times"].as_u64().unwrap_or(0) as usize)),
         "senses" => {
@@ -149,6 +184,67 @@ fn tell(what: &str, how: io::Result<String>) {
         Ok(text) => println!("{what}: {text}"),
         Err(error) => println!("{what}: refused: {error}"),
     }
+}
+
+/// Makes a request with so many bytes of body, and gives the status and the body, or where it redirects to.
+fn ask(url: &str, method: &str, header: &str, body: u64) -> Result<String, String> {
+    let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let headers = Fields::new();
+    if let Some((name, value)) = header.split_once(": ") {
+        headers.append(name, value.as_bytes()).map_err(|error| format!("{error:?}"))?;
+    }
+    let scheme = match scheme {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        other => Scheme::Other(other.to_owned()),
+    };
+    let method = match method {
+        "" | "GET" => Method::Get,
+        "POST" => Method::Post,
+        "CONNECT" => Method::Connect,
+        other => Method::Other(other.to_owned()),
+    };
+    let request = OutgoingRequest::new(headers);
+    request.set_scheme(Some(&scheme)).map_err(|()| "the scheme")?;
+    request.set_authority(Some(authority)).map_err(|()| "the authority")?;
+    request.set_path_with_query(Some(path)).map_err(|()| "the path")?;
+    request.set_method(&method).map_err(|()| "the method")?;
+    let outgoing = request.body().map_err(|()| "the body")?;
+    let answer = outgoing_handler::handle(request, None).map_err(|error| format!("{error:?}"))?;
+    let mut left = body;
+    if left > 0 {
+        let stream = outgoing.write().map_err(|()| "the body's stream")?;
+        while left > 0 {
+            let piece = left.min(4096);
+            // What is wrong is in the answer.
+            if stream.blocking_write_and_flush(&vec![b'b'; piece as usize]).is_err() {
+                break;
+            }
+            left -= piece;
+        }
+    }
+    drop(OutgoingBody::finish(outgoing, None));
+    answer.subscribe().block();
+    let answer = answer.get().ok_or("nothing")?.map_err(|()| "taken")?.map_err(|error| format!("{error:?}"))?;
+    let location = answer.headers().get("location");
+    let status = answer.status();
+    let incoming = answer.consume().map_err(|()| "the answer's body")?;
+    let stream = incoming.stream().map_err(|()| "the answer's stream")?;
+    let mut all = Vec::new();
+    loop {
+        match stream.blocking_read(1 << 16) {
+            Ok(piece) => all.extend(piece),
+            Err(StreamError::Closed) => break,
+            Err(error) => return Err(format!("after {} bytes: {error:?}", all.len())),
+        }
+    }
+    let text = String::from_utf8_lossy(&all);
+    Ok(match location.first() {
+        Some(to) => format!("{status} location {}", String::from_utf8_lossy(to)),
+        None if text.len() > 200 => format!("{status} {} bytes", all.len()),
+        None => format!("{status} {text}"),
+    })
 }
 
 fn deep(n: u64) -> u64 {
