@@ -26,6 +26,8 @@ mod files;
 mod guard;
 mod hand;
 pub mod jail;
+#[cfg(target_os = "linux")]
+pub mod mcp;
 mod outcome;
 #[cfg(target_os = "linux")]
 mod shell;

@@ -13,6 +13,8 @@ mod filter;
 #[cfg(target_os = "linux")]
 mod group;
 #[cfg(target_os = "linux")]
+mod kept;
+#[cfg(target_os = "linux")]
 pub(crate) mod plan;
 #[cfg(target_os = "linux")]
 mod probe;
@@ -29,6 +31,8 @@ pub use child::child;
 pub(crate) use group::began;
 #[cfg(target_os = "linux")]
 pub use group::sweep;
+#[cfg(target_os = "linux")]
+pub(crate) use kept::{End, Kept, Life};
 #[cfg(target_os = "linux")]
 pub use probe::{Finding, Probe};
 #[cfg(target_os = "linux")]
