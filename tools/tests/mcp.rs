@@ -149,15 +149,15 @@ mod linux {
     }
 
     fn local(command: &[&str], may: &[String], limits: Limits) -> Server {
-        let may: BTreeSet<_> =
-            may.iter().map(|item| item.parse().unwrap_or_else(|error| panic!("{error}"))).collect();
+        let may: BTreeSet<_> = may.iter().map(|item| item.parse().unwrap_or_else(|error| panic!("{error}"))).collect();
         let transport = Transport::Stdio { command: strings(command), env: BTreeMap::new(), may, limits };
         Server::new("acts", transport).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The server that does what it is told.
     fn acts(place: &Path, word: &str, more: &[String], limits: Limits) -> Server {
-        let (script, listing) = (place.join("acts.py").display().to_string(), place.join("listing").display().to_string());
+        let (script, listing) =
+            (place.join("acts.py").display().to_string(), place.join("listing").display().to_string());
         let mut may = vec![format!("read:{script}"), format!("read:{listing}")];
         may.extend_from_slice(more);
         local(&["/usr/bin/env", "python3", "-I", "-S", &script, word, &listing], &may, limits)
@@ -240,7 +240,8 @@ mod linux {
             Ok(())
         });
         MADE.clone()?;
-        let asked = Command::new(&python).args(["-c", "import mcp, os; print(os.path.dirname(mcp.__path__[0]))"]).output();
+        let asked =
+            Command::new(&python).args(["-c", "import mcp, os; print(os.path.dirname(mcp.__path__[0]))"]).output();
         let path = asked.map_err(|error| error.to_string())?.stdout;
         let path = String::from_utf8_lossy(&path).trim().to_owned();
         let site = place.join("site");
@@ -407,7 +408,8 @@ mod linux {
         assert!(shown.contains(&format!("runs /bin/sh -c 'touch {}' {word}", mark.display())), "{shown}");
         assert!(shown.contains(&format!("may write:{}", place.path().display())), "{shown}");
         // One word more than what was approved is another command.
-        let two = local(&["/bin/sh", "-c", &format!("touch {}", mark.display()), &word, "more"], &[], Transport::LIMITS);
+        let two =
+            local(&["/bin/sh", "-c", &format!("touch {}", mark.display()), &word, "more"], &[], Transport::LIMITS);
         match opened(&one, Some(&Pin::started(&two))) {
             Ok(Opened::Unapproved { was: Some(was), .. }) if was == two.digest() => {}
             other => panic!("{other:?}"),
@@ -493,7 +495,10 @@ mod linux {
         let outside = place.path().join("outside").display().to_string();
         assert!(said(&with(&caller, "write", &outside)).starts_with("refused"));
         let script = place.path().join("acts.py").display().to_string();
-        assert!(said(&with(&caller, "write", &script)).starts_with("refused"), "what is to be read is not to be written");
+        assert!(
+            said(&with(&caller, "write", &script)).starts_with("refused"),
+            "what is to be read is not to be written"
+        );
         assert_eq!(fs::read_to_string(&script).expect("the script"), ACTS);
         assert!(!Path::new(&outside).exists());
     }
@@ -515,7 +520,8 @@ mod linux {
         let told = "sampling/createMessage=error elicitation/create=error roots/list=error ping=answer";
         assert_eq!(said(&called), told);
         let asked: Vec<&str> = called.record.refusals.iter().map(|denial| denial.what.as_str()).collect();
-        let wanted = ["sampling/createMessage", "elicitation/create", "roots/list"].map(|one| format!("{one} of this program"));
+        let wanted =
+            ["sampling/createMessage", "elicitation/create", "roots/list"].map(|one| format!("{one} of this program"));
         assert_eq!(asked, wanted);
     }
 
@@ -541,7 +547,10 @@ mod linux {
             soon("nothing of the second is left", || running(&word) == 0);
         }
         for (command, says) in [
-            (["/bin/sh", "-c", "echo no such thing >&2; exit 3"], "it ended: with exit code 3; its standard error ended with: no such thing"),
+            (
+                ["/bin/sh", "-c", "echo no such thing >&2; exit 3"],
+                "it ended: with exit code 3; its standard error ended with: no such thing",
+            ),
             (["/bin/sh", "-c", "echo hello"], "it sent what is no message of the protocol and was ended: hello"),
             (["/bin/sh", "-c", "exit 0"], "it ended: by itself"),
             (["/no/such/program", "-c", ""], "it was not started: start /no/such/program in /tmp"),
@@ -578,7 +587,11 @@ mod linux {
             }
         });
         let took = soon("the server that ignores it is ended", || running(&word) == 0);
-        held("cancel", TIER, format_args!("a server that ignores the end of a call gone {} ms after it", took.as_millis()));
+        held(
+            "cancel",
+            TIER,
+            format_args!("a server that ignores the end of a call gone {} ms after it", took.as_millis()),
+        );
         assert_eq!(said(&what(&caller, "count")), "1");
     }
 
@@ -602,12 +615,8 @@ mod linux {
     fn killed() {
         let word = format!("7171{}", std::process::id());
         let me = std::env::current_exe().expect("a program");
-        let mut victim = Command::new(me)
-            .env(VICTIM, &word)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("started");
+        let mut victim =
+            Command::new(me).env(VICTIM, &word).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
         let mut place = String::new();
         BufReader::new(victim.stdout.take().expect("piped")).read_line(&mut place).expect("its folder");
         // The server, and the orphan that it left.
@@ -706,7 +715,7 @@ mod linux {
         let (disk, inodes) = (said(&what(&caller, "disk")), said(&what(&caller, "inodes")));
         let count = |told: &str| told.split(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a count");
         assert!(count(&disk) <= 8 << 20 && disk.contains("No space"), "{disk}");
-        assert!(count(&inodes) <= 116 && inodes.contains("No space"), "{inodes}");
+        assert!(count(&inodes) <= 140 && inodes.contains("No space"), "{inodes}");
         held("7", TIER, format_args!("{disk}; {inodes}"));
     }
 
@@ -774,7 +783,8 @@ mod linux {
         ] {
             let server = remote(url, &[]);
             let fault = opened(&server, Some(&Pin::started(&server))).expect_err(url).to_string();
-            assert!(fault.contains("is refused") && fault.contains("metadata"), "{url}: {fault}");
+            let known = fault.contains("metadata") || fault.contains("it carries an address that is not public");
+            assert!(fault.contains("is refused") && known, "{url}: {fault}");
         }
         held("13_14", TIER, "no network from within the jail; no server at a metadata address, however it is written");
     }

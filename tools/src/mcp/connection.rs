@@ -36,7 +36,7 @@ use super::{
     listing::{Listing, MOST_TOOLS, Words},
     open::Client,
     server::{Server, Transport, address, canonical},
-    signs::{Fault, MOST_BYTES, Signs, Watched, ended},
+    signs::{Fault, MOST_BYTES, Signs, Watched, brief, ended},
 };
 use crate::{
     hand::Work,
@@ -163,7 +163,7 @@ impl Connection {
                 let current = Current::new(nobodys(grant.clone()), aside);
                 let dialled = Dialled::new(client.dialler(), address, &current);
                 let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
-                config.retry_config = Arc::new(NeverRetry);
+                config.retry_config = Arc::new(NeverRetry::default());
                 // A new session may have other tools: that is for us to see.
                 config.reinit_on_expired_session = false;
                 let carrier = StreamableHttpClientTransport::with_client(dialled, config);
@@ -193,8 +193,7 @@ impl Connection {
         let mut all = Vec::new();
         let mut cursor = None;
         for _ in 0..MOST_PAGES {
-            let page = PaginatedRequestParams { meta: None, cursor };
-            let request = ListToolsRequest { params: Some(page), ..ListToolsRequest::default() };
+            let request = ListToolsRequest::with_param(PaginatedRequestParams::default().with_cursor(cursor));
             let answer = self.peer().send_request(ClientRequest::ListToolsRequest(request)).await.map_err(fault)?;
             let ServerResult::ListToolsResult(page) = answer else {
                 return Err(Fault::Garbage("a list of tools that is none".to_owned()));
@@ -248,12 +247,7 @@ impl Connection {
     }
 
     /// Calls a tool for `work`, and notes there what was seen. Dropped, the request is taken back.
-    pub async fn call(
-        &mut self,
-        work: &Work,
-        tool: &str,
-        arguments: JsonObject,
-    ) -> Result<CallToolResult, Unanswered> {
+    pub async fn call(&mut self, work: &Work, tool: &str, arguments: JsonObject) -> Result<CallToolResult, Unanswered> {
         self.signs.begin();
         let under = match &self.by {
             By::Jail { started, .. } => {
@@ -285,7 +279,7 @@ impl Connection {
             Err(ServiceError::McpError(error)) if self.signs.fault().is_none() => {
                 Err(Unanswered::Failed(error.message.into_owned()))
             }
-            Err(error) if refused => Err(Unanswered::Refused(error.to_string())),
+            Err(error) if refused => Err(Unanswered::Refused(unserved(&error))),
             Err(error) => Err(Unanswered::Fault(explain(&self.signs, &mut self.by, fault(error)).await)),
         }
     }
@@ -303,9 +297,7 @@ impl Connection {
 }
 
 /// Agrees with a server on how to speak: as servers do now, or as they did before.
-async fn ready(
-    carrier: impl Carrier<RoleClient> + 'static,
-) -> Result<RunningService<RoleClient, Nobody>, Fault> {
+async fn ready(carrier: impl Carrier<RoleClient> + 'static) -> Result<RunningService<RoleClient, Nobody>, Fault> {
     let lifecycle = ClientLifecycleMode::Auto {
         preferred_versions: vec![ProtocolVersion::LATEST],
         legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
@@ -317,12 +309,24 @@ async fn ready(
     }
 }
 
+/// The library's errors without the names of its types.
 fn uninitialized(error: &ClientInitializeError) -> String {
-    super::signs::brief(&error.to_string())
+    match error {
+        ClientInitializeError::TransportError { error, .. } => brief(&error.error.to_string()),
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => uninitialized(fallback),
+        other => brief(&other.to_string()),
+    }
+}
+
+fn unserved(error: &ServiceError) -> String {
+    match error {
+        ServiceError::TransportSend(error) => brief(&error.error.to_string()),
+        other => brief(&other.to_string()),
+    }
 }
 
 fn fault(error: ServiceError) -> Fault {
-    Fault::Protocol(super::signs::brief(&error.to_string()))
+    Fault::Protocol(unserved(&error))
 }
 
 /// The best word for why a server is not spoken to any more: what was seen, then how its process ended, then the library's.

@@ -162,7 +162,11 @@ fn events(answer: Streamed) -> BoxStream<'static, Result<Sse, SseError>> {
 }
 
 /// What a status that is no success means.
-async fn refused(message: &ClientJsonRpcMessage, in_session: bool, answer: Streamed) -> Answer<StreamableHttpPostResponse> {
+async fn refused(
+    message: &ClientJsonRpcMessage,
+    in_session: bool,
+    answer: Streamed,
+) -> Answer<StreamableHttpPostResponse> {
     let status = answer.status;
     if status == StatusCode::NOT_FOUND && in_session {
         return Err(StreamableHttpError::SessionExpired);
@@ -201,10 +205,19 @@ impl StreamableHttpClient for Dialled {
         let mut request = self.request(Method::POST, session_id, custom_headers, MOST_BYTES)?;
         request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
         request.body = serde_json::to_vec(&message)?.into();
-        let is_question = matches!(message, ClientJsonRpcMessage::Request(_));
-        let is_call = matches!(&message, ClientJsonRpcMessage::Request(request)
-            if matches!(request.request, ClientRequest::CallToolRequest(_)));
-        let answer = self.send(self.current.work(), request, is_call.then(|| UnderWay::new(&self.current))).await?;
+        let asked = match &message {
+            ClientJsonRpcMessage::Request(request) => Some(&request.request),
+            ClientJsonRpcMessage::Notification(_)
+            | ClientJsonRpcMessage::Response(_)
+            | ClientJsonRpcMessage::Error(_) => None,
+        };
+        let is_question = asked.is_some();
+        let (work, during) = match asked {
+            Some(ClientRequest::CallToolRequest(_)) => (self.current.work(), Some(UnderWay::new(&self.current))),
+            Some(ClientRequest::SubscriptionsListenRequest(_)) => (Arc::clone(&self.current.aside), None),
+            Some(_) | None => (self.current.work(), None),
+        };
+        let answer = self.send(work, request, during).await?;
         let status = answer.status;
         if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) || (status.is_success() && !is_question) {
             return Ok(StreamableHttpPostResponse::Accepted);

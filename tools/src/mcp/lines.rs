@@ -49,7 +49,10 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                     continue;
                 }
                 return serde_json::from_slice(&line).map_err(|error| {
-                    Fault::Garbage(format!("{}: {error}", brief(&String::from_utf8_lossy(&line[..line.len().min(400)]))))
+                    Fault::Garbage(format!(
+                        "{}: {error}",
+                        brief(&String::from_utf8_lossy(&line[..line.len().min(400)]))
+                    ))
                 });
             }
             self.searched = self.buffer.len();

@@ -170,7 +170,8 @@ fn shown_tool(tool: &Words, unfit: Option<&str>) -> String {
         text.push_str(&format!("  {}\n", visible(line)));
     }
     let schema: Result<Value, _> = serde_json::from_str(&tool.schema);
-    let pretty = schema.and_then(|schema| serde_json::to_string_pretty(&schema)).unwrap_or_else(|_no_json| tool.schema.clone());
+    let pretty =
+        schema.and_then(|schema| serde_json::to_string_pretty(&schema)).unwrap_or_else(|_no_json| tool.schema.clone());
     for line in pretty.lines() {
         text.push_str(&format!("  | {}\n", visible(line)));
     }
@@ -214,8 +215,10 @@ fn fitting(server: &str, tool: &Words) -> Result<Fit, String> {
         return Err("its arguments are no object".to_owned());
     }
     let schema = cleaned(None, &schema, DEEPEST)?;
-    let validator = jsonschema::validator_for(&schema).map_err(|error| format!("its schema: {}", visible(&error.to_string())))?;
-    let spec = ToolSpec { name, description: plain(&tool.description), arguments: canonical(&schema), idempotent: false };
+    let validator =
+        jsonschema::validator_for(&schema).map_err(|error| format!("its schema: {}", visible(&error.to_string())))?;
+    let spec =
+        ToolSpec { name, description: plain(&tool.description), arguments: canonical(&schema), idempotent: false };
     Ok(Fit { spec, own: tool.name.clone(), schema: Arc::new(validator) })
 }
 
@@ -306,11 +309,17 @@ mod tests {
             (words("a\u{202e}", "", SCHEMA), "its name"),
             (words(&long, "", SCHEMA), "longer than 64"),
             (words("a", &"x".repeat(9_000), SCHEMA), "its description"),
-            (words("a", "", &format!(r#"{{"type":"object","title":"{}"}}"#, "x".repeat(70_000))), "its schema is longer"),
+            (
+                words("a", "", &format!(r#"{{"type":"object","title":"{}"}}"#, "x".repeat(70_000))),
+                "its schema is longer",
+            ),
             (words("a", "", r#"{"type":"string"}"#), "no object"),
             (words("a", "", "[]"), "no object"),
             (words("a", "", r#"{"type":"object","properties":{"a":{"type":"nothing"}}}"#), "its schema"),
-            (words("a", "", r#"{"type":"object","properties":{"a":{"$ref":"https://example.org/x.json"}}}"#), "its schema"),
+            (
+                words("a", "", r#"{"type":"object","properties":{"a":{"$ref":"https://example.org/x.json"}}}"#),
+                "its schema",
+            ),
             (words("a", "", r#"{"type":"object","properties":{"a":{"const":"x\u202e"}}}"#), "hidden character"),
             (words("a", "", r#"{"type":"object","properties":{"a\u202e":{}}}"#), "hidden character"),
             (words("a", "", &deep), "deeper"),

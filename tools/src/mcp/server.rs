@@ -60,8 +60,7 @@ pub enum Transport {
 
 impl Transport {
     /// What a program has that is said nothing else of: ten minutes of processor time, a day, a gigabyte.
-    pub const LIMITS: Limits =
-        Limits { cpu_ms: 600_000, wall_ms: 86_400_000, memory_bytes: 1 << 30, ..Limits::USUAL };
+    pub const LIMITS: Limits = Limits { cpu_ms: 600_000, wall_ms: 86_400_000, memory_bytes: 1 << 30, ..Limits::USUAL };
 }
 
 /// A server of the Model Context Protocol.
@@ -200,11 +199,7 @@ fn quoted(words: &[String]) -> String {
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_nul| format!("{words:?}"))
 }
 
-fn check_command(
-    command: &[String],
-    env: &BTreeMap<String, String>,
-    may: &BTreeSet<Item>,
-) -> Result<(), String> {
+fn check_command(command: &[String], env: &BTreeMap<String, String>, may: &BTreeSet<Item>) -> Result<(), String> {
     if command.first().is_none_or(String::is_empty) {
         return Err("its command is empty".to_owned());
     }
@@ -234,7 +229,9 @@ fn check_command(
 
 /// Where a server over HTTP is, when its address and headers are what they should be.
 pub(super) fn address(url: &str, headers: &BTreeMap<String, String>) -> Result<Address, String> {
-    if let Some(text) = [url].into_iter().chain(headers.values().map(String::as_str)).find(|text| text.chars().any(is_hidden)) {
+    if let Some(text) =
+        [url].into_iter().chain(headers.values().map(String::as_str)).find(|text| text.chars().any(is_hidden))
+    {
         return Err(format!("{text:?} has a character that a screen does not show as it is"));
     }
     let target = Target::parse(url).map_err(|error| error.to_string())?;

@@ -266,7 +266,10 @@ mod tests {
         for (method, params) in [
             ("ping", json!({})),
             ("sampling/createMessage", json!({"messages": [], "maxTokens": 1})),
-            ("elicitation/create", json!({"message": "password?", "requestedSchema": {"type": "object", "properties": {}}})),
+            (
+                "elicitation/create",
+                json!({"message": "password?", "requestedSchema": {"type": "object", "properties": {}}}),
+            ),
             ("roots/list", json!({})),
             ("other/thing", json!({})),
         ] {

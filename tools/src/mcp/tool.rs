@@ -104,7 +104,9 @@ impl Live {
                 let (connection, listing) = opened;
                 if listing.digest() != self.pinned {
                     let name = self.server.name();
-                    return Err(self.distrust(format!("the server {name}, started anew, lists other tools than before")));
+                    return Err(
+                        self.distrust(format!("the server {name}, started anew, lists other tools than before"))
+                    );
                 }
                 connection
             }
@@ -138,7 +140,8 @@ impl Drop for Taken {
         let live = Arc::downgrade(&self.live);
         runtime.spawn(async move {
             // The library told the server by now that nobody waits for its answer.
-            if !connection.is_over() && connection.is_well().await
+            if !connection.is_over()
+                && connection.is_well().await
                 && let Some(live) = live.upgrade()
             {
                 live.state().connection = Some(connection);
