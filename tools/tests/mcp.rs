@@ -463,7 +463,7 @@ mod linux {
 
     fn arguments() {
         let (_place, caller) = alone("arguments");
-        let tool = caller.tool;
+        let tool = &caller.tool;
         for wrong in ["{", "[]", "null", r#"{"arg":"x"}"#, r#"{"what":7}"#, r#"{"what":"count","more":1}"#] {
             assert!(matches!(tool.needs(wrong), Err(ToolError::BadArguments { .. })), "{wrong}");
         }

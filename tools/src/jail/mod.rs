@@ -32,7 +32,7 @@ pub(crate) use group::began;
 #[cfg(target_os = "linux")]
 pub use group::sweep;
 #[cfg(target_os = "linux")]
-pub(crate) use kept::{End, Kept, Life};
+pub(crate) use kept::{End, Life};
 #[cfg(target_os = "linux")]
 pub use probe::{Finding, Probe};
 #[cfg(target_os = "linux")]
