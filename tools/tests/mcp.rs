@@ -209,11 +209,6 @@ mod linux {
         caller.call(&json!({ "what": what, "arg": arg }), &[], limits())
     }
 
-    fn named(tools: Vec<McpTool>, name: &str) -> Caller<McpTool> {
-        let found = tools.into_iter().find(|tool| tool.spec().name == name);
-        Caller::new(found.unwrap_or_else(|| panic!("no {name}")))
-    }
-
     #[track_caller]
     fn failed(called: &Called, why: &str) {
         assert!(matches!(&called.answer, Err(ToolError::Failed { .. })), "{}", text(called));
@@ -294,30 +289,38 @@ mod linux {
         Started::new(Command::new("python3").arg("-I").arg("-S").arg(place.join("web.py")))
     }
 
-    fn check_notes(server: &Server) {
-        let tool = |name: &str| format!("{}__{name}", server.name());
+    /// What the server made with PyPI's `mcp` is and does, however it is reached. Gives its tools, still running.
+    fn check_notes(server: &Server) -> BTreeMap<String, Caller<McpTool>> {
         let listing = match opened(server, Some(&Pin::started(server))) {
             Ok(Opened::New { listing }) => listing,
             other => panic!("{other:?}"),
         };
         assert!(listing.shown().contains("add\n  Add two numbers.\n"), "{}", listing.shown());
         assert!(listing.unfit().is_empty(), "{:?}", listing.unfit());
-        let names: Vec<String> = tools(server).iter().map(|tool| tool.spec().name.clone()).collect();
+        let tools = match opened(server, Some(&Pin::listed(server, &listing))) {
+            Ok(Opened::Tools(tools)) => tools,
+            other => panic!("{other:?}"),
+        };
+        let names: Vec<String> = tools.iter().map(|tool| tool.spec().name.clone()).collect();
         let known = ["add", "cancelled", "fail", "picture", "read", "remember", "slow"];
-        assert_eq!(names, known.map(tool));
-        let caller = named(tools(server), &tool("add"));
-        let called = caller.call(&json!({"a": 2, "b": 3}), &[], limits());
+        assert_eq!(names, known.map(|name| format!("{}__{name}", server.name())));
+        let tools: BTreeMap<String, Caller<McpTool>> =
+            known.into_iter().map(str::to_owned).zip(tools.into_iter().map(Caller::new)).collect();
+        let called = tools["add"].call(&json!({"a": 2, "b": 3}), &[], limits());
         assert_eq!((said(&called).as_str(), called.record.exit, called.record.tier), ("5", Exit::Done, Tier::Mcp));
-        let wrong = caller.tool.needs(&json!({"a": "two"}).to_string());
+        let wrong = tools["add"].tool.needs(&json!({"a": "two"}).to_string());
         assert!(matches!(wrong, Err(ToolError::BadArguments { .. })), "{wrong:?}");
-        let called = named(tools(server), &tool("fail")).call(&json!({"why": "no reason"}), &[], limits());
-        failed(&called, "no reason");
-        let called = named(tools(server), &tool("picture")).call(&json!({}), &[], limits());
+        failed(&tools["fail"].call(&json!({"why": "no reason"}), &[], limits()), "no reason");
+        let called = tools["picture"].call(&json!({}), &[], limits());
         assert_eq!(said(&called), "[image, image/png, 4 bytes, not passed on]");
         // What one call leaves at the server, the next one finds.
-        let caller = named(tools(server), &tool("remember"));
-        let last = [1, 2].map(|_| said(&caller.call(&json!({"text": "a"}), &[], limits())));
-        assert!(last[1].ends_with(" kept") && last[0] != last[1], "{last:?}");
+        let kept = ["1 kept", "2 kept"].map(|_| said(&tools["remember"].call(&json!({"text": "a"}), &[], limits())));
+        assert_eq!(kept, ["1 kept", "2 kept"]);
+        // A call that takes too long is taken back: the server is told, and goes on.
+        let short = Limits { wall_ms: 1_000, ..limits() };
+        failed(&tools["slow"].call(&json!({"seconds": 600}), &[], short), "did not answer within");
+        assert_eq!(said(&tools["cancelled"].call(&json!({}), &[], limits())), "1 given up");
+        tools
     }
 
     fn real() {
@@ -327,17 +330,10 @@ mod linux {
         let given = file(place.path().join("given"), "given");
         let may = [format!("read:{script}"), format!("read:{site}"), format!("read:{}", given.display())];
         let server = local(&["python3", "-I", &script, &site, "stdio"], &may, Transport::LIMITS);
-        check_notes(&server);
-        let caller = named(tools(&server), "acts__read");
-        assert_eq!(said(&caller.call(&json!({"path": given.display().to_string()}), &[], limits())), "given");
-        failed(&caller.call(&json!({"path": "/etc/shadow"}), &[], limits()), "No such file");
-        // A call that takes too long is taken back: the server is told, and goes on.
-        let mut all = tools(&server);
-        let seen = all.remove(all.iter().position(|tool| tool.spec().name == "acts__cancelled").expect("cancelled"));
-        let slow = named(all, "acts__slow");
-        let short = Limits { wall_ms: 1_000, ..limits() };
-        failed(&slow.call(&json!({"seconds": 600}), &[], short), "did not answer within");
-        assert_eq!(said(&Caller::new(seen).call(&json!({}), &[], limits())), "1 given up");
+        let tools = check_notes(&server);
+        let read = |path: &str| tools["read"].call(&json!({ "path": path }), &[], limits());
+        assert_eq!(said(&read(&given.display().to_string())), "given");
+        failed(&read("/etc/shadow"), "Error executing tool read");
         held("cancel", TIER, "a server made with PyPI's mcp took its call back, and answered the next");
     }
 
@@ -346,9 +342,8 @@ mod linux {
         let Some(site) = site_or_skip(place.path(), "a server over HTTP") else { return };
         let started =
             Started::new(Command::new("python3").arg("-I").arg(place.path().join("notes.py")).arg(site).arg("http"));
-        let server = remote(&started.url("/mcp"), &[]);
-        check_notes(&server);
-        let called = named(tools(&server), "web__add").call(&json!({"a": 1, "b": 1}), &[], limits());
+        let tools = check_notes(&remote(&started.url("/mcp"), &[]));
+        let called = tools["add"].call(&json!({"a": 1, "b": 1}), &[], limits());
         let egress = &called.record.egress;
         assert!(egress.len() == 1 && egress[0].address == "127.0.0.1" && egress[0].received > 0, "{egress:?}");
         assert_eq!(egress[0].method.as_deref(), Some("POST"));
@@ -493,7 +488,9 @@ mod linux {
         assert_eq!(said(&with(&caller, "write", &target)), "written");
         assert_eq!(fs::read_to_string(&target).expect("made"), "written by the server");
         let outside = place.path().join("outside").display().to_string();
-        assert!(said(&with(&caller, "write", &outside)).starts_with("refused"));
+        // What lies there within the jail is its own; on the machine nothing comes to be.
+        assert!(!said(&with(&caller, "write", &outside)).is_empty());
+        assert!(said(&with(&caller, "write", "/usr/outside")).starts_with("refused"));
         let script = place.path().join("acts.py").display().to_string();
         assert!(
             said(&with(&caller, "write", &script)).starts_with("refused"),

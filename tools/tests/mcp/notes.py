@@ -7,6 +7,7 @@ sys.path.insert(0, sys.argv[1])
 
 import anyio
 from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 
 server = MCPServer("notes", version="1", log_level="ERROR")
 kept = []
@@ -29,7 +30,7 @@ def remember(text: str) -> str:
 @server.tool()
 def fail(why: str) -> str:
     """Fail."""
-    raise ValueError(why)
+    raise ToolError(why)
 
 
 @server.tool()
@@ -69,6 +70,7 @@ else:
 
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
+    listening.listen()
     port = listening.getsockname()[1]
     app = server.streamable_http_app(host="127.0.0.1")
     print(port, flush=True)
