@@ -871,6 +871,14 @@ mod linux {
         for _ in 0..2 {
             refused(&what(&caller, "count"), "the server acts said that its tools changed");
         }
+        // It says so where that has to be asked for.
+        let script = place.path().join("acts.py").display().to_string();
+        let listing = place.path().join("listing").display().to_string();
+        let command = ["python3", "-I", "-S", &script, &word("modern"), &listing, "modern"];
+        let may = [format!("read:{script}"), format!("read:{listing}")];
+        let caller = act(&local(&command, &may, Transport::LIMITS));
+        assert_eq!(said(&what(&caller, "changed")), "this one still counts");
+        refused(&what(&caller, "count"), "the server acts said that its tools changed");
         // It says nothing, ends, and is another when it is started anew.
         let caller = act(&server);
         file(place.path().join("listing"), "Does something else.");

@@ -3,7 +3,11 @@
 //! **Invariant:** the same tools in another order are the same listing; anything else that changed makes another one.
 //! **Invariant:** a tool that a model is offered has a name, a description and a schema without a hidden character.
 
-use std::{collections::BTreeMap, fmt::Write, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    sync::Arc,
+};
 
 use common_ground::port::tool::ToolSpec;
 use jsonschema::Validator;
@@ -49,7 +53,8 @@ pub(super) struct Fit {
 #[derive(Clone, Debug)]
 pub struct Listing {
     text: String,
-    shown: String,
+    /// As a person reads them, by their names.
+    shown: BTreeMap<String, String>,
     pub(super) fit: Vec<Fit>,
     unfit: Vec<(String, String)>,
 }
@@ -97,11 +102,12 @@ impl Listing {
             *named.entry(tool.name.to_ascii_lowercase()).or_default() += 1;
         }
         let (mut fit, mut unfit) = (Vec::new(), Vec::new());
-        let mut shown = String::new();
+        let mut shown: BTreeMap<String, String> = BTreeMap::new();
         for tool in tools {
             let twice = named.get(&tool.name.to_ascii_lowercase()).is_some_and(|count| *count > 1);
             let read = if twice { Err("another tool has its name".to_owned()) } else { fitting(server, tool) };
-            shown.push_str(&shown_tool(tool, read.as_ref().err().map(String::as_str)));
+            let lines = shown_tool(tool, read.as_ref().err().map(String::as_str));
+            shown.entry(tool.name.clone()).or_default().push_str(&lines);
             match read {
                 Ok(one) => fit.push(one),
                 Err(why) => unfit.push((visible(&tool.name), why)),
@@ -121,8 +127,8 @@ impl Listing {
     }
 
     /// What a person reads before its tools are offered to a model. Hidden characters are written as their numbers.
-    pub fn shown(&self) -> &str {
-        &self.shown
+    pub fn shown(&self) -> String {
+        self.shown.values().map(String::as_str).collect()
     }
 
     /// Tools that no model is offered, and why.
@@ -130,31 +136,32 @@ impl Listing {
         &self.unfit
     }
 
-    /// What differs from a pinned listing, line by line; lines that are the same are left out but for the tool's name.
+    /// What differs from a pinned listing, line by line, tool by tool.
     pub(super) fn difference(&self, server: &str, pinned: &str) -> String {
         let before = match serde_json::from_str::<Written>(pinned) {
             Ok(written) => Self::read(server, &written.tools, String::new()).shown,
-            Err(error) => format!("[the pin cannot be read: {error}]\n"),
+            Err(error) => return format!("[what was approved cannot be read: {error}]\n"),
         };
-        let diff = TextDiff::from_lines(before.as_str(), self.shown.as_str());
+        let names: BTreeSet<&String> = before.keys().chain(self.shown.keys()).collect();
         let mut lines = String::new();
-        let (mut tool, mut told) = (String::new(), true);
-        for change in diff.iter_all_changes() {
-            let line = change.value().trim_end_matches('\n');
-            let is_name = !line.starts_with(' ');
-            if is_name {
-                (tool, told) = (line.to_owned(), false);
+        for name in names {
+            match (before.get(name), self.shown.get(name)) {
+                (None, None) => {}
+                (Some(before), Some(now)) if before == now => {}
+                (Some(gone), None) => gone.lines().for_each(|line| lines.push_str(&format!("- {line}\n"))),
+                (None, Some(new)) => new.lines().for_each(|line| lines.push_str(&format!("+ {line}\n"))),
+                (Some(before), Some(now)) => {
+                    lines.push_str(&format!("  {}\n", visible(name)));
+                    for change in TextDiff::from_lines(before.as_str(), now.as_str()).iter_all_changes() {
+                        let sign = match change.tag() {
+                            ChangeTag::Equal => continue,
+                            ChangeTag::Delete => '-',
+                            ChangeTag::Insert => '+',
+                        };
+                        lines.push_str(&format!("{sign} {}\n", change.value().trim_end_matches('\n')));
+                    }
+                }
             }
-            let sign = match change.tag() {
-                ChangeTag::Equal => continue,
-                ChangeTag::Delete => '-',
-                ChangeTag::Insert => '+',
-            };
-            if !told && !is_name {
-                lines.push_str(&format!("  {tool}\n"));
-            }
-            told = true;
-            lines.push_str(&format!("{sign} {line}\n"));
         }
         if lines.is_empty() { "[the server itself, and none of its tools]\n".to_owned() } else { lines }
     }

@@ -1,5 +1,6 @@
-"""A server of the Model Context Protocol as it was before discovery, in the standard library alone, that does whatever a call
-tells it to. usage: acts.py WORD [LISTING]; LISTING is a file with the description of its tool."""
+"""A server of the Model Context Protocol, in the standard library alone, that does whatever a call tells it to.
+usage: acts.py WORD LISTING [modern]; LISTING is a file with the description of its tool. It speaks the protocol as it was
+before discovery, or with `modern` as it is since."""
 
 import json
 import os
@@ -9,7 +10,9 @@ import sys
 import time
 
 WORD = sys.argv[1]
-LISTING = sys.argv[2] if len(sys.argv) > 2 else None
+LISTING = sys.argv[2]
+MODERN = sys.argv[3:] == ["modern"]
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 SCHEMA = {
     "type": "object",
     "properties": {"what": {"type": "string", "description": "What to do."}, "arg": {"type": "string"}},
@@ -20,6 +23,7 @@ out = sys.stdout.buffer
 heard = []
 answers = []
 calls = 0
+listening = None
 
 
 def send(message):
@@ -201,7 +205,11 @@ def act(what, arg, number):
     if what == "signal":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "changed":
-        send({"method": "notifications/tools/list_changed"})
+        # Now servers tell only those who asked for it.
+        if not MODERN:
+            send({"method": "notifications/tools/list_changed"})
+        elif listening is not None:
+            send({"method": "notifications/tools/list_changed", "params": {"_meta": {SUBSCRIPTION: listening}}})
         return {"content": [{"type": "text", "text": "this one still counts"}]}
     if what == "wrong":
         return {"content": [{"type": "text", "text": arg}], "isError": True}
@@ -215,18 +223,26 @@ def act(what, arg, number):
 
 
 def description():
-    if LISTING is None:
-        return "Does what it is told."
     with open(LISTING) as file:
         return file.read()
 
 
 def main():
+    global listening
     for line in sys.stdin.buffer:
         message = json.loads(line)
         method, number = message.get("method"), message.get("id")
         if number is None:
             heard.append(method)
+        elif method == "server/discover" and MODERN:
+            send({"id": number, "result": {
+                "resultType": "complete", "supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
+                "capabilities": {"tools": {"listChanged": True}},
+            }})
+        elif method == "subscriptions/listen" and MODERN:
+            listening = number
+            accepted = {"_meta": {SUBSCRIPTION: number}, "notifications": {"toolsListChanged": True}}
+            send({"method": "notifications/subscriptions/acknowledged", "params": accepted})
         elif method == "initialize":
             send({"id": number, "result": {
                 "protocolVersion": message["params"]["protocolVersion"],
