@@ -51,6 +51,8 @@ const PROBE: Duration = Duration::from_secs(1);
 const GONE: Duration = Duration::from_secs(2);
 /// Most pages of a listing.
 const MOST_PAGES: usize = 64;
+/// How much longer than its call a request may take, in milliseconds.
+const LATER: u64 = 2_000;
 /// Longest life of a stream that belongs to no call.
 const A_DAY: u64 = 86_400_000;
 
@@ -255,7 +257,10 @@ impl Connection {
                 None
             }
             By::Http { current, grant } => {
-                let grant = Grant { limits: work.limits(), ..grant.clone() };
+                // The call's own time is over first, so that what is told of it is that.
+                let limits = work.limits();
+                let limits = Limits { wall_ms: limits.wall_ms.saturating_add(LATER), ..limits };
+                let grant = Grant { limits, ..grant.clone() };
                 Some(current.begin(Work::new(work.key(), grant)))
             }
         };

@@ -101,9 +101,8 @@ pub(super) fn note(of: &Work, on: &Work) -> bool {
     let refused = !notes.refusals.is_empty();
     notes.egress.into_iter().for_each(|egress| on.connected(egress));
     notes.refusals.into_iter().for_each(|denial| on.refused(denial.what, denial.why));
-    match notes.exit {
-        Some(Exit::Limit { limit }) => on.passed(limit),
-        Some(_) | None => {}
+    if let Some(Exit::Limit { limit }) = notes.exit {
+        on.passed(limit);
     }
     refused
 }
