@@ -20,7 +20,7 @@ CASES = [
     "exfiltration by long names", "archive, PDF and gzip bombs", "ignored signals and orphans",
     "orders in what a tool returns", "terminal escapes in output", "secrets in output", "a changed description or code",
 ]
-TIERS = ["files", "fetch", "dialler", "wasm", "process", "docker", "browser"]
+TIERS = ["files", "fetch", "dialler", "wasm", "process", "docker", "browser", "mcp"]
 NAMES = {"builtin": "files", "proxy": "dialler"}
 BEGIN, END = "<!-- hostile cases -->\n", "<!-- end -->\n"
 

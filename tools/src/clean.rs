@@ -30,7 +30,7 @@ pub(crate) fn clean(output: &[u8], most: u64, secrets: &[(String, String)]) -> C
 }
 
 /// Without escapes and what a terminal or a reader would not show as it is.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(one) = rest.next() {
@@ -77,7 +77,8 @@ fn control(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     rest.next_if(|one| matches!(one, '@'..='~'));
 }
 
-fn is_hidden(one: char) -> bool {
+/// Whether a character is a control, or one that shows nothing and may turn or hide what is around it.
+pub(crate) fn is_hidden(one: char) -> bool {
     one.is_control()
         || matches!(one,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

@@ -28,6 +28,8 @@ mod gate;
 mod guard;
 mod hand;
 pub mod jail;
+#[cfg(target_os = "linux")]
+pub mod mcp;
 mod outcome;
 #[cfg(target_os = "linux")]
 mod shell;

@@ -20,6 +20,8 @@ mod proxy;
 mod request;
 mod resolver;
 mod secrets;
+#[cfg(target_os = "linux")]
+mod stream;
 mod target;
 
 pub use connection::Connection;
@@ -31,4 +33,6 @@ pub use proxy::Proxy;
 pub use request::{MOST_REDIRECTS, Request, Response, Sent};
 pub use resolver::Resolver;
 pub(crate) use secrets::named as named_secrets;
+#[cfg(target_os = "linux")]
+pub(crate) use stream::{Streamed, stream};
 pub use target::{BadTarget, Target};

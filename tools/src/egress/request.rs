@@ -177,7 +177,7 @@ impl Line<'_> {
     }
 }
 
-fn outgoing(request: &Request, mut headers: HeaderMap) -> Result<http::Request<Full<Bytes>>, String> {
+pub(super) fn outgoing(request: &Request, mut headers: HeaderMap) -> Result<http::Request<Full<Bytes>>, String> {
     let url = request.target.url();
     let path = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),

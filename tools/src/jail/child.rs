@@ -42,7 +42,7 @@ use rustix::{
 use super::{
     filter,
     group::Group,
-    plan::{Back, Ending, Network, Plan, Report, Usage},
+    plan::{Back, Ending, Input, Network, Plan, Report, Usage},
     root, rules,
 };
 use crate::gate::{self, Loopback};
@@ -402,9 +402,10 @@ fn command(plan: &Plan, back: &Back, group: Option<&Group>) -> Step<std::convert
     prctl::set_dumpable(true).during("own itself")?;
     // Where memory runs out, it is the command that ends, not those who watch it.
     fs::write("/proc/self/oom_score_adj", "1000").during("stand first in line")?;
-    let stdin = match &plan.stdin {
-        None => Stdio::null(),
-        Some(text) => Stdio::from(in_memory(text.as_bytes()).during("hold standard input")?),
+    let stdin = match &plan.input {
+        Input::Nothing => Stdio::null(),
+        Input::Text(text) => Stdio::from(in_memory(text.as_bytes()).during("hold standard input")?),
+        Input::Sent => Stdio::from(io::stderr().as_fd().try_clone_to_owned().during("share the socket")?),
     };
     limits(plan, group)?;
     drop_capabilities()?;

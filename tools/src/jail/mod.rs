@@ -14,6 +14,8 @@ mod filter;
 #[cfg(target_os = "linux")]
 mod group;
 #[cfg(target_os = "linux")]
+mod kept;
+#[cfg(target_os = "linux")]
 pub(crate) mod plan;
 #[cfg(target_os = "linux")]
 mod probe;
@@ -28,6 +30,8 @@ mod run;
 pub(crate) use group::began;
 #[cfg(target_os = "linux")]
 pub use group::sweep;
+#[cfg(target_os = "linux")]
+pub(crate) use kept::{End, Life};
 #[cfg(target_os = "linux")]
 pub use probe::{Finding, Probe};
 #[cfg(target_os = "linux")]

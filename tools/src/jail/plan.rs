@@ -21,8 +21,8 @@ pub(crate) struct Plan {
     pub command: Vec<String>,
     /// Its whole environment.
     pub env: Vec<(String, String)>,
-    /// What it reads; nothing where there is none.
-    pub stdin: Option<String>,
+    /// What it reads.
+    pub input: Input,
     /// Where it starts.
     pub cwd: String,
     /// Paths of the host, each at its own place.
@@ -42,6 +42,17 @@ pub(crate) enum Network {
     None,
     /// Loopback, with a gate on it.
     Gate,
+}
+
+/// What a command reads on its standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Input {
+    /// Nothing.
+    Nothing,
+    /// This text.
+    Text(String),
+    /// What the caller sends. Its standard error is a socket, of which it reads the other direction.
+    Sent,
 }
 
 /// A path of the host in the jail.
@@ -149,14 +160,14 @@ impl Back {
 mod tests {
     use common_ground::grant::Limits;
 
-    use super::{Network, Plan};
+    use super::{Input, Network, Plan};
 
     #[test]
     fn a_plan_says_the_same_when_it_is_read() {
         let plan = Plan {
             command: vec!["sh".to_owned()],
             env: Vec::new(),
-            stdin: Some("é\0".to_owned()),
+            input: Input::Text("é\0".to_owned()),
             cwd: "/tmp".to_owned(),
             binds: Vec::new(),
             limits: Limits::USUAL,
@@ -165,7 +176,7 @@ mod tests {
         };
         let mut frame = plan.frame().expect("JSON");
         frame.extend(b"more");
-        assert_eq!(Plan::read(frame.as_slice()).expect("a plan").stdin, plan.stdin);
+        assert_eq!(Plan::read(frame.as_slice()).expect("a plan").input, plan.input);
         assert!(Plan::read(&frame[..20]).is_err());
     }
 }

@@ -283,6 +283,7 @@ mod tests {
     use nix::mount::MsFlags;
 
     use super::{Bind, Network, Path, Plan, mounted, wanted};
+    use crate::jail::plan::Input;
 
     #[test]
     fn a_line_of_the_kernel_is_read() {
@@ -298,7 +299,7 @@ mod tests {
         let plan = Plan {
             command: Vec::new(),
             env: Vec::new(),
-            stdin: None,
+            input: Input::Nothing,
             cwd: String::new(),
             binds: vec![
                 bind("/a", Access::Write),

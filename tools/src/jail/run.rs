@@ -16,13 +16,13 @@ use common_ground::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::unix::pipe,
-    process::Command,
+    process::{Child, Command},
     sync::oneshot,
 };
 
 use super::{
     NAME,
-    plan::{Bind, Ending, Network, Plan, Report, Usage},
+    plan::{Bind, Ending, Input, Network, Plan, Report, Usage},
     root,
 };
 use crate::{
@@ -89,12 +89,12 @@ pub(crate) struct Ran {
 
 /// What the reports come to.
 #[derive(Debug, Default)]
-struct Story {
-    broken: Option<String>,
-    ended: Option<Ending>,
-    passed: Option<Limit>,
+pub(super) struct Story {
+    pub broken: Option<String>,
+    pub ended: Option<Ending>,
+    pub passed: Option<Limit>,
     using: Usage,
-    usage: Option<Usage>,
+    pub usage: Option<Usage>,
 }
 
 impl Jail {
@@ -107,18 +107,11 @@ impl Jail {
     /// there is one.
     pub(crate) async fn run(&self, work: &Work, task: Task, line: Option<&Line<'_>>) -> Result<Ran, Unran> {
         let plan = self.plan(work, task, line.map_or(Network::None, |_line| Network::Gate))?;
-        let (ours, theirs) = UnixStream::pair()?;
         // One pipe for both streams: what was written first is read first.
         let (output, out) = io::pipe()?;
         let err = out.try_clone()?;
-        let mut child = {
-            let mut command = Command::new(&self.settings.keeper);
-            command.arg0(NAME).env_clear().current_dir("/");
-            command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(out).stderr(err);
-            command.spawn()?
-        };
-        ours.set_nonblocking(true)?;
-        let (reports, mut orders) = tokio::net::UnixStream::from_std(ours)?.into_split();
+        let (mut child, control) = self.start(out.into(), err.into())?;
+        let (reports, mut orders) = control.into_split();
         let frame = plan.frame().map_err(|error| Unran::Broken(error.to_string()))?;
         let mut capture = Capture::new(plan.limits.output_bytes);
         let flowing = async {
@@ -174,7 +167,18 @@ impl Jail {
         Ok(Ran { output, exit })
     }
 
-    fn plan(&self, work: &Work, task: Task, network: Network) -> Result<Plan, Unran> {
+    /// Starts the keeper with these two streams. It waits for its plan on the socket.
+    pub(super) fn start(&self, out: Stdio, err: Stdio) -> io::Result<(Child, tokio::net::UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut command = Command::new(&self.settings.keeper);
+        command.arg0(NAME).env_clear().current_dir("/");
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(out).stderr(err);
+        let child = command.spawn()?;
+        ours.set_nonblocking(true)?;
+        Ok((child, tokio::net::UnixStream::from_std(ours)?))
+    }
+
+    pub(super) fn plan(&self, work: &Work, task: Task, network: Network) -> Result<Plan, Unran> {
         let mut binds = Vec::new();
         let mut env: Vec<(String, String)> =
             [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8")]
@@ -217,7 +221,7 @@ impl Jail {
         Ok(Plan {
             command: task.command,
             env,
-            stdin: task.stdin,
+            input: task.stdin.map_or(Input::Nothing, Input::Text),
             cwd: task.cwd.unwrap_or_else(|| "/tmp".to_owned()),
             binds,
             limits: work.limits(),
@@ -243,7 +247,7 @@ async fn flow(output: io::PipeReader, capture: &mut Capture) -> io::Result<More>
 }
 
 /// Hears the reports to their end, and gives the gate on when it comes.
-async fn listen(
+pub(super) async fn listen(
     reports: tokio::net::unix::OwnedReadHalf,
     work: &Work,
     give: oneshot::Sender<Gate>,

@@ -23,7 +23,7 @@ pub const SECRET: &str = "s3cret-of-the-settings";
 
 /// A tool in its guard, and the folder of its fence.
 pub struct Caller<H> {
-    tool: Guarded<H>,
+    pub tool: Guarded<H>,
     _fence: tempfile::TempDir,
     pub runtime: tokio::runtime::Runtime,
 }
