@@ -2,13 +2,17 @@
 # The main job, once, on the project's own docs/: a checked report, receipts as files, and their verification.
 # The home is target/demo, made anew; the person's own home and settings are not touched. Building may fetch crates;
 # running needs no key, no server and no network.
+#
+# usage: demo.sh [whole]     `whole` builds with the default features, as the tests before it did
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh demo
 
 target=${CARGO_TARGET_DIR:-target}
-# Without llama.cpp, which takes minutes to compile and which the demo does not use.
-cargo build --workspace --no-default-features
+# Without llama.cpp and WebAssembly, which take minutes to compile and which the demo does not use.
+features=(--no-default-features)
+[ "${1:-}" != whole ] || features=()
+cargo build --workspace "${features[@]}"
 ii=$target/debug/ii
 demo=target/demo
 

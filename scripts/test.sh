@@ -75,6 +75,8 @@ stage hostile scripts/hostile.py check "$logs/tests.log"
 
 if cargo clippy --version >/dev/null 2>&1; then
   stage lints cargo clippy --workspace --all-targets -- -D warnings
+  # What `make demo` builds.
+  stage slim cargo clippy --workspace --no-default-features -- -D warnings
 else
   skip lints "clippy is not installed (rustup component add clippy)"
 fi
@@ -96,7 +98,7 @@ else
   skip foreign "not installed: ${missing[*]}"
 fi
 
-stage demo scripts/demo.sh
+stage demo scripts/demo.sh whole
 
 printf '\n== times\n'
 printf '  %s\n' "${times[@]}" "total $SECONDS s"

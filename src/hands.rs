@@ -9,6 +9,8 @@ use tools::{
     egress::{self, Dialler, Resolver},
 };
 
+#[cfg(target_os = "linux")]
+use crate::{config::McpServer, servers};
 use crate::{
     config::{Config, environment},
     exit::{Exit, Failure},
@@ -20,7 +22,7 @@ use crate::{
 /// Settings that no tools can be made of.
 pub async fn all(index: Arc<dyn Index>, home: &Home, config: &Config) -> Result<Vec<Arc<dyn Tool>>, Failure> {
     let mut all = tools::commons(index);
-    let outside = outside(home, config).await?;
+    let outside = outside(home, config, Some(&config.tools)).await?;
     for problem in &outside.problems {
         tracing::warn!(%problem, "no tool");
     }
@@ -36,27 +38,62 @@ pub struct Outside {
     pub problems: Vec<String>,
 }
 
-/// The tools that reach outside: the program's own, then the person's components in the order of their names.
+/// The tools that reach outside: the program's own, then the person's components and MCP servers in the order of their
+/// names. A server is started only where a tool of it is `wanted`, or all are.
 ///
 /// # Errors
 /// A secret whose variable is not set, or certificates that cannot be read.
-pub async fn outside(home: &Home, config: &Config) -> Result<Outside, Failure> {
-    let secrets = secrets(config)?;
-    let common = Arc::new(Common::new(home.fence(), secrets.clone()));
-    let secrets = secrets.into_iter().map(|(name, value)| (name, value.into())).collect();
-    let settings = egress::Settings { resolver: Resolver::System, authorities: config.ca_file.clone(), secrets };
-    let dialler = Dialler::new(settings).map_err(|error| {
-        Failure::new(Exit::Configuration, error.to_string(), "set tools.ca_file to a file of certificates in PEM")
-    })?;
-    let dialler = Arc::new(dialler);
+pub async fn outside(home: &Home, config: &Config, wanted: Option<&[String]>) -> Result<Outside, Failure> {
+    let common = Arc::new(Common::new(home.fence(), secrets(config)?));
+    let dialler = Arc::new(dialler(config)?);
     let mut all = tools::files(&common);
     all.push(Arc::new(Guarded::new(Fetch::new(Arc::clone(&dialler)), &common)));
     #[cfg(target_os = "linux")]
     all.extend(native::tools(config, &common, &dialler));
     let mut outside = Outside { tools: all, problems: Vec::new() };
     #[cfg(feature = "wasm")]
-    outside.add_components(home, &common, dialler).await?;
+    outside.add_components(home, &common, Arc::clone(&dialler)).await?;
+    #[cfg(target_os = "linux")]
+    outside.add_servers((home, config), &common, dialler, wanted).await?;
+    #[cfg(not(target_os = "linux"))]
+    drop((wanted, dialler));
     Ok(outside)
+}
+
+/// The one way out.
+fn dialler(config: &Config) -> Result<Dialler, Failure> {
+    let secrets = secrets(config)?.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let settings = egress::Settings { resolver: Resolver::System, authorities: config.ca_file.clone(), secrets };
+    Dialler::new(settings).map_err(|error| {
+        Failure::new(Exit::Configuration, error.to_string(), "set tools.ca_file to a file of certificates in PEM")
+    })
+}
+
+#[cfg(target_os = "linux")]
+impl Outside {
+    async fn add_servers(
+        &mut self,
+        (home, config): (&Home, &Config),
+        common: &Arc<Common>,
+        dialler: Arc<Dialler>,
+        wanted: Option<&[String]>,
+    ) -> Result<(), Failure> {
+        let client = native::client_over(dialler);
+        let is_wanted = |server: &McpServer| {
+            let of_it = |tool: &String| tool.split_once("__").is_some_and(|(name, _)| name == server.name);
+            wanted.is_none_or(|wanted| wanted.iter().any(of_it))
+        };
+        for server in config.servers.iter().filter(|server| is_wanted(server)) {
+            match servers::tools(&client, home, server).await? {
+                Ok(tools) => {
+                    let guarded = tools.into_iter().map(|tool| Arc::new(Guarded::new(tool, common)) as Arc<dyn Tool>);
+                    self.tools.extend(guarded);
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(feature = "wasm")]
@@ -117,9 +154,10 @@ pub(crate) mod native {
         docker::{self, Docker},
         egress::Dialler,
         jail::{self, Jail},
+        mcp::Client,
     };
 
-    use crate::config::Config;
+    use crate::{config::Config, exit::Failure};
 
     pub fn tools(config: &Config, common: &Arc<Common>, dialler: &Arc<Dialler>) -> Vec<Arc<dyn Tool>> {
         let browser = BrowserSettings { chromium: chromium(config), folder: super::browsers() };
@@ -128,6 +166,15 @@ pub(crate) mod native {
             Arc::new(Guarded::new(Container::new(Arc::new(docker(config)), Arc::clone(dialler)), common)),
             Arc::new(Guarded::new(Browse::new(Arc::clone(dialler), browser), common)),
         ]
+    }
+
+    /// What MCP servers are started and asked by.
+    pub fn client(config: &Config) -> Result<Client, Failure> {
+        super::dialler(config).map(|dialler| client_over(Arc::new(dialler)))
+    }
+
+    pub fn client_over(dialler: Arc<Dialler>) -> Client {
+        Client::new(jail::Settings::default(), dialler)
     }
 
     pub fn jail() -> Jail {

@@ -11,5 +11,7 @@ pub mod hands;
 pub mod models;
 pub mod permissions;
 mod progress;
+#[cfg(target_os = "linux")]
+pub mod servers;
 mod show;
 pub mod wiring;

@@ -95,6 +95,16 @@ pub fn item(text: &str, here: &Path, user: Option<&Path>) -> Result<Item, String
     text.parse().map_err(|error: common_ground::grant::BadItem| error.to_string())
 }
 
+/// Items given by settings.
+///
+/// # Errors
+/// What is no item, in one line.
+pub fn settings<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<Item>, String> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let user = environment("HOME").map(PathBuf::from);
+    texts.into_iter().map(|text| item(text, &here, user.as_deref())).collect()
+}
+
 /// Items given by a flag of the command line.
 ///
 /// # Errors
@@ -112,7 +122,15 @@ pub fn flags(flag: &str, texts: &[String]) -> Result<Vec<Item>, Failure> {
 /// # Errors
 /// A text that is no limit, and what limits there are.
 pub fn limits<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Limits, String> {
-    texts.into_iter().try_fold(Limits::USUAL, |limits, text| {
+    limits_over(Limits::USUAL, texts)
+}
+
+/// The same over other limits than the usual ones.
+///
+/// # Errors
+/// The same.
+pub fn limits_over<'a>(limits: Limits, texts: impl IntoIterator<Item = &'a str>) -> Result<Limits, String> {
+    texts.into_iter().try_fold(limits, |limits, text| {
         let changed = text.split_once('=').and_then(|(name, number)| limits.with(name, number.parse().ok()?));
         changed.ok_or_else(|| {
             let known = Limits::USUAL.rows().map(|(name, _)| name).join(", ");

@@ -107,7 +107,7 @@ mod linux {
         let resolved = resolve(&places, |_| None, &[]).unwrap_or_else(|failure| panic!("{failure}"));
         let config = Config::from_resolved(&resolved).unwrap_or_else(|failure| panic!("{failure}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let outside = runtime.block_on(hands::outside(&Home::at(home), &config));
+        let outside = runtime.block_on(hands::outside(&Home::at(home), &config, None));
         let outside = outside.unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!(outside.problems, Vec::<String>::new());
         outside.tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect()

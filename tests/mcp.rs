@@ -64,3 +64,89 @@ fn another_agents_client_asks_searches_and_verifies() {
         assert!(said[mistake]["error"] == true && text(mistake).contains(says), "{mistake}: {}", text(mistake));
     }
 }
+
+/// A server of PyPI's `mcp`, as settings have it, and the permissions that a call of it needs beside its own.
+#[cfg(target_os = "linux")]
+fn notes(python: &Path) -> (String, Vec<String>) {
+    let found = Command::new(python).args(["-c", "import mcp; print(mcp.__path__[0])"]).output().expect("python runs");
+    let package = std::path::PathBuf::from(String::from_utf8_lossy(&found.stdout).trim());
+    let site = package.parent().expect("a folder").canonicalize().expect("real").display().to_string();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/tests/mcp").canonicalize().expect("real");
+    let may = vec![format!("read:{}", scripts.display()), format!("read:{site}")];
+    let command = format!("[\"/usr/bin/python3\", \"{}/notes.py\", \"{site}\", \"stdio\"]", scripts.display());
+    (format!("[mcp.notes]\ncommand = {command}\nmay = {may:?}\n"), may)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_is_approved_used_in_a_run_and_not_any_more_when_it_changes() {
+    use common::{
+        engine::skipped,
+        server::{ModelServer, Says, offers, rounds},
+    };
+    use serde_json::json;
+
+    let python = match python() {
+        Ok(python) => python,
+        Err(reason) => return skipped("an MCP server as tools", &reason),
+    };
+    let place = Place::new();
+    let home = place.home();
+    let (settings, may) = notes(&python);
+    std::fs::create_dir_all(&home).expect("made");
+    std::fs::write(home.join("config.toml"), &settings).expect("written");
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let problems = || {
+        let listed: Value = serde_json::from_slice(&place.ii(&["tools", "list", "--json"]).stdout).expect("JSON");
+        listed["problems"].to_string()
+    };
+    assert!(problems().contains("MCP server notes: it is not approved"), "{}", problems());
+    let asked = place.ii(&["tools", "approve", "notes"]);
+    assert_eq!(asked.status.code(), Some(6), "{}", said(&asked));
+    assert!(said(&asked).contains("notes.py") && said(&asked).contains("--yes"), "{}", said(&asked));
+    assert!(!home.join("mcp/notes.json").exists(), "nothing is approved by being shown");
+    let approved = place.ii(&["tools", "approve", "notes", "--yes", "--json"]);
+    assert!(approved.status.success(), "{}", said(&approved));
+    assert!(said(&approved).contains("Add two numbers."), "its tools are shown: {}", said(&approved));
+    let told: Value = serde_json::from_slice(&approved.stdout).expect("JSON");
+    assert!(told["tools"].as_u64().is_some_and(|count| count >= 6), "{told}");
+    assert_eq!(problems(), "[]");
+
+    let server = ModelServer::start(|request, _| {
+        if offers(request, "plan") {
+            let module = json!({ "name": "one", "kind": "answer", "question": "Who may pause a run?", "inputs": [] });
+            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
+        }
+        match rounds(request) {
+            0 => Says::call("commons_search", json!({ "query": "who may pause a run" })),
+            1 => Says::call("notes__add", json!({ "a": 20, "b": 22 })),
+            _ => Says::Text("It is enough.".to_owned()),
+        }
+    });
+    let docs = place.docs().display().to_string();
+    let mut words =
+        vec!["run", "Who may pause a run?", "--docs", &docs, "--model", "openai:scripted", "--attempts", "1"];
+    words.extend(["--tool", "notes__add", "--allow", "run:mcp=notes add"]);
+    words.extend(may.iter().flat_map(|may| ["--allow", may]));
+    let run = || {
+        let mut command = place.command(Path::new(env!("CARGO_BIN_EXE_ii")), &words);
+        command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+        command.output().expect("runs")
+    };
+    let output = run();
+    let read = server.requests().last().map(|request| request["messages"].to_string()).unwrap_or_default();
+    assert!(read.contains("42"), "{} {read}", said(&output));
+    let events = place.events(&place.only_run().expect("a run"));
+    let tiers: Vec<&Value> =
+        events.iter().map(|event| &event["traced"]["tier"]).filter(|tier| !tier.is_null()).collect();
+    assert!(tiers.contains(&&json!("mcp")), "{tiers:?}");
+
+    std::fs::write(home.join("config.toml"), settings.replace("\"stdio\"]", "\"stdio\", \"more\"]")).expect("written");
+    assert!(problems().contains("its settings are not those that were approved"), "{}", problems());
+    let output = run();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("notes__add"), "{}", said(&output));
+    let none = place.ii(&["tools", "approve", "note"]);
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    assert!(said(&none).contains("the nearest is `notes`"), "{}", said(&none));
+}

@@ -203,6 +203,10 @@ fn the_page_on_configuration_has_every_setting_and_field() {
         let row = format!("| `{}` | {} | {} |", field.name, shown(field.default), field.about);
         assert!(page.lines().any(|line| line == row), "docs/CONFIG.md lacks: {row}");
     }
+    for (field, about) in ii::config::SERVER_FIELDS {
+        let row = format!("| `{field}` | {about} |");
+        assert!(page.lines().any(|line| line == row), "docs/CONFIG.md lacks: {row}");
+    }
     for (provider, fields) in ii::config::BUILT_IN {
         let url = fields.iter().find(|(field, _)| *field == "base_url").map_or("", |(_, url)| url);
         let differs: Vec<String> = fields[1..].iter().map(|(field, value)| format!("`{field} = {value}`")).collect();

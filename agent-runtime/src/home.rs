@@ -64,6 +64,11 @@ impl Home {
         self.root.join("compiled")
     }
 
+    /// What the person approved of each MCP server.
+    pub fn servers(&self) -> PathBuf {
+        self.root.join("mcp")
+    }
+
     /// The newest lease under which a tool of each module was called.
     pub fn fence(&self) -> PathBuf {
         self.root.join("fence")

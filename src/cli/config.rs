@@ -40,6 +40,7 @@ fn show(program: &Program) -> Result<Exit, Failure> {
         let settings = resolved.rows().map(|(name, value, from)| (name.to_owned(), value, from));
         let rows: Vec<_> = settings
             .chain(resolved.providers.rows())
+            .chain(resolved.servers.rows())
             .map(|(name, value, from)| json!({"name": name, "value": value, "from": from.to_string()}))
             .collect();
         print_json(&json!({"home": program.places.home, "settings": rows, "untrusted": resolved.untrusted}));
@@ -49,7 +50,7 @@ fn show(program: &Program) -> Result<Exit, Failure> {
     for (name, value, from) in resolved.rows() {
         println!("{name} = {}  # {from}", if value.is_empty() { "(none)" } else { value });
     }
-    for (name, value, from) in resolved.providers.rows() {
+    for (name, value, from) in resolved.providers.rows().chain(resolved.servers.rows()) {
         println!("{name} = {value}  # {from}");
     }
     if let Some(file) = &resolved.untrusted {

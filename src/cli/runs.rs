@@ -285,7 +285,8 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
         }
         return driving::finish(program, id, &end);
     }
-    let (config, _) = program.settings(&[("run.parallel", run.task.parallel.to_string())])?;
+    let (mut config, _) = program.settings(&[("run.parallel", run.task.parallel.to_string())])?;
+    config.tools.clone_from(&run.task.tools);
     let models = (program.wiring.models)(&program.home, &config, &run.task.models).await?;
     let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);

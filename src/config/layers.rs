@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::{
-    failure,
+    failure, mcp,
     places::Places,
     providers::{self, OPENAI_BASE_URL},
     settings::{self, SETTINGS},
@@ -44,6 +44,8 @@ pub struct Resolved {
     values: BTreeMap<&'static str, (String, Origin)>,
     /// Model providers.
     pub providers: providers::Table,
+    /// MCP servers.
+    pub servers: mcp::Servers,
     /// A project file that was there and not used, as it is not trusted.
     pub untrusted: Option<String>,
 }
@@ -80,6 +82,7 @@ pub fn resolve(
     let mut values: BTreeMap<&'static str, (String, Origin)> =
         SETTINGS.iter().map(|setting| (setting.name, (setting.default.to_owned(), Origin::Default))).collect();
     let mut providers = providers::Table::built_in();
+    let mut servers = mcp::Servers::default();
     let own = Origin::User(places.user_file.display().to_string());
     for (name, value) in file(&places.user_file)? {
         match name {
@@ -87,6 +90,7 @@ pub fn resolve(
                 values.insert(name, (value, own.clone()));
             }
             Name::Provider { provider, field } => providers.set(&provider, &field, value, own.clone()),
+            Name::Server { server, field } => servers.set(&server, &field, value, own.clone()),
         }
     }
     let mut untrusted = None;
@@ -105,6 +109,7 @@ pub fn resolve(
                     Name::Provider { provider, field } => {
                         return Err(refused(&format!("providers.{provider}.{field}")));
                     }
+                    Name::Server { server, field } => return Err(refused(&format!("mcp.{server}.{field}"))),
                 };
                 let value = relative_to_project(name, value, project);
                 values.insert(name, (value, Origin::Project(project.display().to_string())));
@@ -124,7 +129,7 @@ pub fn resolve(
     for (name, value) in flags {
         values.insert(name, (value.clone(), Origin::Flag));
     }
-    Ok(Resolved { values, providers, untrusted })
+    Ok(Resolved { values, providers, servers, untrusted })
 }
 
 /// A project's paths are relative to the project, not to where the program was started.
@@ -145,20 +150,27 @@ pub(super) fn is_absent(error: &std::io::Error) -> bool {
 enum Name {
     Setting(&'static str),
     Provider { provider: String, field: String },
+    Server { server: String, field: String },
 }
 
 impl Name {
-    fn setting(&self) -> Option<&'static str> {
+    /// Whether it is a list, whose items stand a line each.
+    fn is_list(&self) -> bool {
         match self {
-            Self::Setting(name) => Some(name),
-            Self::Provider { .. } => None,
+            Self::Setting(name) => matches!(*name, "tools.offer" | "tools.secrets") || name.starts_with("permissions."),
+            Self::Provider { .. } => false,
+            Self::Server { field, .. } => mcp::is_list(field),
         }
     }
 }
 
-/// Whether a setting is a list, whose items stand a line each.
-fn is_list(setting: Option<&str>) -> bool {
-    setting.is_some_and(|name| matches!(name, "tools.offer" | "tools.secrets") || name.starts_with("permissions."))
+/// A table's entry that a dotted name names, if it names one.
+fn entry(name: &str) -> Result<Option<Name>, Failure> {
+    if let Some((provider, field)) = providers::parse_name(name)? {
+        return Ok(Some(Name::Provider { provider: provider.to_owned(), field: field.to_owned() }));
+    }
+    let server = mcp::parse_name(name)?;
+    Ok(server.map(|(server, field)| Name::Server { server: server.to_owned(), field: field.to_owned() }))
 }
 
 fn lines(path: &Path, name: &str, rows: &[toml::Value]) -> Result<String, Failure> {
@@ -184,14 +196,8 @@ fn file(path: &Path) -> Result<Vec<(Name, String)>, Failure> {
     })?;
     let mut found = Vec::new();
     flatten("", &table, &mut |name, value| {
-        let provider = providers::parse_name(name)
-            .map_err(|inner| failure(format!("{}: {}", path.display(), inner.what), inner.fix))?;
-        let known = match (provider, settings::find(name)) {
-            (Some((provider, field)), _) => {
-                Some(Name::Provider { provider: provider.to_owned(), field: field.to_owned() })
-            }
-            (None, setting) => setting.map(|setting| Name::Setting(setting.name)),
-        };
+        let entry = entry(name).map_err(|inner| failure(format!("{}: {}", path.display(), inner.what), inner.fix))?;
+        let known = entry.or_else(|| settings::find(name).map(|setting| Name::Setting(setting.name)));
         let Some(known) = known else {
             return Err(failure(
                 format!("{} has an unknown key `{name}`", path.display()),
@@ -201,7 +207,7 @@ fn file(path: &Path) -> Result<Vec<(Name, String)>, Failure> {
         let value = match value {
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Array(rows) if is_list(known.setting()) => lines(path, name, rows)?,
+            toml::Value::Array(rows) if known.is_list() => lines(path, name, rows)?,
             toml::Value::Float(_)
             | toml::Value::Boolean(_)
             | toml::Value::Datetime(_)

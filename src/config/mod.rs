@@ -3,6 +3,7 @@
 //! Nothing past this folder reads a configuration file or an environment variable.
 
 mod layers;
+mod mcp;
 mod places;
 mod providers;
 mod settings;
@@ -17,6 +18,7 @@ use common_ground::{
 use receipts::Digest;
 
 pub use layers::{Origin, Resolved, resolve};
+pub use mcp::{McpServer, Reached, SERVER_FIELDS, Servers};
 pub use places::Places;
 pub use providers::{BUILT_IN, FIELDS, Field, Provider, Table};
 pub use settings::{SETTINGS, Setting};
@@ -36,6 +38,8 @@ pub struct Config {
     pub models: Models,
     /// Model providers by name.
     pub providers: BTreeMap<String, Provider>,
+    /// MCP servers, in the order of their names.
+    pub servers: Vec<McpServer>,
     /// Tools on offer beside those of the commons.
     pub tools: Vec<String>,
     /// Address of the Docker engine.
@@ -118,6 +122,7 @@ impl Config {
             docs: path("docs"),
             models,
             providers,
+            servers: resolved.servers.typed()?,
             tools: list(resolved, "tools.offer").map(str::to_owned).collect(),
             docker_host: Some(resolved.text("tools.docker_host").to_owned())
                 .filter(|host| !host.is_empty())
@@ -167,12 +172,7 @@ fn secrets(resolved: &Resolved) -> Result<Vec<(String, String)>, Failure> {
 }
 
 fn items(resolved: &Resolved, name: &'static str) -> Result<Vec<Item>, Failure> {
-    let here = std::env::current_dir().unwrap_or_default();
-    let user = environment("HOME").map(PathBuf::from);
-    let read = |line| permissions::item(line, &here, user.as_deref());
-    list(resolved, name)
-        .map(read)
-        .collect::<Result<_, _>>()
+    permissions::settings(list(resolved, name))
         .map_err(|wanted| resolved.bad(name, &format!("a list of permissions ({wanted})")))
 }
 

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolSpec {
-    /// Unique name, `[a-z][a-z0-9_]*`.
+    /// Unique name, `[a-z][a-z0-9_-]*`.
     pub name: String,
     /// What it does and when to use it.
     pub description: String,

@@ -1,4 +1,7 @@
-//! `ii tools`: which tools there are, and one call of one tool under one grant, with its record.
+//! `ii tools`: which tools there are, one call of one tool under one grant, with its record, and MCP servers approved.
+
+#[cfg(target_os = "linux")]
+mod approve;
 
 use common_ground::{
     RunId,
@@ -28,6 +31,14 @@ pub enum Args {
         /// Its name.
         name: String,
     },
+    /// Show what an MCP server of your settings is and what it lists, and approve it.
+    Approve {
+        /// Its name.
+        server: String,
+        /// Approve what is shown without asking.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Call one tool under one grant; prints what it gave and its record.
     Call {
         /// Its name.
@@ -47,12 +58,18 @@ pub enum Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     let (config, _) = program.settings(&[])?;
-    let Outside { tools, problems } = hands::outside(&program.home, &config).await?;
+    let wanted = match &args {
+        Args::List => None,
+        Args::Show { name } | Args::Call { name, .. } => Some(vec![name.clone()]),
+        Args::Approve { server, yes } => return approved(program, server, *yes).await,
+    };
+    let Outside { tools, problems } = hands::outside(&program.home, &config, wanted.as_deref()).await?;
     match args {
+        Args::Approve { .. } => Ok(Exit::Completed),
         Args::List => Ok(list(program, &tools, &problems)),
-        Args::Show { name } => show(program, find(&tools, &name)?),
+        Args::Show { name } => show(program, find(&tools, &problems, &name)?),
         Args::Call { name, args, grant, limit } => {
-            let tool = find(&tools, &name)?;
+            let tool = find(&tools, &problems, &name)?;
             hands::sweep(&config).await;
             let limits = permissions::limits(limit.iter().map(String::as_str));
             let limits = limits.map_err(|what| Failure::new(Exit::Usage, what, "such as --limit wall_ms=1000"))?;
@@ -62,7 +79,21 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     }
 }
 
-fn find<'a>(tools: &'a [Arc<dyn Tool>], name: &str) -> Result<&'a dyn Tool, Failure> {
+#[cfg(target_os = "linux")]
+async fn approved(program: &Program, server: &str, yes: bool) -> Result<Exit, Failure> {
+    approve::run(program, server, yes).await
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unused_async, reason = "the same call where servers run")]
+async fn approved(_program: &Program, server: &str, _yes: bool) -> Result<Exit, Failure> {
+    Err(Failure::new(Exit::Usage, format!("MCP server {server} needs Linux"), "run ii on Linux"))
+}
+
+fn find<'a>(tools: &'a [Arc<dyn Tool>], problems: &[String], name: &str) -> Result<&'a dyn Tool, Failure> {
+    for problem in problems {
+        eprintln!("ii: no tool: {}", show::plain(problem));
+    }
     tools.iter().find(|tool| tool.spec().name == name).map(|tool| &**tool).ok_or_else(|| {
         let near = tools.iter().min_by_key(|tool| strsim::damerau_levenshtein(&tool.spec().name, name));
         let near = near.map_or(String::new(), |tool| format!("; the nearest is `{}`", tool.spec().name));
