@@ -3,16 +3,14 @@
 # The home is target/demo, made anew; the person's own home and settings are not touched. Building may fetch crates;
 # running needs no key, no server and no network.
 #
-# usage: demo.sh [whole]     `whole` builds with the default features, as the tests before it did
+# usage: demo.sh [built]     `built` takes the program that the tests before it built
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh demo
 
 target=${CARGO_TARGET_DIR:-target}
 # Without llama.cpp and WebAssembly, which take minutes to compile and which the demo does not use.
-features=(--no-default-features)
-[ "${1:-}" != whole ] || features=()
-cargo build --workspace "${features[@]}"
+[ "${1:-}" = built ] || cargo build --workspace --no-default-features
 ii=$target/debug/ii
 demo=target/demo
 

@@ -98,7 +98,7 @@ else
   skip foreign "not installed: ${missing[*]}"
 fi
 
-stage demo scripts/demo.sh whole
+stage demo scripts/demo.sh built
 
 printf '\n== times\n'
 printf '  %s\n' "${times[@]}" "total $SECONDS s"

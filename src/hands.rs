@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use agent_runtime::{home::Home, roles};
+use agent_runtime::home::Home;
 use common_ground::port::{index::Index, tool::Tool};
 use tools::{
     Common, Fetch, Guarded,
@@ -112,7 +112,8 @@ impl Outside {
         for component in components {
             let tool: Arc<dyn Tool> = Arc::new(Guarded::new(component, common));
             let name = &tool.spec().name;
-            let is_role = roles::ACTS.contains(&name.as_str()) || tools::COMMONS.contains(&name.as_str());
+            let is_role =
+                agent_runtime::roles::ACTS.contains(&name.as_str()) || tools::COMMONS.contains(&name.as_str());
             if is_role || self.tools.iter().any(|other| other.spec().name == *name) {
                 let place = home.tools().join(name);
                 self.problems.push(format!("{}: a tool of this name comes with the program", place.display()));

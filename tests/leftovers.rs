@@ -6,6 +6,7 @@ mod common;
 
 use std::{
     fs,
+    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -13,7 +14,7 @@ use std::{
 
 use common::{
     Place,
-    engine::{image, page, skipped},
+    engine::{image, skipped},
     server::{ModelServer, Says, offers, rounds},
 };
 use serde_json::{Value, json};
@@ -50,6 +51,14 @@ fn model(url: &str, image: &str, count: &Path, mark: &str) -> ModelServer {
             _ => Says::Hang(Duration::from_secs(600)),
         }
     })
+}
+
+/// A server that takes connections and never answers, so that a browser stays at work.
+fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
+    url
 }
 
 /// Processes that have this text among their arguments.
@@ -151,7 +160,7 @@ fn killed_at_its_work_the_program_leaves_nothing_and_repeats_nothing() {
     fs::set_permissions(&count, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("open");
     // No other process of this machine sleeps for this long.
     let mark = format!("47{}.125", std::process::id());
-    let url = page("<title>Pauses</title><h1>Pauses</h1>");
+    let url = silent();
     let server = model(&url, &image, &count, &mark);
     let scene = Scene { place, server, temporary: root.join("tmp"), count, mark };
 

@@ -157,7 +157,7 @@ pub(super) async fn run(
     };
     let line = dialler.line_to(work, hosts).at_most(limits.net_bytes);
     let (ended, cpu) = tokio::select! {
-        ended = within(limits, guest, &line) => ended,
+        ended = within(limits, work.grant().senses, guest, &line) => ended,
         never = web::serve(asks, &line) => match never {},
     };
     drop(running);
@@ -244,8 +244,18 @@ fn said(limit: Limit, limits: Limits) -> String {
 
 /// Ends a future when it has used its time. It is dropped then, and with it whatever it waited for. A computing guest
 /// yields each turn, so that it is looked at here; a waiting one is ended by the timer.
-async fn within<T>(limits: Limits, guest: impl Future<Output = T>, line: &Line<'_>) -> (Result<T, Limit>, Duration) {
-    let (most_cpu, most_wall) = (Duration::from_millis(limits.cpu_ms), Duration::from_millis(limits.wall_ms));
+async fn within<T>(
+    limits: Limits,
+    senses: Senses,
+    guest: impl Future<Output = T>,
+    line: &Line<'_>,
+) -> (Result<T, Limit>, Duration) {
+    let most_wall = Duration::from_millis(limits.wall_ms);
+    let most_cpu = match senses {
+        Senses::Real => Duration::from_millis(limits.cpu_ms),
+        // Its fuel alone says when it has computed enough, or a busy machine would end it at another instruction.
+        Senses::Fixed { .. } => Duration::MAX,
+    };
     let began = Instant::now();
     let mut cpu = Duration::ZERO;
     let mut guest = pin!(guest);
