@@ -37,7 +37,6 @@ mod linux {
         port::tool::{Called, ToolError},
         record::{Exit, Limit},
     };
-    use libtest_mimic::{Arguments, Trial};
     use nix::libc;
     use serde_json::json;
     use tools::{
@@ -46,7 +45,7 @@ mod linux {
         jail::{Jail, Settings},
     };
 
-    use super::hostile::{Caller, SECRET, file, folder, held, open, running, said, soon, text};
+    use super::hostile::{Caller, SECRET, file, folder, held, open, running, said, soon, text, trials};
 
     const TIER: &str = "process";
     /// Set for the copy of this program that is killed.
@@ -59,24 +58,8 @@ mod linux {
             victim(&word);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let probe = runtime.block_on(Jail::new(Settings::default()).probe());
-        let ran = probe.ran.clone();
-        let trials = CASES.iter().map(|(name, case)| {
-            let ran = ran.clone();
-            Trial::test(*name, move || match ran {
-                Ok(_) => {
-                    case();
-                    Ok(())
-                }
-                Err(why) if std::env::var_os("CI").is_some() => Err(why.into()),
-                Err(why) => {
-                    println!("skipped: {name} in the process jail: {why}");
-                    println!("hostile: {name} {TIER} not available: {why}");
-                    Ok(())
-                }
-            })
-        });
-        libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+        let ran = runtime.block_on(Jail::new(Settings::default()).probe()).ran;
+        trials(TIER, ran, CASES)
     }
 
     const CASES: &[(&str, fn())] = &[

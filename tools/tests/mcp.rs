@@ -33,10 +33,9 @@ mod linux {
 
     use common_ground::{
         grant::{Grant, Limits, Tier},
-        port::tool::{Called, Tool, ToolCall, ToolError},
+        port::tool::{Called, StepKey, Tool, ToolCall, ToolError},
         record::{Exit, Limit},
     };
-    use libtest_mimic::{Arguments, Trial};
     use serde_json::json;
     use tools::{
         Common, Guarded, Hand,
@@ -45,7 +44,7 @@ mod linux {
         mcp::{Client, Fault, McpTool, Opened, Pin, Server, Transport},
     };
 
-    use super::hostile::{Caller, SECRET, file, folder, held, key, open, running, said, soon, text};
+    use super::hostile::{Caller, SECRET, file, folder, held, open, running, said, soon, text, trials};
 
     const TIER: &str = "mcp";
     /// Set for the copy of this program that is killed.
@@ -60,22 +59,7 @@ mod linux {
             victim(&word);
         }
         let ran = RUNTIME.block_on(Jail::new(Settings::default()).probe()).ran;
-        let trials = CASES.iter().map(|(name, case)| {
-            let ran = ran.clone();
-            Trial::test(*name, move || match ran {
-                Ok(_) => {
-                    case();
-                    Ok(())
-                }
-                Err(why) if std::env::var_os("CI").is_some() => Err(why.into()),
-                Err(why) => {
-                    println!("skipped: {name} of MCP servers in the process jail: {why}");
-                    println!("hostile: {name} {TIER} not available: {why}");
-                    Ok(())
-                }
-            })
-        });
-        libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+        trials(TIER, ran, CASES)
     }
 
     const CASES: &[(&str, fn())] = &[
@@ -444,7 +428,7 @@ mod linux {
         let needs = tool.needs(&arguments).expect("needs");
         assert!(needs[0].to_string() == "run:mcp=acts act" && needs.iter().any(|need| need.to_string() == may));
         let call = |grant: &Grant| {
-            let call = ToolCall { key: key(), grant, allowed: &[], arguments: &arguments };
+            let call = ToolCall { key: StepKey::NONE, grant, allowed: &[], arguments: &arguments };
             RUNTIME.block_on(tool.call(call))
         };
         assert_eq!(call(&Grant::of(needs.iter().cloned())).record.exit, Exit::Done);

@@ -2,6 +2,7 @@
 
 use receipts::Digest;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::BoxFuture;
 use crate::{
@@ -49,6 +50,17 @@ pub struct StepKey {
     pub epoch: Epoch,
     /// Which step of the attempt. Run, module, attempt and step together are the idempotency key.
     pub step: StepIndex,
+}
+
+impl StepKey {
+    /// Of no run: a call that somebody makes by itself, and what is tried without one.
+    pub const NONE: Self = Self {
+        run: RunId(Uuid::nil()),
+        module: ModuleId(Uuid::nil()),
+        attempt: AttemptNumber(1),
+        epoch: Epoch(1),
+        step: StepIndex(0),
+    };
 }
 
 /// How a call ended when it ended at all.

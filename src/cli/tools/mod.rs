@@ -4,15 +4,12 @@
 mod approve;
 
 use common_ground::{
-    RunId,
     grant::{Basis, Grant},
-    id::{AttemptNumber, Epoch, ModuleId, StepIndex},
     port::tool::{Called, StepKey, Tool, ToolCall, ToolError},
     record::Allowed,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
-use uuid::Uuid;
 
 use super::{Program, print_json};
 use crate::{
@@ -133,20 +130,13 @@ fn show(program: &Program, tool: &dyn Tool) -> Result<Exit, Failure> {
 }
 
 async fn call(tool: &dyn Tool, arguments: &str, grant: &Grant) -> Result<Exit, Failure> {
-    let key = StepKey {
-        run: RunId(Uuid::nil()),
-        module: ModuleId(Uuid::nil()),
-        attempt: AttemptNumber(1),
-        epoch: Epoch(1),
-        step: StepIndex(0),
-    };
     let needs = tool.needs(arguments).unwrap_or_default();
     let covered = needs.into_iter().filter_map(|need| {
         let item = grant.covering(&need)?.clone();
         Some(Allowed { need, basis: Basis::Granted { item } })
     });
     let allowed: Vec<Allowed> = covered.collect();
-    let called: Called = tool.call(ToolCall { key, grant, allowed: &allowed, arguments }).await;
+    let called: Called = tool.call(ToolCall { key: StepKey::NONE, grant, allowed: &allowed, arguments }).await;
     let (exit, answer) = match &called.answer {
         Ok(text) => (Exit::Completed, json!(text)),
         Err(error) => {

@@ -9,7 +9,6 @@ use std::{sync::Arc, time::Duration};
 
 use common_ground::{
     grant::{Grant, Limits},
-    id::{AttemptNumber, Epoch, ModuleId, RunId, StepIndex},
     port::tool::StepKey,
 };
 use rmcp::{
@@ -130,14 +129,7 @@ impl std::fmt::Debug for Connection {
 
 /// Work that is no step's.
 fn nobodys(grant: Grant) -> Work {
-    let key = StepKey {
-        run: RunId(Default::default()),
-        module: ModuleId(Default::default()),
-        attempt: AttemptNumber(1),
-        epoch: Epoch(1),
-        step: StepIndex(0),
-    };
-    Work::new(key, grant)
+    Work::new(StepKey::NONE, grant)
 }
 
 impl Connection {
