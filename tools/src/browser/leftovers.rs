@@ -18,7 +18,7 @@ const PREFIX: &str = "ii-browser-";
 const UNNAMED: &str = "ii-new-";
 const LOCK: &str = "owner.lock";
 /// How old a folder without its name is before nobody is about to give it one.
-const ABANDONED: Duration = Duration::from_secs(60);
+const ABANDONED: Duration = Duration::from_secs(10);
 /// How often the removal of a folder is tried while its processes end.
 const TRIES: u32 = 50;
 
@@ -73,9 +73,12 @@ pub(super) fn clear(root: &Path) -> io::Result<usize> {
         let age = found.modified().ok().and_then(|made| made.elapsed().ok()).unwrap_or_default();
         let is_named = name.starts_with(PREFIX) || (name.starts_with(UNNAMED) && age > ABANDONED);
         let is_ours = is_named && found.is_dir() && found.uid() == getuid().as_raw();
-        // One that goes away meanwhile was removed by somebody else.
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
-        if is_ours && lock.try_lock().is_ok() {
+        let is_free = match File::open(entry.path().join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            // Its maker was killed before it made the lock. One that goes away meanwhile was removed by somebody else.
+            Err(error) => error.kind() == io::ErrorKind::NotFound && name.starts_with(UNNAMED),
+        };
+        if is_ours && is_free {
             remove(&entry.path())?;
             cleared += 1;
         }
