@@ -123,7 +123,7 @@ fn end_processes(folder: &Path) {
 mod tests {
     use std::fs::File;
 
-    use super::{Folder, LOCK, PREFIX, clear};
+    use super::{ABANDONED, Folder, LOCK, PREFIX, UNNAMED, clear};
 
     #[test]
     fn the_dead_are_cleared_and_the_living_kept() {
@@ -132,6 +132,13 @@ mod tests {
         let dead = root.path().join(format!("{PREFIX}dead"));
         std::fs::create_dir(&dead).expect("a folder");
         File::create(dead.join(LOCK)).expect("a file");
+        // Killed before it was locked: gone once it is old, since a new one may be about to be.
+        let (unlocked, new) = (root.path().join(format!("{UNNAMED}old")), root.path().join(format!("{UNNAMED}new")));
+        for folder in [&unlocked, &new] {
+            std::fs::create_dir(folder).expect("a folder");
+        }
+        let long_ago = std::time::SystemTime::now() - ABANDONED * 2;
+        File::open(&unlocked).and_then(|folder| folder.set_modified(long_ago)).expect("made old");
         let foreign = root.path().join("other");
         std::fs::create_dir(&foreign).expect("a folder");
         // A program that was killed had processes, too.
@@ -144,8 +151,9 @@ mod tests {
         while !std::fs::read(&line).is_ok_and(|line| line.starts_with(b"sh\0")) {
             std::thread::yield_now();
         }
-        assert_eq!(clear(root.path()).expect("clears"), 1);
+        assert_eq!(clear(root.path()).expect("clears"), 2);
         assert!(!dead.exists() && foreign.exists() && living.path().exists());
+        assert!(!unlocked.exists() && new.exists());
         assert!(!process.wait().expect("ended").success());
         assert_eq!(clear(root.path()).expect("clears"), 0);
     }
