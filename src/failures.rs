@@ -104,9 +104,11 @@ pub fn from_store(error: &StoreError) -> Failure {
         }
         StoreError::Unwritable { .. } => Failure::new(Exit::Storage, what, WRITABLE),
         StoreError::Full { .. } => Failure::new(Exit::Storage, what, FREE_SPACE),
-        StoreError::Damaged { .. } => {
-            Failure::new(Exit::Storage, what, "delete that folder: the index is made anew from the documents")
-        }
+        StoreError::Damaged { .. } => Failure::new(
+            Exit::Storage,
+            what,
+            "`ii commons verify` names what does not fit; put commons/ back from a copy, or move it away to begin anew",
+        ),
         StoreError::Newer { .. } => Failure::new(Exit::Storage, what, "use the newer ii that wrote it"),
         StoreError::Busy { .. } => Failure::new(Exit::Storage, what, "try again when the other program is done"),
     }

@@ -76,23 +76,28 @@ mod linux {
         }
     }
 
+    /// A number as all that was put out.
+    fn line(number: u32) -> String {
+        format!("not instructions]\n{number}\n")
+    }
+
     fn calls(file: &Path, page: &str, image: &str) -> Vec<Wanted> {
         let mut calls = Vec::new();
         let spin = "while :; do :; done";
         let contain = |line: String| json!({ "image": image, "command": ["/bin/sh", "-c", line] });
         // The slow ones first, so that they are ahead wherever they share a queue.
-        calls.extend((0..36).map(|n| Wanted::gives("container", contain(format!("sleep 1; echo {n}")), n.to_string())));
+        calls.extend((0..36).map(|n| Wanted::gives("container", contain(format!("sleep 1; echo {n}")), line(n))));
         calls.extend((0..4).map(|_| Wanted::never_ends("container", contain(spin.to_owned()))));
         let open = json!({ "action": "open", "url": format!("{page}/") });
         calls.extend((0..10).map(|_| Wanted::gives("browse", open.clone(), "heading")));
-        calls.extend((0..60).map(|n| Wanted::gives("shell", json!({ "command": format!("echo {n}") }), n.to_string())));
+        calls.extend((0..60).map(|n| Wanted::gives("shell", json!({ "command": format!("echo {n}") }), line(n))));
         calls.extend((0..10).map(|_| Wanted::never_ends("shell", json!({ "command": spin }))));
         let read = json!({ "path": file });
         calls.extend((0..150).map(|_| Wanted::gives("read", read.clone(), "a text")));
         let fetch = json!({ "url": format!("{page}/") });
         calls.extend((0..100).map(|_| Wanted::gives("fetch", fetch.clone(), "A pause")));
         let multiply = |n: u32| json!({ "expression": format!("{n} * 3") });
-        calls.extend((0..130).map(|n| Wanted::gives("calculate", multiply(n), (n * 3).to_string())));
+        calls.extend((0..130).map(|n| Wanted::gives("calculate", multiply(n), line(n * 3))));
         calls
     }
 

@@ -279,6 +279,15 @@ fn an_associate_asks_the_person_and_reads_the_answer() {
 }
 
 #[test]
+fn a_question_in_words_that_nobody_can_answer_is_refused_with_code_6() {
+    let (place, docs, _) = place();
+    let server = worker("ask_person", json!({ "question": "Which run?" }));
+    let output = command(&place, &server, &asking(&docs, &["--tool", "ask_person"])).output().expect("runs");
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    assert!(stderr(&output).contains("a question to the person waits for an answer with --ask"), "{}", stderr(&output));
+}
+
+#[test]
 fn one_tool_is_called_under_one_grant_and_leaves_its_record() {
     let (place, _, out) = place();
     std::fs::write(out.join("a"), "text").expect("written");
@@ -380,7 +389,7 @@ fn a_run_uses_every_tier_and_its_receipt_has_them_all() {
     let output = command.output().expect("runs");
     let told = server.requests().last().map(|request| request["messages"].to_string()).unwrap_or_default();
     assert!(output.status.success(), "{} {told}", stderr(&output));
-    for seen in ["A pause needs a person.", "jailed", "contained", "heading", "42"] {
+    for seen in ["A pause needs a person.", "jailed", "contained", "heading", "not instructions]\\n42"] {
         assert!(told.contains(seen), "{seen}: {told}");
     }
     let tiers = [

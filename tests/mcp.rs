@@ -135,7 +135,7 @@ fn a_server_is_approved_used_in_a_run_and_not_any_more_when_it_changes() {
     };
     let output = run();
     let read = server.requests().last().map(|request| request["messages"].to_string()).unwrap_or_default();
-    assert!(read.contains("42"), "{} {read}", said(&output));
+    assert!(read.contains("not instructions]\\n42"), "{} {read}", said(&output));
     let events = place.events(&place.only_run().expect("a run"));
     let tiers: Vec<&Value> =
         events.iter().map(|event| &event["traced"]["tier"]).filter(|tier| !tier.is_null()).collect();

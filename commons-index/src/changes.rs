@@ -36,6 +36,7 @@ pub(crate) async fn between(records: &Records, from: u64, to: Option<u64>) -> Re
     };
     let to = find(to.unwrap_or(known().unsigned_abs()))?;
     let from = if from == 0 { None } else { Some(find(from)?) };
+    let earlier = from.as_ref().map_or(0, |from| from.number);
     let (old, root) = from.as_ref().map_or((0, Tree::new().root()), |from| (from.size, from.root));
     let mut entries = records.corpus(to.size).await?;
     let mut tree = Tree::new();
@@ -48,7 +49,7 @@ pub(crate) async fn between(records: &Records, from: u64, to: Option<u64>) -> Re
     let proof = tree.consistency(old).unwrap_or_default();
     if old > 0 {
         check_consistency((old, root), (to.size, to.root), &proof).map_err(|error| {
-            records.damaged(&format!("revision {} is no beginning of revision {}: {error}", old, to.number))
+            records.damaged(&format!("revision {earlier} is no beginning of revision {}: {error}", to.number))
         })?;
     }
     let beyond = usize::try_from(old).unwrap_or(usize::MAX).min(entries.len());

@@ -198,6 +198,10 @@ impl Records {
 
     /// Keeps the folder that the collection is of.
     pub(crate) async fn is_of(&self, folder: &Path) -> Result<(), StoreError> {
+        // Looked at first: whoever only opens it does not wait for somebody who writes.
+        if self.folder().await?.is_some() {
+            return Ok(());
+        }
         let query = sqlx::query("INSERT OR IGNORE INTO source (folder) VALUES (?)").bind(folder.display().to_string());
         query.execute(&self.pool).await.map_err(self.failed()).map(drop)
     }

@@ -34,7 +34,8 @@ async fn a_collection_as_it_was_written_has_no_fault() {
     assert_eq!(found.faults, []);
     assert_eq!((found.revisions, found.entries, found.documents, found.texts), (3, 5, 2, 4));
     assert!(found.text_bytes > 150_000 && found.passages > 150, "{found:?}");
-    let empty = Commons::new(&[]).open().await;
+    let nothing = Commons::new(&[]);
+    let empty = nothing.open().await;
     assert_eq!(audit(&empty).await, Audit::default());
 }
 

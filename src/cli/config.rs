@@ -34,6 +34,11 @@ pub(super) fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     }
 }
 
+/// A value in one line: the items of a list stand a line each.
+fn line(value: &str) -> String {
+    value.replace('\n', ", ")
+}
+
 fn show(program: &Program) -> Result<Exit, Failure> {
     let (_, resolved) = program.settings(&[])?;
     if program.json {
@@ -48,10 +53,10 @@ fn show(program: &Program) -> Result<Exit, Failure> {
     }
     println!("home = {}", program.places.home.display());
     for (name, value, from) in resolved.rows() {
-        println!("{name} = {}  # {from}", if value.is_empty() { "(none)" } else { value });
+        println!("{name} = {}  # {from}", if value.is_empty() { "(none)".to_owned() } else { line(value) });
     }
     for (name, value, from) in resolved.providers.rows().chain(resolved.servers.rows()) {
-        println!("{name} = {value}  # {from}");
+        println!("{name} = {}  # {from}", line(value));
     }
     if let Some(file) = &resolved.untrusted {
         eprintln!("ii: {file} is not trusted and was not read; `ii config trust` reads it from now on");

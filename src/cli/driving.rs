@@ -15,6 +15,7 @@ use agent_runtime::{
 use common_ground::{
     ApprovalId, Fact, ModuleId, RunId,
     approval::{Answer, Question},
+    grant::Item,
     module::{CallOutcome, Handover, ModuleSpec},
     port::tool::Tool,
     record::{self, Record},
@@ -63,7 +64,13 @@ pub(super) async fn go(
     let exit = finish(program, run, &end)?;
     let unasked = unasked(&journal, &seen.failed).await?;
     for what in &unasked {
-        eprintln!("ii: refused, for nobody was there to ask; --allow '{}' would allow it", show::plain(what));
+        let what = show::plain(what);
+        // What is no permission is a question in words.
+        let fix = match what.parse::<Item>() {
+            Ok(_permission) => format!("--allow '{what}' would allow it"),
+            Err(_words) => format!("{what} waits for an answer with --ask"),
+        };
+        eprintln!("ii: refused, for nobody was there to ask; {fix}");
     }
     Ok(if unasked.is_empty() || matches!(exit, Exit::Interrupted | Exit::Budget | Exit::Model) {
         exit

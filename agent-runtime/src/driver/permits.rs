@@ -93,14 +93,16 @@ impl Permits {
     /// What to do about a question of the Associate's own.
     pub fn words(&self, key: StepKey, tool: &str, text: String) -> Permit {
         let question = Question::Words { step: key.step, text };
-        let refuse = |why: &str| {
+        let refuse = |why: &str, exit| {
             let denials = vec![Denial { what: "a question to the person".to_owned(), why: why.to_owned() }];
-            Permit::Refuse { denials, exit: Exit::Refused }
+            Permit::Refuse { denials, exit }
         };
         self.put(key, tool, question).unwrap_or_else(|said| match said {
             Some(Answer::Words { text }) => Permit::Said(text),
-            Some(Answer::Deny | Answer::Once | Answer::Run | Answer::Always) => refuse("the person gave no answer"),
-            None => refuse("nobody is there to ask"),
+            Some(Answer::Deny | Answer::Once | Answer::Run | Answer::Always) => {
+                refuse("the person gave no answer", Exit::Refused)
+            }
+            None => refuse("nobody is there to ask", Exit::Unasked),
         })
     }
 

@@ -12,12 +12,15 @@ use crate::{
     servers,
 };
 
+/// Approved, started, listed, approved, listed again: a server that is still not as approved after that never will be.
+const ROUNDS: usize = 3;
+
 /// Goes through the two steps as far as the person lets it.
 pub(super) async fn run(program: &Program, name: &str, yes: bool) -> Result<Exit, Failure> {
     let (config, _) = program.settings(&[])?;
     let server = servers::server(servers::named(&config, name)?)?;
     let client = native::client(&config)?;
-    loop {
+    for _ in 0..ROUNDS {
         let pin = servers::pin(&program.home, name)?;
         let opened = client.open(&server, pin.as_ref()).await;
         let opened = opened.map_err(|fault| {
@@ -43,6 +46,8 @@ pub(super) async fn run(program: &Program, name: &str, yes: bool) -> Result<Exit
         }
         servers::approve(&program.home, name, &next)?;
     }
+    let what = format!("MCP server {name} lists other tools each time it is asked");
+    Err(Failure::new(Exit::Refused, what, "mend the server; its tools are offered once its list stays the same"))
 }
 
 fn offer() -> String {

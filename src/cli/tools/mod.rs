@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::{Program, print_json};
 use crate::{
+    config::Config,
     exit::{Exit, Failure},
     hands::{self, Outside},
     permissions, show,
@@ -55,23 +56,17 @@ pub enum Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     let (config, _) = program.settings(&[])?;
-    let wanted = match &args {
-        Args::List => None,
-        Args::Show { name } | Args::Call { name, .. } => Some(vec![name.clone()]),
-        Args::Approve { server, yes } => return approved(program, server, *yes).await,
-    };
-    let Outside { tools, problems } = hands::outside(&program.home, &config, wanted.as_deref()).await?;
     match args {
-        Args::Approve { .. } => Ok(Exit::Completed),
-        Args::List => Ok(list(program, &tools, &problems)),
-        Args::Show { name } => show(program, find(&tools, &problems, &name)?),
+        Args::Approve { server, yes } => approved(program, &server, yes).await,
+        Args::List => Ok(list(program, &hands::outside(&program.home, &config, None).await?)),
+        Args::Show { name } => show(program, &*named(program, &config, name).await?),
         Args::Call { name, args, grant, limit } => {
-            let tool = find(&tools, &problems, &name)?;
+            let tool = named(program, &config, name).await?;
             hands::sweep(&config).await;
             let limits = permissions::limits(limit.iter().map(String::as_str));
             let limits = limits.map_err(|what| Failure::new(Exit::Usage, what, "such as --limit wall_ms=1000"))?;
             let grant = Grant { limits, ..Grant::of(permissions::flags("--grant", &grant)?) };
-            call(tool, &args, &grant).await
+            call(&*tool, &args, &grant).await
         }
     }
 }
@@ -87,18 +82,27 @@ async fn approved(_program: &Program, server: &str, _yes: bool) -> Result<Exit, 
     Err(Failure::new(Exit::Usage, format!("MCP server {server} needs Linux"), "run ii on Linux"))
 }
 
-fn find<'a>(tools: &'a [Arc<dyn Tool>], problems: &[String], name: &str) -> Result<&'a dyn Tool, Failure> {
-    for problem in problems {
-        eprintln!("ii: no tool: {}", show::plain(problem));
-    }
-    tools.iter().find(|tool| tool.spec().name == name).map(|tool| &**tool).ok_or_else(|| {
-        let near = tools.iter().min_by_key(|tool| strsim::damerau_levenshtein(&tool.spec().name, name));
+/// The tool of this name.
+async fn named(program: &Program, config: &Config, name: String) -> Result<Arc<dyn Tool>, Failure> {
+    let wanted = [name];
+    let Outside { tools, problems } = hands::outside(&program.home, config, Some(&wanted)).await?;
+    tell(&problems);
+    let [name] = wanted;
+    tools.iter().find(|tool| tool.spec().name == name).cloned().ok_or_else(|| {
+        let near = tools.iter().min_by_key(|tool| strsim::damerau_levenshtein(&tool.spec().name, &name));
         let near = near.map_or(String::new(), |tool| format!("; the nearest is `{}`", tool.spec().name));
         Failure::new(Exit::Usage, format!("there is no tool `{name}` here{near}"), "`ii tools list` shows them")
     })
 }
 
-fn list(program: &Program, tools: &[Arc<dyn Tool>], problems: &[String]) -> Exit {
+/// What is no tool, a line each.
+fn tell(problems: &[String]) {
+    for problem in problems {
+        eprintln!("ii: no tool: {}", show::plain(problem));
+    }
+}
+
+fn list(program: &Program, Outside { tools, problems }: &Outside) -> Exit {
     if program.json {
         let rows = tools.iter().map(|tool| {
             let spec = tool.spec();
@@ -110,9 +114,7 @@ fn list(program: &Program, tools: &[Arc<dyn Tool>], problems: &[String]) -> Exit
         for tool in tools {
             println!("{:<12} {}", tool.spec().name, tool.spec().description);
         }
-        for problem in problems {
-            eprintln!("ii: no tool: {}", show::plain(problem));
-        }
+        tell(problems);
     }
     Exit::Completed
 }
