@@ -5,7 +5,7 @@ use agent_runtime::{
     journal::{Damage, JournalError},
     signer::{SealError, SignerError},
 };
-use commons_index::{IngestError, StoreError};
+use commons_index::{IngestError, StoreError, VectorError};
 
 use crate::exit::{Exit, Failure, chain};
 
@@ -111,6 +111,16 @@ pub fn from_store(error: &StoreError) -> Failure {
         ),
         StoreError::Newer { .. } => Failure::new(Exit::Storage, what, "use the newer ii that wrote it"),
         StoreError::Busy { .. } => Failure::new(Exit::Storage, what, "try again when the other program is done"),
+    }
+}
+
+/// An error of making vectors.
+pub fn from_vectors(error: &VectorError) -> Failure {
+    match error {
+        VectorError::Store(inner) => from_store(inner),
+        VectorError::Embed(inner) => {
+            Failure::new(Exit::Model, chain(inner), "what was made stays: mend it and run `ii commons add` again")
+        }
     }
 }
 

@@ -64,15 +64,24 @@ impl Progress {
         self.counting("documents", at, since);
     }
 
+    /// How far making vectors is.
+    pub fn embedding(&self, at: IngestProgress, since: Instant) {
+        self.rated("embedding passages", at, since);
+    }
+
     /// How far something is that reads one thing after another.
     pub fn counting(&self, things: &str, at: IngestProgress, since: Instant) {
+        self.rated(&format!("reading {things}"), at, since);
+    }
+
+    fn rated(&self, what: &str, at: IngestProgress, since: Instant) {
         let seconds = since.elapsed().as_secs_f64();
         if seconds < 0.5 && at.done < at.total {
             return;
         }
         let rate = at.done as f64 / seconds.max(0.001);
         let left = (at.total - at.done.min(at.total)) as f64 / rate.max(0.001);
-        self.say(format!("reading {things} {}/{} ({rate:.0} a second, {left:.0} s left)", at.done, at.total));
+        self.say(format!("{what} {}/{} ({rate:.0} a second, {left:.0} s left)", at.done, at.total));
     }
 
     /// What a fact means for the person who waits.

@@ -14,9 +14,10 @@ use crate::{
     audit::{self, Audit, Auditor},
     changes::{self, Changes},
     corpus::CorpusRow,
+    embed::Meaning,
     error::{IngestError, StoreError, from_io},
     ingest::{self, Caller, Ingested, Limits, Place, blocking},
-    store::{self, Live, Records, Revision},
+    store::{self, Live, Records, Revision, Space},
     words::{self, Words},
 };
 
@@ -30,6 +31,7 @@ pub struct Collection {
     limits: Limits,
     pub(crate) records: Records,
     pub(crate) at: Option<(Revision, Words)>,
+    pub(crate) meaning: Meaning,
 }
 
 /// The name of a folder's collection: 16 hex of a digest of its canonical path, so that the name tells no path.
@@ -112,7 +114,7 @@ impl Collection {
             }
         }
         let at = open_latest(&records, &store).await?;
-        Ok(Self { home, folder, collection, store, node: node.to_owned(), limits, records, at })
+        Ok(Self { home, folder, collection, store, node: node.to_owned(), limits, records, at, meaning: Meaning::None })
     }
 
     /// Brings the collection up to the folder as it is now, and this index to the new revision.
@@ -126,6 +128,7 @@ impl Collection {
             Place { folder: &folder, home: &self.home, collection: &self.store, origin: &origin, limits: self.limits };
         let (_revision, ingested) = ingest::run(&self.records, &place, &mut caller).await?;
         self.at = open_latest(&self.records, &self.store).await?;
+        self.meaning = self.meaning_now().await?;
         Ok(ingested)
     }
 
@@ -172,6 +175,11 @@ impl Collection {
     /// What came between two revisions: 0 is the empty collection, none the latest.
     pub async fn changes(&self, from: u64, to: Option<u64>) -> Result<Changes, StoreError> {
         changes::between(&self.records, from, to).await
+    }
+
+    /// The spaces that there are vectors in, oldest first.
+    pub async fn spaces(&self) -> Result<Vec<Space>, StoreError> {
+        self.records.reading(|mut on| async move { on.spaces().await }).await
     }
 
     /// Bytes that the collection takes on disk: records, word index.

@@ -80,6 +80,17 @@ pub enum StoreError {
     },
 }
 
+/// Why vectors were not all made; those made stay.
+#[derive(Debug, thiserror::Error)]
+pub enum VectorError {
+    /// The model gave none.
+    #[error(transparent)]
+    Embed(#[from] common_ground::port::embedder::EmbedError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why an ingest changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {

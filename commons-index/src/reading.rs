@@ -132,16 +132,28 @@ impl Session {
     ) -> Result<Vec<Entry>, StoreError> {
         let mut found = Vec::new();
         for row in self.live_passages(after, BATCH).await? {
+            let (id, document) = (row.id, row.owner);
+            let passage = self.passage(row).await?;
+            let head = head(&passage);
+            *after = (passage.path, i64::try_from(passage.id.span.start).unwrap_or(i64::MAX));
+            found.push(Entry { passage: id, document, place: *place, head, body: passage.content });
+            *place += 1;
+        }
+        Ok(found)
+    }
+
+    /// Passages of the live documents that have no vector in a space, after a row, each with what is to be embedded of it.
+    pub(crate) async fn unembedded(
+        &mut self,
+        space: i64,
+        after: u64,
+        most: u64,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        let mut found = Vec::new();
+        for row in self.without_vector(space, after, most).await? {
             let id = row.id;
             let passage = self.passage(row).await?;
-            let mut head = passage.title;
-            for heading in &passage.headings {
-                head.push('\n');
-                head.push_str(heading);
-            }
-            *after = (passage.path, i64::try_from(passage.id.span.start).unwrap_or(i64::MAX));
-            found.push(Entry { passage: id, place: *place, head, body: passage.content });
-            *place += 1;
+            found.push((id, format!("{}\n{}", head(&passage), passage.content)));
         }
         Ok(found)
     }
@@ -161,6 +173,12 @@ impl Session {
         }
         Ok(if bytes.is_empty() { Err("it has no bytes".to_owned()) } else { Ok(bytes) })
     }
+}
+
+/// Title and headings, a line each.
+fn head(passage: &Passage) -> String {
+    let lines: Vec<&str> = std::iter::once(&passage.title).chain(&passage.headings).map(String::as_str).collect();
+    lines.join("\n")
 }
 
 fn headings(placed: &Placed) -> Vec<String> {

@@ -7,14 +7,15 @@
 
 use std::{
     cmp::Reverse,
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tantivy::{
-    DocId, Index, IndexReader, IndexWriter, ReloadPolicy, Score, SegmentReader, TantivyDocument, Term,
-    collector::TopDocs,
+    DocAddress, DocId, Index, IndexReader, IndexWriter, ReloadPolicy, Score, SegmentReader, TantivyDocument, Term,
+    collector::{Collector, FilterCollector, TopDocs},
     columnar::ColumnValues,
     directory::MmapDirectory,
     indexer::NoMergePolicy,
@@ -24,11 +25,13 @@ use tantivy::{
 
 use crate::{
     error::{StoreError, from_io, from_tantivy},
+    filter::Allowed,
     query,
 };
 
 const ANALYZER: &str = "ii_en_1";
 const PASSAGE: &str = "passage";
+const DOCUMENT: &str = "document";
 const PLACE: &str = "place";
 /// A word in a title or heading counts one and a half times one in the body.
 const HEAD_BOOST: Score = 1.5;
@@ -42,6 +45,8 @@ type Columns = (Arc<dyn ColumnValues<u64>>, Arc<dyn ColumnValues<u64>>);
 pub(crate) struct Entry {
     /// Its row in the records.
     pub(crate) passage: u64,
+    /// Its document's row.
+    pub(crate) document: u64,
     /// Its place in the order of path and span, which tells equal scores apart.
     pub(crate) place: u64,
     /// Title and headings.
@@ -52,6 +57,7 @@ pub(crate) struct Entry {
 
 struct Fields {
     passage: Field,
+    document: Field,
     place: Field,
     head: Field,
     body: Field,
@@ -64,10 +70,11 @@ fn fields() -> Fields {
     let indexing = TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqs);
     let text = TextOptions::default().set_indexing_options(indexing);
     let passage = schema.add_u64_field(PASSAGE, FAST);
+    let document = schema.add_u64_field(DOCUMENT, FAST);
     let place = schema.add_u64_field(PLACE, FAST);
     let head = schema.add_text_field("head", text.clone());
     let body = schema.add_text_field("body", text);
-    Fields { passage, place, head, body, schema: schema.build() }
+    Fields { passage, document, place, head, body, schema: schema.build() }
 }
 
 /// Where the index of a revision lies.
@@ -120,6 +127,7 @@ impl Builder {
     pub(crate) fn add(&self, entry: &Entry) -> Result<(), StoreError> {
         let mut document = TantivyDocument::default();
         document.add_u64(self.fields.passage, entry.passage);
+        document.add_u64(self.fields.document, entry.document);
         document.add_u64(self.fields.place, entry.place);
         document.add_text(self.fields.head, &entry.head);
         document.add_text(self.fields.body, &entry.body);
@@ -171,8 +179,32 @@ impl Words {
         Ok(Self { path, reader, head: fields.head, body: fields.body })
     }
 
-    /// The best passages, (score in thousandths, row), best first, equal scores by path and span.
-    pub(crate) fn search(&self, query: &str, limit: usize) -> Result<Vec<(u64, u64)>, StoreError> {
+    /// The best passages of allowed documents, (score in thousandths, row), best first, equal scores by path and span.
+    pub(crate) fn search(&self, query: &str, limit: usize, allowed: &Allowed) -> Result<Vec<(u64, u64)>, StoreError> {
+        match allowed {
+            Allowed::All => self.found(query, limit, best(limit)),
+            Allowed::Some(_) => {
+                let allowed = allowed.clone();
+                let fits = move |document: u64| allowed.document(document);
+                self.found(query, limit, FilterCollector::new(DOCUMENT.to_owned(), fits, best(limit)))
+            }
+        }
+    }
+
+    /// The scores of these passages, in no order; one that has none of the words has none.
+    pub(crate) fn scores(&self, query: &str, rows: BTreeSet<u64>) -> Result<Vec<(u64, u64)>, StoreError> {
+        let limit = rows.len();
+        let rows = Arc::new(rows);
+        let fits = move |row: u64| rows.contains(&row);
+        self.found(query, limit, FilterCollector::new(PASSAGE.to_owned(), fits, best(limit)))
+    }
+
+    fn found(
+        &self,
+        query: &str,
+        limit: usize,
+        collector: impl Collector<Fruit = Vec<(Rank, DocAddress)>>,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
         let terms = query::terms(query);
         if terms.is_empty() || limit == 0 {
             return Ok(Vec::new());
@@ -183,21 +215,27 @@ impl Words {
             any.push((Occur::Should, Box::new(term_in(self.body))));
             any.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term_in(self.head)), HEAD_BOOST))));
         }
-        let order = |segment: &SegmentReader| {
-            let column = |name| segment.fast_fields().u64(name).map(|column| column.first_or_default_col(u64::MAX));
-            let columns = column(PLACE).and_then(|places| Ok((places, column(PASSAGE)?)));
-            move |doc: DocId, score: Score| {
-                // A missing column would have failed the schema; such a row is then found missing in the records.
-                let get = |(places, rows): &Columns| (places.get_val(doc), rows.get_val(doc));
-                let (place, row) = columns.as_ref().map_or((u64::MAX, u64::MAX), get);
-                (milli(score), Reverse(place), row)
-            }
-        };
-        let top = TopDocs::with_limit(limit).tweak_score(order);
-        let found = self.reader.searcher().search(&BooleanQuery::new(any), &top);
+        let found = self.reader.searcher().search(&BooleanQuery::new(any), &collector);
         let found = found.map_err(|error| from_tantivy(&self.path, &error))?;
         Ok(found.into_iter().map(|((score, _place, row), _address)| (score, row)).collect())
     }
+}
+
+/// Score in thousandths, place, row.
+type Rank = (u64, Reverse<u64>, u64);
+
+/// Collects the best, equal scores by place. A limit of 0 is none of it: tantivy refuses that.
+fn best(limit: usize) -> impl Collector<Fruit = Vec<(Rank, DocAddress)>> {
+    TopDocs::with_limit(limit.max(1)).tweak_score(|segment: &SegmentReader| {
+        let column = |name| segment.fast_fields().u64(name).map(|column| column.first_or_default_col(u64::MAX));
+        let columns = column(PLACE).and_then(|places| Ok((places, column(PASSAGE)?)));
+        move |doc: DocId, score: Score| -> Rank {
+            // A missing column would have failed the schema; such a row is then found missing in the records.
+            let get = |(places, rows): &Columns| (places.get_val(doc), rows.get_val(doc));
+            let (place, row) = columns.as_ref().map_or((u64::MAX, u64::MAX), get);
+            (milli(score), Reverse(place), row)
+        }
+    })
 }
 
 /// Thousandths, so that sums in another order of terms, which differ in the last bit, are still equal scores.

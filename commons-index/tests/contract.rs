@@ -24,7 +24,7 @@ const DOCUMENTS: &[(&str, &str)] = &[
 
 async fn contract(index: &dyn Index) {
     best_hit_is_whole(index).await;
-    let query = Search { query: "ship ship SHIPS wheat lamp".to_owned(), limit: 100 };
+    let query = Search::new("ship ship SHIPS wheat lamp", 100);
     let hits = index.search(&query).await.expect("searches");
     assert_eq!(hits, index.search(&query).await.expect("searches"), "the same question, the same hits");
     assert!(hits.is_sorted_by(|a, b| a.score_milli >= b.score_milli), "best first");
@@ -38,7 +38,7 @@ async fn contract(index: &dyn Index) {
     assert_eq!(paths(index, "\"ship\" AND NOT (title:ship)").await, ["b/harbour.md"], "no query syntax");
     assert_eq!(paths(index, "menu").await, Vec::<String>::new(), "navigation is not indexed");
     for limit in [0, 1, 2] {
-        let query = Search { query: "harbour twin wheat".to_owned(), limit };
+        let query = Search::new("harbour twin wheat", limit);
         assert_eq!(index.search(&query).await.expect("searches").len(), limit as usize);
     }
     spans(index).await;

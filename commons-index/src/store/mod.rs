@@ -17,8 +17,8 @@ use std::{
 
 use receipts::Digest;
 
-pub use rows::{Live, Revision};
-pub(crate) use rows::{NewPassage, PassageRow, Piece, Placed, Titled};
+pub use rows::{Live, Revision, Space};
+pub(crate) use rows::{NewPassage, PassageRow, Piece, Placed, Titled, VectorRow};
 
 use crate::{corpus::CorpusRow, document::Document, error::StoreError};
 
@@ -181,6 +181,49 @@ impl Session {
     /// Passages of a document that a span touches, in order.
     pub(crate) async fn placed(&mut self, document: i64, span: Range<u64>) -> Result<Vec<Placed>, StoreError> {
         each!(self, on => on.placed(document, span))
+    }
+}
+
+/// Vectors.
+impl Session {
+    /// The spaces that vectors lie in, oldest first.
+    pub(crate) async fn spaces(&mut self) -> Result<Vec<Space>, StoreError> {
+        each!(self, on => on.spaces())
+    }
+
+    /// How many passages of live documents have no vector in a space.
+    pub(crate) async fn missing(&mut self, space: i64) -> Result<u64, StoreError> {
+        each!(self, on => on.missing(space))
+    }
+
+    /// At most `most` passages of live documents without a vector in a space, after a row, in order of their rows.
+    pub(crate) async fn without_vector(
+        &mut self,
+        space: i64,
+        after: u64,
+        most: u64,
+    ) -> Result<Vec<PassageRow>, StoreError> {
+        each!(self, on => on.without_vector(space, after, most))
+    }
+
+    /// At most `most` vectors of live passages after a place (path, start), in byte order of path and by span.
+    pub(crate) async fn live_vectors(
+        &mut self,
+        space: i64,
+        after: &(String, i64),
+        most: u64,
+    ) -> Result<Vec<VectorRow>, StoreError> {
+        each!(self, on => on.live_vectors(space, after, most))
+    }
+
+    /// Adds a space; gives its row, which may have been there.
+    pub(crate) async fn add_space(&mut self, space: Digest, model: &str, dimensions: u32) -> Result<i64, StoreError> {
+        each!(self, on => on.add_space(space, model, dimensions))
+    }
+
+    /// Adds vectors (passage, half-precision numbers in little-endian order); those that are there already stay.
+    pub(crate) async fn add_vectors(&mut self, space: i64, vectors: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+        each!(self, on => on.add_vectors(space, vectors))
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Piece {
 #[derive(Clone, Debug)]
 pub(crate) struct PassageRow {
     pub(crate) id: u64,
+    /// Its document's row.
+    pub(crate) owner: u64,
     pub(crate) path: String,
     pub(crate) document: Digest,
     pub(crate) text: Digest,
@@ -80,6 +82,29 @@ pub(crate) struct Placed {
 pub(crate) struct NewPassage {
     pub(crate) placed: Placed,
     pub(crate) stop: u64,
+}
+
+/// A space that vectors of the collection lie in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub(crate) id: i64,
+    /// What names it.
+    pub space: Digest,
+    /// The model's id when it was first used here.
+    pub model: String,
+    /// Numbers in a vector.
+    pub dimensions: u32,
+}
+
+/// A live passage's vector and place.
+#[derive(Clone, Debug)]
+pub(crate) struct VectorRow {
+    pub(crate) passage: u64,
+    pub(crate) owner: u64,
+    pub(crate) path: String,
+    pub(crate) start: i64,
+    /// Half-precision numbers, little-endian.
+    pub(crate) half: Vec<u8>,
 }
 
 /// A document as a citation names it.
@@ -160,6 +185,7 @@ impl PassageRow {
     pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
         Ok(Self {
             id: row.number("id")?,
+            owner: row.number("owner")?,
             path: row.text("path")?,
             document: row.digest("document")?,
             text: row.digest("text")?,
@@ -167,6 +193,30 @@ impl PassageRow {
             placed: Placed::of(row)?,
             stop: row.number("stop")?,
             zstd: row.bytes("zstd")?,
+        })
+    }
+}
+
+impl Space {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        let dimensions = u32::try_from(row.integer("dimensions")?);
+        Ok(Self {
+            id: row.integer("id")?,
+            space: row.digest("space")?,
+            model: row.text("model")?,
+            dimensions: dimensions.map_err(|_range| row.damaged("a space has no such dimensions"))?,
+        })
+    }
+}
+
+impl VectorRow {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            passage: row.number("id")?,
+            owner: row.number("owner")?,
+            path: row.text("path")?,
+            start: row.integer("start")?,
+            half: row.bytes("half")?,
         })
     }
 }

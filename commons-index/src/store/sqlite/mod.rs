@@ -1,6 +1,7 @@
 //! The records in `records.sqlite` of the collection's folder.
 
 mod reading;
+mod vectors;
 mod writing;
 
 use std::{
@@ -42,6 +43,12 @@ const MIGRATIONS: &[&str] = &["
         path TEXT NOT NULL, salt BLOB NOT NULL, leaf BLOB NOT NULL) STRICT;
 ", "
     CREATE TABLE source (folder TEXT PRIMARY KEY) STRICT;
+", "
+    CREATE TABLE spaces (
+        id INTEGER PRIMARY KEY, space BLOB NOT NULL UNIQUE, model TEXT NOT NULL, dimensions INTEGER NOT NULL) STRICT;
+    CREATE TABLE vectors (
+        space INTEGER NOT NULL REFERENCES spaces (id), passage INTEGER NOT NULL REFERENCES passages (id), half BLOB NOT NULL,
+        PRIMARY KEY (space, passage)) STRICT, WITHOUT ROWID;
 "];
 
 /// The open database.

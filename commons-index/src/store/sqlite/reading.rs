@@ -15,13 +15,13 @@ use crate::{
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// A row of passages with its document's columns and the piece of text it starts in (65,536 is [`crate::store::CHUNK`]).
-const PASSAGE: &str =
-    "SELECT d.path, d.document, d.text, d.title, p.id, p.start, p.stop, p.headings, p.sentences, c.zstd
+pub(super) const PASSAGE: &str =
+    "SELECT d.path, d.document, d.text, d.title, d.id AS owner, p.id, p.start, p.stop, p.headings, p.sentences, c.zstd
     FROM passages p JOIN documents d ON d.id = p.document
     JOIN chunks c ON c.text = d.text AND c.start = p.start - p.start % 65536 ";
 
 impl Session {
-    async fn all<T>(
+    pub(super) async fn all<T>(
         &mut self,
         query: Query<'_>,
         read: impl Fn(&super::RowOf<'_>) -> Result<T, StoreError>,
@@ -31,7 +31,7 @@ impl Session {
         rows.iter().map(|row| read(&self.columns(row))).collect()
     }
 
-    async fn one<T>(
+    pub(super) async fn one<T>(
         &mut self,
         query: Query<'_>,
         read: impl Fn(&super::RowOf<'_>) -> Result<T, StoreError>,
