@@ -17,7 +17,7 @@ use common_ground::{
     port::{BoxFuture, index::Index, tool::Tool},
     run::Models,
 };
-use commons_index::{Caller, EmbeddedIndex, Ingested, Limits, Progress as IngestProgress};
+use commons_index::{Caller, Collection, Ingested, Limits, Progress as IngestProgress};
 
 use crate::{
     config::Config,
@@ -98,11 +98,10 @@ pub async fn ingest(
     config: &Config,
     signer: &Signer,
     progress: &mut (dyn FnMut(IngestProgress) + Send),
-) -> Result<(EmbeddedIndex, Ingested), Failure> {
+) -> Result<(Collection, Ingested), Failure> {
     let limits = Limits { file_bytes: config.file_bytes };
-    let mut index = EmbeddedIndex::open(home.root(), docs, &signer.node_name(), limits)
-        .await
-        .map_err(|error| from_store(&error))?;
+    let mut index =
+        Collection::open(home.root(), docs, &signer.node_name(), limits).await.map_err(|error| from_store(&error))?;
     let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(std::io::Error::other);
     let mut sign = |body: &[u8]| signer.sign_checkpoint(body).map_err(std::io::Error::other);
     let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress };

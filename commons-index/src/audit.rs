@@ -6,17 +6,16 @@
 use std::{collections::BTreeMap, fmt};
 
 use receipts::{Digest, checkpoint::Checkpoint, merkle::Tree};
-use sqlx::{Row, SqliteConnection};
 
 use crate::{
     corpus::{self, CorpusOp, CorpusRow},
     error::StoreError,
     ingest::Progress,
-    records::{Records, Revision, signed},
+    store::{Live, Records, Revision, Session},
 };
 
 /// Rows read at a time.
-const PAGE: usize = 1_000;
+const PAGE: u64 = 1_000;
 
 /// What does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,17 +67,16 @@ impl Audit {
     /// The heads and the entries under them; gives the live documents by path as the entries have them.
     async fn corpus(
         &mut self,
-        records: &Records,
-        on: &mut SqliteConnection,
+        on: &mut Session,
         origin: &str,
         open: &(dyn Fn(&str) -> Result<Checkpoint, String> + Send + Sync),
     ) -> Result<BTreeMap<String, Digest>, StoreError> {
-        let revisions = records.revisions(on).await?;
+        let revisions = on.revisions().await?;
         self.revisions = revisions.len() as u64;
         let mut heads = revisions.iter().peekable();
         let (mut tree, mut live) = (Tree::new(), BTreeMap::new());
         loop {
-            let page = records.corpus_page(on, tree.size(), PAGE).await?;
+            let page = on.corpus(tree.size(), PAGE).await?;
             if page.is_empty() {
                 break;
             }
@@ -141,7 +139,7 @@ impl Audit {
     }
 
     /// The documents there are beside those that there should be.
-    fn documents(&mut self, live: &[crate::records::Live], mut wanted: BTreeMap<String, Digest>) {
+    fn documents(&mut self, live: &[Live], mut wanted: BTreeMap<String, Digest>) {
         self.documents = live.len() as u64;
         for document in live {
             let name = format!("document {}", document.path);
@@ -157,10 +155,10 @@ impl Audit {
     }
 
     /// One text, its digest and its passages.
-    async fn text(&mut self, records: &Records, on: &mut SqliteConnection, text: Digest) -> Result<(), StoreError> {
+    async fn text(&mut self, on: &mut Session, text: Digest) -> Result<(), StoreError> {
         let name = format!("text {text}");
         self.texts += 1;
-        let bytes = match records.whole(on, text).await? {
+        let bytes = match on.whole(text).await? {
             Ok(bytes) => bytes,
             Err(why) => {
                 self.fault(name, why);
@@ -177,15 +175,16 @@ impl Audit {
             self.fault(name, "it is not UTF-8");
             return Ok(());
         };
-        for (passage, span) in records.spans(on, text).await? {
+        for (passage, span) in on.spans(text).await? {
             self.passages += 1;
-            if whole.get(span.clone()).is_none_or(str::is_empty) {
+            let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+            if whole.get(place(span.start)..place(span.end)).is_none_or(str::is_empty) {
                 let why = format!("bytes {}..{} are no part of text {text}", span.start, span.end);
                 self.fault(format!("passage {passage}"), why);
             }
         }
         // Of these kinds the text is the file, byte for byte.
-        for (path, document) in records.verbatim(on, text).await? {
+        for (path, document) in on.verbatim(text).await? {
             if document != text {
                 self.fault(format!("document {path}"), format!("it is {document}, and its text is {text}"));
             }
@@ -198,80 +197,15 @@ impl Audit {
 pub(crate) async fn run(records: &Records, origin: &str, auditor: Auditor<'_>) -> Result<Audit, StoreError> {
     let mut audit = Audit::default();
     // One transaction: an ingest that goes on meanwhile is not seen half.
-    let mut on = records.pool.begin().await.map_err(records.failed())?;
-    let wanted = audit.corpus(records, &mut on, origin, auditor.open).await?;
-    let live = records.live(&mut on).await?;
+    let mut on = records.snapshot().await?;
+    let wanted = audit.corpus(&mut on, origin, auditor.open).await?;
+    let live = on.live().await?;
     audit.documents(&live, wanted);
-    let texts = records.texts(&mut on).await?;
+    let texts = on.texts().await?;
     let total = texts.len() as u64;
     for (text, done) in texts.into_iter().zip(1..) {
-        audit.text(records, &mut on, text).await?;
+        audit.text(&mut on, text).await?;
         (auditor.progress)(Progress { done, total, bytes: audit.text_bytes });
     }
-    on.rollback().await.map_err(records.failed())?;
     Ok(audit)
-}
-
-impl Records {
-    /// A page of the corpus from an entry on, each with the leaf that is kept.
-    async fn corpus_page(
-        &self,
-        on: &mut SqliteConnection,
-        from: u64,
-        most: usize,
-    ) -> Result<Vec<(CorpusRow, Digest)>, StoreError> {
-        let query = sqlx::query("SELECT * FROM corpus ORDER BY seq LIMIT ? OFFSET ?");
-        let rows = query.bind(signed(most as u64)).bind(signed(from)).fetch_all(on).await.map_err(self.failed())?;
-        rows.iter().map(|row| Ok((self.corpus_row(row)?, self.digest(row, "leaf")?))).collect()
-    }
-
-    /// Digests of all texts.
-    async fn texts(&self, on: &mut SqliteConnection) -> Result<Vec<Digest>, StoreError> {
-        let rows = sqlx::query("SELECT DISTINCT text FROM documents ORDER BY text").fetch_all(on).await;
-        rows.map_err(self.failed())?.iter().map(|row| self.digest(row, "text")).collect()
-    }
-
-    /// All bytes of a text, or why they cannot be put together.
-    async fn whole(&self, on: &mut SqliteConnection, text: Digest) -> Result<Result<Vec<u8>, String>, StoreError> {
-        let query = sqlx::query("SELECT start, zstd FROM chunks WHERE text = ? ORDER BY start").bind(text.0.to_vec());
-        let rows = query.fetch_all(on).await.map_err(self.failed())?;
-        let mut bytes = Vec::new();
-        for row in &rows {
-            if self.number(row, "start")? != bytes.len() as u64 {
-                return Ok(Err(format!("a piece is missing at byte {}", bytes.len())));
-            }
-            match self.piece(row) {
-                Ok(piece) => bytes.extend_from_slice(&piece),
-                Err(error) => return Ok(Err(error.to_string())),
-            }
-        }
-        Ok(if bytes.is_empty() { Err("it has no bytes".to_owned()) } else { Ok(bytes) })
-    }
-
-    /// Passages of a text: row and place.
-    async fn spans(
-        &self,
-        on: &mut SqliteConnection,
-        text: Digest,
-    ) -> Result<Vec<(i64, std::ops::Range<usize>)>, StoreError> {
-        let query = sqlx::query(
-            "SELECT p.id, p.start, p.stop FROM passages p JOIN documents d ON d.id = p.document WHERE d.text = ?",
-        );
-        let rows = query.bind(text.0.to_vec()).fetch_all(on).await.map_err(self.failed())?;
-        let place = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-        rows.iter()
-            .map(|row| {
-                let column = |name| row.try_get::<i64, _>(name).map_err(self.failed());
-                Ok((column("id")?, place(column("start")?)..place(column("stop")?)))
-            })
-            .collect()
-    }
-
-    /// Documents of a text whose file is the text itself: path and digest.
-    async fn verbatim(&self, on: &mut SqliteConnection, text: Digest) -> Result<Vec<(String, Digest)>, StoreError> {
-        let query = sqlx::query("SELECT path, document FROM documents WHERE text = ? AND media <> 'text/html'");
-        let rows = query.bind(text.0.to_vec()).fetch_all(on).await.map_err(self.failed())?;
-        let path = |row| sqlx::Row::try_get(row, "path").map_err(self.failed());
-        rows.iter().map(|row| Ok((path(row)?, self.digest(row, "document")?))).collect()
-    }
 }

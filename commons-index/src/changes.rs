@@ -8,7 +8,7 @@ use receipts::{
 use crate::{
     corpus::{self, CorpusRow},
     error::StoreError,
-    records::{Records, Revision},
+    store::{Records, Revision},
 };
 
 /// Two revisions, what lies between, and the proof.
@@ -26,30 +26,31 @@ pub struct Changes {
 
 /// Draws the changes; the proof is checked before it is given.
 pub(crate) async fn between(records: &Records, from: u64, to: Option<u64>) -> Result<Changes, StoreError> {
-    let mut on = records.pool.acquire().await.map_err(records.failed())?;
-    let revisions = records.revisions(&mut on).await?;
-    drop(on);
+    let revisions = records.reading(|mut on| async move { on.revisions().await }).await?;
+    let damaged = |cause: String| StoreError::Damaged { path: records.at().to_owned(), cause };
     let known = || revisions.last().map_or(0, |last| last.number);
     let find = |number: u64| {
         let found = revisions.iter().find(|revision| revision.number.unsigned_abs() == number).cloned();
-        found.ok_or_else(|| StoreError::NoSuchRevision { path: records.path.clone(), number, known: known() })
+        found.ok_or_else(|| StoreError::NoSuchRevision { path: records.at().to_owned(), number, known: known() })
     };
     let to = find(to.unwrap_or(known().unsigned_abs()))?;
     let from = if from == 0 { None } else { Some(find(from)?) };
     let earlier = from.as_ref().map_or(0, |from| from.number);
     let (old, root) = from.as_ref().map_or((0, Tree::new().root()), |from| (from.size, from.root));
-    let mut entries = records.corpus(to.size).await?;
+    let size = to.size;
+    let entries = records.reading(|mut on| async move { on.corpus(0, size).await }).await?;
+    let mut entries: Vec<CorpusRow> = entries.into_iter().map(|(row, _leaf)| row).collect();
     let mut tree = Tree::new();
     for row in &entries {
-        tree.push(corpus::leaf(row).map_err(|error| records.damaged(&error.to_string()))?);
+        tree.push(corpus::leaf(row).map_err(|error| damaged(error.to_string()))?);
     }
     if tree.root() != to.root {
-        return Err(records.damaged(&format!("revision {} has another root than its entries", to.number)));
+        return Err(damaged(format!("revision {} has another root than its entries", to.number)));
     }
     let proof = tree.consistency(old).unwrap_or_default();
     if old > 0 {
         check_consistency((old, root), (to.size, to.root), &proof).map_err(|error| {
-            records.damaged(&format!("revision {earlier} is no beginning of revision {}: {error}", to.number))
+            damaged(format!("revision {earlier} is no beginning of revision {}: {error}", to.number))
         })?;
     }
     let beyond = usize::try_from(old).unwrap_or(usize::MAX).min(entries.len());

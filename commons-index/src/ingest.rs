@@ -12,9 +12,10 @@ use crate::{
     corpus::{CorpusOp, CorpusRow},
     document::{self, Document, Reading},
     error::{IngestError, StoreError, from_io},
-    records::{Live, Records, Revision, compressor, signed},
     scan::{self, Candidate, SkipReason, Skipped},
+    store::{Live, Records, Revision, Session},
     words,
+    writing::compressor,
 };
 
 /// What bounds an ingest.
@@ -101,9 +102,9 @@ pub(crate) async fn run(
     let (folder, home, limit) = (place.folder.to_owned(), place.home.to_owned(), place.limits.file_bytes);
     let found = blocking(place.folder, move || scan::scan(&folder, &home, limit)).await?;
     let mut transaction = records.write().await?;
-    let latest = records.latest_in(&mut transaction).await?;
+    let latest = transaction.latest().await?;
     let next = latest.as_ref().map_or(1, |latest| latest.number + 1);
-    let live = records.live(&mut transaction).await?;
+    let live = transaction.live().await?;
     let mut old: BTreeMap<String, Live> = live.into_iter().map(|live| (live.path.clone(), live)).collect();
 
     let mut done =
@@ -127,7 +128,7 @@ pub(crate) async fn run(
                 Ok(Reading::Document(document)) => {
                     let op = match old.remove(&path) {
                         Some(live) => {
-                            records.end(&mut transaction, live.id, next).await?;
+                            transaction.end(live.id, next).await?;
                             done.replaced += 1;
                             CorpusOp::Replace
                         }
@@ -136,7 +137,7 @@ pub(crate) async fn run(
                             CorpusOp::Add
                         }
                     };
-                    records.add(&mut transaction, &mut zstd, &document, next).await?;
+                    transaction.add(&mut zstd, &document, next).await?;
                     rows.push(row(op, &document));
                 }
             }
@@ -149,7 +150,7 @@ pub(crate) async fn run(
         return Err(IngestError::NothingReadable { folder: place.folder.to_owned(), skipped: done.skipped });
     }
     for (path, live) in old {
-        records.end(&mut transaction, live.id, next).await?;
+        transaction.end(live.id, next).await?;
         done.removed += 1;
         let (document, bytes, media) = (live.document, live.bytes, live.media);
         rows.push(CorpusRow { op: CorpusOp::Remove, document, bytes, media, path, salt: [0; 16] });
@@ -160,10 +161,9 @@ pub(crate) async fn run(
         return Ok((latest, done));
     }
     let number = next;
-    let revision =
-        seal(records, &mut transaction, place, caller, Sealing { number, documents: done.documents, rows }).await?;
+    let revision = seal(&mut transaction, place, caller, Sealing { number, documents: done.documents, rows }).await?;
     done.passages = revision.passages;
-    records.commit(transaction).await?;
+    transaction.commit().await?;
     words::remove_others(place.collection, next)?;
     Ok((revision, done))
 }
@@ -177,8 +177,7 @@ struct Sealing {
 
 /// Appends to the corpus, has its head signed, draws the word index, and only then names the revision.
 async fn seal(
-    records: &Records,
-    on: &mut sqlx::SqliteConnection,
+    on: &mut Session,
     place: &Place<'_>,
     caller: &mut Caller<'_>,
     Sealing { number, documents, mut rows }: Sealing,
@@ -187,13 +186,13 @@ async fn seal(
     for row in &mut rows {
         (caller.entropy)(&mut row.salt).map_err(IngestError::Entropy)?;
     }
-    let (size, root) = records.append(on, &rows).await?;
+    let (size, root) = on.append(&rows).await?;
     let head = Checkpoint { origin: place.origin.to_owned(), size, root };
     let body = head.body().into_bytes();
     let checkpoint = (caller.sign)(&body).map_err(IngestError::Unsigned)?;
     let mut revision = Revision { number, size, root, checkpoint, documents, passages: 0 };
-    revision.passages = draw_words(records, on, place.collection, &revision).await?;
-    records.mark(on, &revision).await?;
+    revision.passages = draw_words(on, place.collection, &revision).await?;
+    on.mark(&revision).await?;
     Ok(revision)
 }
 
@@ -234,18 +233,13 @@ fn batches(candidates: Vec<Candidate>) -> Vec<Vec<Candidate>> {
 }
 
 /// Draws the word index of a revision from the records as they stand in `on`; gives the number of passages.
-pub(crate) async fn draw_words(
-    records: &Records,
-    on: &mut sqlx::SqliteConnection,
-    collection: &Path,
-    revision: &Revision,
-) -> Result<u64, StoreError> {
+pub(crate) async fn draw_words(on: &mut Session, collection: &Path, revision: &Revision) -> Result<u64, StoreError> {
     let (at, number, mark) = (collection.to_owned(), revision.number, revision.root.to_string());
     let mut builder = blocking(collection, move || words::Builder::new(&at, number)).await??;
     let mut place = 0;
     let mut after = (String::new(), -1);
     loop {
-        let entries = records.entries(on, &mut place, &mut after).await?;
+        let entries = on.entries(&mut place, &mut after).await?;
         if entries.is_empty() {
             break;
         }
@@ -257,17 +251,4 @@ pub(crate) async fn draw_words(
     }
     blocking(collection, move || builder.finish(&mark)).await??;
     Ok(place)
-}
-
-impl Records {
-    /// Names the new revision: from here on it is the latest.
-    async fn mark(&self, on: &mut sqlx::SqliteConnection, revision: &Revision) -> Result<(), StoreError> {
-        let query = sqlx::query(
-            "INSERT INTO revisions (revision, size, root, checkpoint, documents, passages) VALUES (?, ?, ?, ?, ?, ?)",
-        );
-        let query = query.bind(revision.number).bind(signed(revision.size)).bind(revision.root.0.to_vec());
-        let query = query.bind(&revision.checkpoint).bind(signed(revision.documents)).bind(signed(revision.passages));
-        query.execute(on).await.map_err(self.failed())?;
-        Ok(())
-    }
 }

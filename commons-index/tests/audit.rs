@@ -3,12 +3,12 @@
 mod common;
 
 use common::{Commons, ingest, remove};
-use commons_index::{Audit, Auditor, CorpusOp, EmbeddedIndex, StoreError};
+use commons_index::{Audit, Auditor, Collection, CorpusOp, StoreError};
 use receipts::{checkpoint::Checkpoint, merkle::check_consistency};
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 /// Three revisions: two documents, one more and one changed, one gone.
-async fn collection() -> (Commons, EmbeddedIndex) {
+async fn collection() -> (Commons, Collection) {
     let long = "A sentence that stands in a long text. ".repeat(4_000);
     let commons = Commons::new(&[("a.md", "# Alpha\n\nSome words of alpha."), ("long.txt", &long)]);
     let mut index = commons.index().await;
@@ -20,7 +20,7 @@ async fn collection() -> (Commons, EmbeddedIndex) {
     (commons, index)
 }
 
-async fn audit(index: &EmbeddedIndex) -> Audit {
+async fn audit(index: &Collection) -> Audit {
     // The tests' signature is the body itself.
     let open = |text: &str| Checkpoint::parse(text).ok_or_else(|| "no head".to_owned());
     let mut progress = |_at| {};

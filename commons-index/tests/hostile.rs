@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::{Commons, ingest, paths};
-use commons_index::{EmbeddedIndex, IngestError, Limits, LinkKind, SkipReason, StoreError};
+use commons_index::{Collection, IngestError, Limits, LinkKind, SkipReason, StoreError};
 
 #[tokio::test]
 async fn every_kind_of_bad_input_is_named_and_the_rest_is_indexed() {
@@ -97,7 +97,7 @@ async fn folders_that_are_none_and_homes_that_cannot_be_written_are_told_apart()
     let commons = Commons::new(&[("a.md", "words")]);
     let open = |home: &std::path::Path, folder: &std::path::Path| {
         let (home, folder) = (home.to_owned(), folder.to_owned());
-        async move { EmbeddedIndex::open(&home, &folder, "ii-0", Limits::default()).await.err() }
+        async move { Collection::open(&home, &folder, "ii-0", Limits::default()).await.err() }
     };
     let none = open(&commons.home, &commons.folder.join("none")).await;
     assert!(matches!(none, Some(StoreError::NoSuchFolder { .. })), "{none:?}");

@@ -9,7 +9,7 @@ use common_ground::{
     citation::Span,
     port::index::{Index, PassageId},
 };
-use commons_index::{Caller, CorpusOp, EmbeddedIndex, IngestError, StoreError};
+use commons_index::{Caller, Collection, CorpusOp, IngestError, StoreError};
 use receipts::Digest;
 
 fn counts(done: &commons_index::Ingested) -> [u64; 5] {
@@ -68,10 +68,10 @@ async fn a_text_that_left_the_folder_is_still_read_and_the_folder_itself_may_go(
     assert_eq!(index.read(&id).await.expect("kept").content, "alpha");
     let collection = index.collection().to_owned();
     fs::remove_dir_all(&commons.folder).expect("gone");
-    let index = EmbeddedIndex::open_collection(&commons.home, &collection, "ii-0").await.expect("opens");
+    let index = Collection::open_collection(&commons.home, &collection, "ii-0").await.expect("opens");
     assert_eq!(index.read(&id).await.expect("kept").path, "a.md");
     assert_eq!(paths(&index, "stays").await, ["b.md"]);
-    let none = EmbeddedIndex::open_collection(&commons.home, "../../../../etc", "ii-0").await;
+    let none = Collection::open_collection(&commons.home, "../../../../etc", "ii-0").await;
     assert!(matches!(none, Err(StoreError::NoSuchCollection { .. })));
 }
 
@@ -162,7 +162,7 @@ async fn damaged_and_newer_records_are_named() {
     let index = commons.index().await;
     let records = commons.store(&index).join("records.sqlite");
     drop(index);
-    let open = || EmbeddedIndex::open(&commons.home, &commons.folder, "ii-0", commons_index::Limits::default());
+    let open = || Collection::open(&commons.home, &commons.folder, "ii-0", commons_index::Limits::default());
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&records);
     let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
     sqlx::raw_sql("PRAGMA user_version = 999").execute(&pool).await.expect("set");

@@ -12,7 +12,7 @@ use common_ground::{
     module::Life,
     run::{Phase, Run, State},
 };
-use commons_index::EmbeddedIndex;
+use commons_index::Collection;
 use serde_json::json;
 
 use super::{Program, driving, events, print_json};
@@ -290,7 +290,7 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
     let models = (program.wiring.models)(&program.home, &config, &run.task.models).await?;
     let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
-    let index = EmbeddedIndex::open_collection(program.home.root(), &run.task.collection, &signer.node_name())
+    let index = Collection::open_collection(program.home.root(), &run.task.collection, &signer.node_name())
         .await
         .map_err(|error| from_store(&error))?;
     let progress = Progress::new(program.json);

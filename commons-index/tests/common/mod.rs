@@ -8,7 +8,7 @@ use std::{
 };
 
 use common_ground::port::index::{Hit, Index, Search};
-use commons_index::{Caller, EmbeddedIndex, IngestError, Ingested, Limits};
+use commons_index::{Caller, Collection, IngestError, Ingested, Limits};
 use tempfile::TempDir;
 
 pub struct Commons {
@@ -36,24 +36,24 @@ impl Commons {
         fs::write(path, content).expect("a file");
     }
 
-    pub async fn open(&self) -> EmbeddedIndex {
-        EmbeddedIndex::open(&self.home, &self.folder, "ii-0123456789abcdef", Limits::default()).await.expect("opens")
+    pub async fn open(&self) -> Collection {
+        Collection::open(&self.home, &self.folder, "ii-0123456789abcdef", Limits::default()).await.expect("opens")
     }
 
     /// Opened and ingested.
-    pub async fn index(&self) -> EmbeddedIndex {
+    pub async fn index(&self) -> Collection {
         let mut index = self.open().await;
         ingest(&mut index).await.expect("ingests");
         index
     }
 
-    pub fn store(&self, index: &EmbeddedIndex) -> PathBuf {
+    pub fn store(&self, index: &Collection) -> PathBuf {
         self.home.join("commons").join(index.collection())
     }
 }
 
 /// Ingests with salts 1, 2, 3, … and a signature that is the body itself.
-pub async fn ingest(index: &mut EmbeddedIndex) -> Result<Ingested, IngestError> {
+pub async fn ingest(index: &mut Collection) -> Result<Ingested, IngestError> {
     let mut next = 0;
     let mut entropy = move |salt: &mut [u8]| -> io::Result<()> {
         next = u8::wrapping_add(next, 1);

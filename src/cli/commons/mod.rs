@@ -9,7 +9,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-use commons_index::{EmbeddedIndex, collection_of, collections};
+use commons_index::{Collection, collection_of, collections};
 
 use super::{Program, search};
 use crate::{
@@ -98,14 +98,14 @@ fn find(program: &Program, wanted: &str) -> Result<String, Failure> {
 }
 
 /// Opens a collection by its name.
-async fn open(program: &Program, name: &str) -> Result<EmbeddedIndex, Failure> {
+async fn open(program: &Program, name: &str) -> Result<Collection, Failure> {
     let (config, _) = program.settings(&[])?;
     let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
-    let opened = EmbeddedIndex::open_collection(program.home.root(), name, &signer.node_name()).await;
+    let opened = Collection::open_collection(program.home.root(), name, &signer.node_name()).await;
     opened.map_err(|error| from_store(&error))
 }
 
 /// Where a collection's documents are, for people.
-async fn folder(index: &EmbeddedIndex) -> Result<Option<String>, Failure> {
+async fn folder(index: &Collection) -> Result<Option<String>, Failure> {
     index.folder().await.map_err(|error| from_store(&error))
 }

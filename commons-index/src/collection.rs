@@ -1,4 +1,4 @@
-//! The embedded index: one collection, open at one revision.
+//! One collection, open at one revision.
 //!
 //! **Invariant:** what it answers changes only through its own `ingest`, which takes it by exclusive reference; shared
 //! readers stay at their revision.
@@ -8,36 +8,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common_ground::port::{
-    BoxFuture,
-    index::{CorpusHead, Hit, Index, IndexError, Passage, PassageId, Search},
-};
 use receipts::Digest;
 
 use crate::{
     audit::{self, Audit, Auditor},
     changes::{self, Changes},
     corpus::CorpusRow,
-    error::{IngestError, StoreError, from_io, to_port},
+    error::{IngestError, StoreError, from_io},
     ingest::{self, Caller, Ingested, Limits, Place, blocking},
-    reading::Missing,
-    records::{Live, Records, Revision},
+    store::{self, Live, Records, Revision},
     words::{self, Words},
 };
 
-/// The most hits of one search.
-const MOST_HITS: u32 = 100;
-
 /// A collection of a folder's documents, open at one revision.
-pub struct EmbeddedIndex {
+pub struct Collection {
     home: PathBuf,
     folder: Option<PathBuf>,
     collection: String,
-    store: PathBuf,
+    pub(crate) store: PathBuf,
     node: String,
     limits: Limits,
-    records: Records,
-    at: Option<(Revision, Words)>,
+    pub(crate) records: Records,
+    pub(crate) at: Option<(Revision, Words)>,
 }
 
 /// The name of a folder's collection: 16 hex of a digest of its canonical path, so that the name tells no path.
@@ -73,7 +65,7 @@ pub fn collections(home: &Path) -> Result<Vec<String>, StoreError> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| from_io(&place, &error))?;
-        if entry.path().join("records.sqlite").is_file() {
+        if store::is_collection(&entry.path()) {
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
@@ -81,7 +73,7 @@ pub fn collections(home: &Path) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-impl EmbeddedIndex {
+impl Collection {
     /// Opens the collection of `folder` at its latest revision, creating an empty one. `node` is the log key's name, which
     /// heads the corpus origin. Reads no document.
     pub async fn open(home: &Path, folder: &Path, node: &str, limits: Limits) -> Result<Self, StoreError> {
@@ -95,7 +87,7 @@ impl EmbeddedIndex {
     /// Opens a collection by its name, for a run whose folder may be gone. It can be searched and read, not ingested.
     pub async fn open_collection(home: &Path, collection: &str, node: &str) -> Result<Self, StoreError> {
         let known = collection.len() == 16 && collection.bytes().all(|b| b.is_ascii_hexdigit());
-        if !known || !home.join("commons").join(collection).join("records.sqlite").is_file() {
+        if !known || !store::is_collection(&home.join("commons").join(collection)) {
             return Err(StoreError::NoSuchCollection { home: home.to_owned(), collection: collection.to_owned() });
         }
         Self::at(home, None, collection.to_owned(), node, Limits::default()).await
@@ -112,7 +104,12 @@ impl EmbeddedIndex {
         let store = home.join("commons").join(&collection);
         let records = Records::open(&store).await?;
         if let Some(folder) = &folder {
-            records.is_of(folder).await?;
+            // Looked at first: whoever only opens it does not wait for somebody who writes.
+            if records.reading(|mut on| async move { on.folder().await }).await?.is_none() {
+                let mut on = records.write().await?;
+                on.keep_folder(folder).await?;
+                on.commit().await?;
+            }
         }
         let at = open_latest(&records, &store).await?;
         Ok(Self { home, folder, collection, store, node: node.to_owned(), limits, records, at })
@@ -154,19 +151,17 @@ impl EmbeddedIndex {
 
     /// The folder that the collection is of, where it is known.
     pub async fn folder(&self) -> Result<Option<String>, StoreError> {
-        self.records.folder().await
+        self.records.reading(|mut on| async move { on.folder().await }).await
     }
 
     /// Documents now, in byte order of their paths.
     pub async fn documents(&self) -> Result<Vec<Live>, StoreError> {
-        let mut on = self.records.pool.acquire().await.map_err(self.records.failed())?;
-        self.records.live(&mut on).await
+        self.records.reading(|mut on| async move { on.live().await }).await
     }
 
     /// All revisions, oldest first.
     pub async fn revisions(&self) -> Result<Vec<Revision>, StoreError> {
-        let mut on = self.records.pool.acquire().await.map_err(self.records.failed())?;
-        self.records.revisions(&mut on).await
+        self.records.reading(|mut on| async move { on.revisions().await }).await
     }
 
     /// Reckons the whole collection anew, under its signed heads.
@@ -182,24 +177,22 @@ impl EmbeddedIndex {
     /// Bytes that the collection takes on disk: records, word index.
     pub fn bytes_on_disk(&self) -> (u64, u64) {
         let size = |path: &Path| fs::metadata(path).map_or(0, |about| about.len());
-        let records = ["records.sqlite", "records.sqlite-wal"].map(|name| size(&self.store.join(name))).iter().sum();
         let words = self.at.iter().map(|(revision, _words)| words::folder(&self.store, revision.number));
         let files = words.filter_map(|folder| fs::read_dir(folder).ok()).flatten().filter_map(Result::ok);
-        (records, files.map(|file| size(&file.path())).sum())
+        (self.records.bytes_on_disk(), files.map(|file| size(&file.path())).sum())
     }
 
     /// Entries of the corpus at this revision, in order.
     pub async fn corpus(&self) -> Result<Vec<CorpusRow>, StoreError> {
-        match &self.at {
-            Some((revision, _words)) => self.records.corpus(revision.size).await,
-            None => Ok(Vec::new()),
-        }
+        let size = self.at.as_ref().map_or(0, |(revision, _words)| revision.size);
+        let rows = self.records.reading(|mut on| async move { on.corpus(0, size).await }).await?;
+        Ok(rows.into_iter().map(|(row, _leaf)| row).collect())
     }
 }
 
 /// The latest revision with its word index, drawn again where that is missing, damaged or of another corpus.
 async fn open_latest(records: &Records, store: &Path) -> Result<Option<(Revision, Words)>, StoreError> {
-    let Some(revision) = records.latest().await? else {
+    let Some(revision) = records.reading(|mut on| async move { on.latest().await }).await? else {
         return Ok(None);
     };
     if let Ok(words) = open_words(store, &revision).await {
@@ -207,11 +200,11 @@ async fn open_latest(records: &Records, store: &Path) -> Result<Option<(Revision
     }
     // Under the write lock the latest revision stands still: another program may have just ingested or repaired.
     let mut lock = records.write().await?;
-    let revision = records.latest_in(&mut lock).await?.unwrap_or(revision);
+    let revision = lock.latest().await?.unwrap_or(revision);
     let words = match open_words(store, &revision).await {
         Ok(words) => words,
         Err(_damaged) => {
-            ingest::draw_words(records, &mut lock, store, &revision).await?;
+            ingest::draw_words(&mut lock, store, &revision).await?;
             open_words(store, &revision).await?
         }
     };
@@ -221,41 +214,4 @@ async fn open_latest(records: &Records, store: &Path) -> Result<Option<(Revision
 async fn open_words(store: &Path, revision: &Revision) -> Result<Words, StoreError> {
     let (at, number, mark) = (store.to_owned(), revision.number, revision.root.to_string());
     blocking(store, move || Words::open(&at, number, &mark)).await?
-}
-
-impl Index for EmbeddedIndex {
-    fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Vec<Hit>, IndexError>> {
-        Box::pin(async move {
-            let Some((_revision, words)) = &self.at else {
-                return Ok(Vec::new());
-            };
-            let (words, query, limit) = (words.clone(), search.query.clone(), search.limit.min(MOST_HITS) as usize);
-            let found = blocking(&self.store, move || words.search(&query, limit)).await;
-            let found = found.and_then(|found| found).map_err(|error| to_port(&error))?;
-            let rows: Vec<u64> = found.iter().map(|(_score, row)| *row).collect();
-            let passages = self.records.passages(&rows).await.map_err(|error| to_port(&error))?;
-            let hit = |(passage, (score_milli, _row))| Hit { passage, score_milli };
-            Ok(passages.into_iter().zip(found).map(hit).collect())
-        })
-    }
-
-    fn read<'a>(&'a self, id: &'a PassageId) -> BoxFuture<'a, Result<Passage, IndexError>> {
-        Box::pin(async move {
-            let revision = self.at.as_ref().map_or(0, |(revision, _words)| revision.number);
-            self.records.read(id, revision).await.map_err(|missing| match missing {
-                Missing::Text => IndexError::UnknownText { text: id.text },
-                Missing::Span => IndexError::BadSpan { text: id.text, span: id.span },
-                Missing::Store(error) => to_port(&error),
-            })
-        })
-    }
-
-    fn heads(&self) -> Vec<CorpusHead> {
-        let head = |(revision, _words): &(Revision, Words)| CorpusHead {
-            origin: self.origin(),
-            size: revision.size,
-            root: revision.root,
-        };
-        self.at.iter().map(head).collect()
-    }
 }

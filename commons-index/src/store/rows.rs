@@ -1,0 +1,212 @@
+//! What the databases' rows are, and how they are read from columns of the same names in each.
+
+use std::{ops::Range, path::Path};
+
+use receipts::Digest;
+
+use crate::{
+    corpus::{CorpusOp, CorpusRow},
+    error::StoreError,
+};
+
+/// A revision of the collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Counted from 1.
+    pub number: i64,
+    /// Entries in the corpus.
+    pub size: u64,
+    /// RFC 6962 root over them.
+    pub root: Digest,
+    /// The signed head, as the caller's signer gave it.
+    pub checkpoint: Vec<u8>,
+    /// Documents then.
+    pub documents: u64,
+    /// Passages then.
+    pub passages: u64,
+}
+
+/// A document of the latest revision, as an ingest compares it.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub(crate) id: i64,
+    /// Relative path.
+    pub path: String,
+    /// SHA-256 of the file.
+    pub document: Digest,
+    /// Its length.
+    pub bytes: u64,
+    /// Its media type.
+    pub media: String,
+    /// Its title.
+    pub title: String,
+}
+
+/// A piece of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Where it starts in the text, a multiple of [`super::CHUNK`].
+    pub(crate) start: u64,
+    /// A zstd frame.
+    pub(crate) zstd: Vec<u8>,
+}
+
+/// A passage with its document's columns and the piece of text it starts in: one turn to the database instead of two for
+/// nearly every passage.
+#[derive(Clone, Debug)]
+pub(crate) struct PassageRow {
+    pub(crate) id: u64,
+    pub(crate) path: String,
+    pub(crate) document: Digest,
+    pub(crate) text: Digest,
+    pub(crate) title: String,
+    pub(crate) placed: Placed,
+    pub(crate) stop: u64,
+    pub(crate) zstd: Vec<u8>,
+}
+
+/// Where a passage starts and what stands with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    pub(crate) start: u64,
+    /// One a line, outermost first.
+    pub(crate) headings: String,
+    /// Pairs of offsets from the start, 16 bits each, big-endian.
+    pub(crate) sentences: Vec<u8>,
+}
+
+/// A passage to be added.
+#[derive(Clone, Debug)]
+pub(crate) struct NewPassage {
+    pub(crate) placed: Placed,
+    pub(crate) stop: u64,
+}
+
+/// A document as a citation names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Titled {
+    pub(crate) id: i64,
+    pub(crate) path: String,
+    pub(crate) document: Digest,
+    pub(crate) title: String,
+}
+
+/// The columns of one row.
+pub(crate) trait Columns {
+    /// Where the row comes from, for messages.
+    fn at(&self) -> &Path;
+    /// A 64-bit integer.
+    fn integer(&self, column: &str) -> Result<i64, StoreError>;
+    /// Text.
+    fn text(&self, column: &str) -> Result<String, StoreError>;
+    /// Bytes.
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError>;
+
+    /// What does not fit in the row.
+    fn damaged(&self, cause: &str) -> StoreError {
+        StoreError::Damaged { path: self.at().to_owned(), cause: cause.to_owned() }
+    }
+
+    /// A count or an offset.
+    fn number(&self, column: &str) -> Result<u64, StoreError> {
+        u64::try_from(self.integer(column)?).map_err(|_negative| self.damaged("a count is below zero"))
+    }
+
+    /// A SHA-256.
+    fn digest(&self, column: &str) -> Result<Digest, StoreError> {
+        self.bytes(column)?.try_into().map(Digest).map_err(|_length| self.damaged("a digest is not 32 bytes"))
+    }
+}
+
+impl Revision {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            number: row.integer("revision")?,
+            size: row.number("size")?,
+            root: row.digest("root")?,
+            checkpoint: row.bytes("checkpoint")?,
+            documents: row.number("documents")?,
+            passages: row.number("passages")?,
+        })
+    }
+}
+
+impl Live {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.integer("id")?,
+            path: row.text("path")?,
+            document: row.digest("document")?,
+            bytes: row.number("bytes")?,
+            media: row.text("media")?,
+            title: row.text("title")?,
+        })
+    }
+}
+
+impl Piece {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self { start: row.number("start")?, zstd: row.bytes("zstd")? })
+    }
+}
+
+impl Placed {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self { start: row.number("start")?, headings: row.text("headings")?, sentences: row.bytes("sentences")? })
+    }
+}
+
+impl PassageRow {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.number("id")?,
+            path: row.text("path")?,
+            document: row.digest("document")?,
+            text: row.digest("text")?,
+            title: row.text("title")?,
+            placed: Placed::of(row)?,
+            stop: row.number("stop")?,
+            zstd: row.bytes("zstd")?,
+        })
+    }
+}
+
+impl Titled {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.integer("id")?,
+            path: row.text("path")?,
+            document: row.digest("document")?,
+            title: row.text("title")?,
+        })
+    }
+}
+
+impl CorpusRow {
+    pub(super) fn of(row: &impl Columns) -> Result<(Self, Digest), StoreError> {
+        let found = Self {
+            op: CorpusOp::of_word(&row.text("op")?).ok_or_else(|| row.damaged("an unknown corpus operation"))?,
+            document: row.digest("document")?,
+            bytes: row.number("bytes")?,
+            media: row.text("media")?,
+            path: row.text("path")?,
+            salt: row.bytes("salt")?.try_into().map_err(|_length| row.damaged("a salt is not 16 bytes"))?,
+        };
+        Ok((found, row.digest("leaf")?))
+    }
+}
+
+/// A passage's row and where it stands.
+pub(super) fn span(row: &impl Columns) -> Result<(u64, Range<u64>), StoreError> {
+    Ok((row.number("id")?, row.number("start")?..row.number("stop")?))
+}
+
+/// A document's path and digest.
+pub(super) fn named(row: &impl Columns) -> Result<(String, Digest), StoreError> {
+    Ok((row.text("path")?, row.digest("document")?))
+}
+
+/// The databases' integers are signed; sizes and offsets here are far below the difference.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
