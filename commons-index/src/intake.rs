@@ -93,7 +93,7 @@ pub(crate) struct Batch {
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 4 << 20;
 /// Of one file, so many passed-over records are listed; the rest are counted.
-const LISTED: u64 = 100;
+pub(crate) const LISTED: u64 = 100;
 /// What may be in memory between reading and writing, in KiB.
 const ROOM: u32 = 64 << 10;
 
@@ -146,7 +146,7 @@ pub(crate) fn start(plan: Plan) -> mpsc::Receiver<Batch> {
         let room = Arc::new(Semaphore::new(ROOM as usize));
         let mut feed = Feed { out, room, items: Vec::new(), bytes: 0, files: 0 };
         // Whoever stopped taking batches knows why.
-        let Err(Unwanted) | Ok(()) = plan.read(&mut feed);
+        let (Err(Unwanted) | Ok(())) = plan.read(&mut feed);
     });
     batches
 }

@@ -4,8 +4,10 @@
 //! **Invariant:** what a document says of itself goes before what the caller says of all of them.
 //! **Invariant:** each value is one short line: a document cannot write to a terminal or fill a screen through it.
 
+use serde::{Deserialize, Serialize};
+
 /// What is known of a document. All of it may be missing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Where it can be found: a URL, or a path.
     pub source: Option<String>,
@@ -105,7 +107,7 @@ const TWO_LETTERS: &[(&str, &str)] = &[
 
 /// What the caller of an ingest says of all its documents, and how it reads records. Kept with the collection, so that
 /// an ingest without it goes on as the one before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// Source, licence and language of documents that do not say their own. A source that ends with `/` is where the
     /// folder is found: paths are put behind it.
@@ -116,7 +118,7 @@ pub struct Declared {
 
 /// The members of a JSON record that are read, each by the first of its names that the record has. A dot leads into a
 /// member: `meta.url`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fields {
     /// What names the record in its file.
     pub id: Vec<String>,

@@ -13,11 +13,7 @@ use receipts::Digest;
 use crate::{
     error::StoreError,
     store::{CHUNK, PassageRow, Piece, Placed, Session},
-    words::Entry,
 };
-
-/// Passages of one batch on their way into the word index.
-const BATCH: u64 = 2_000;
 
 /// Why a span could not be read.
 pub(crate) enum Missing {
@@ -53,7 +49,7 @@ impl Session {
     }
 
     /// The bytes of a piece.
-    fn plain(&self, zstd: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn plain(&self, zstd: &[u8]) -> Result<Vec<u8>, StoreError> {
         zstd::bulk::decompress(zstd, CHUNK).map_err(|error| self.damaged(&error.to_string()))
     }
 
@@ -121,29 +117,6 @@ impl Session {
             content,
             sentences,
         })
-    }
-
-    /// Passages of the live documents as the word index wants them, a batch at a time, in order of path and span.
-    /// `after` is the last place of the batch before: (path, start).
-    pub(crate) async fn entries(
-        &mut self,
-        place: &mut u64,
-        after: &mut (String, i64),
-    ) -> Result<Vec<Entry>, StoreError> {
-        let mut found = Vec::new();
-        for row in self.live_passages(after, BATCH).await? {
-            let id = row.id;
-            let passage = self.passage(row).await?;
-            let mut head = passage.title;
-            for heading in &passage.headings {
-                head.push('\n');
-                head.push_str(heading);
-            }
-            *after = (passage.path, i64::try_from(passage.id.span.start).unwrap_or(i64::MAX));
-            found.push(Entry { passage: id, place: *place, head, body: passage.content });
-            *place += 1;
-        }
-        Ok(found)
     }
 
     /// All bytes of a text, or why they cannot be put together.

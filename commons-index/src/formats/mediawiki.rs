@@ -44,7 +44,7 @@ struct Page {
 /// Reads a dump; other XML is read as source, whole.
 pub(super) fn read(stream: &mut dyn BufRead, reading: &Reading, sink: &mut Sink<'_>) -> Result<(), Stop> {
     let mut head = Vec::new();
-    stream.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+    (&mut *stream).take(HEAD as u64).read_to_end(&mut head)?;
     let dump = head.windows(10).any(|window| window == b"<mediawiki");
     let mut stream = Cursor::new(head).chain(stream);
     if !dump {
@@ -136,7 +136,7 @@ fn page(bytes: &[u8]) -> Result<Page, quick_xml::Error> {
     let mut page = Page::default();
     each(bytes, |path, text| {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        match path[..] {
+        match path.as_slice() {
             ["page", "title"] => page.title.push_str(text),
             ["page", "ns"] => page.namespace.push_str(text),
             ["page", "redirect"] => page.redirect = true,
@@ -149,7 +149,7 @@ fn page(bytes: &[u8]) -> Result<Page, quick_xml::Error> {
             ["page", "revision", "id"] => page.revision.push_str(text),
             ["page", "revision", "timestamp"] => page.date.push_str(text),
             ["page", "revision", "text"] => page.text.push_str(text),
-            _other => {}
+            _ => {}
         }
     })?;
     Ok(page)
@@ -164,16 +164,16 @@ fn each(bytes: &[u8], mut tell: impl FnMut(&[String], &str)) -> Result<(), quick
     loop {
         match reader.read_event()? {
             Event::Start(start) => {
-                path.push(String::from_utf8_lossy(start.local_name().as_ref()).into_owned());
+                path.push(start.local_name().as_ref().to_owned());
                 tell(&path, "");
-                if let Some(language) = start.attributes().flatten().find(|one| one.key.as_ref() == b"xml:lang") {
+                if let Some(language) = start.attributes().flatten().find(|one| one.key.as_ref() == "xml:lang") {
                     path.push("@lang".to_owned());
-                    tell(&path, &String::from_utf8_lossy(&language.value));
+                    tell(&path, &language.value);
                     path.pop();
                 }
             }
             Event::Empty(start) => {
-                path.push(String::from_utf8_lossy(start.local_name().as_ref()).into_owned());
+                path.push(start.local_name().as_ref().to_owned());
                 tell(&path, "");
                 path.pop();
             }

@@ -1,5 +1,6 @@
 //! The records in `records.sqlite` of the collection's folder.
 
+mod intake;
 mod reading;
 mod writing;
 
@@ -42,6 +43,22 @@ const MIGRATIONS: &[&str] = &["
         path TEXT NOT NULL, salt BLOB NOT NULL, leaf BLOB NOT NULL) STRICT;
 ", "
     CREATE TABLE source (folder TEXT PRIMARY KEY) STRICT;
+", "
+    ALTER TABLE documents ADD COLUMN drawn INTEGER NOT NULL DEFAULT 0;
+    UPDATE documents SET drawn = text <> document;
+    ALTER TABLE documents ADD COLUMN file TEXT;
+    ALTER TABLE documents ADD COLUMN how TEXT;
+    ALTER TABLE documents ADD COLUMN source TEXT;
+    ALTER TABLE documents ADD COLUMN licence TEXT;
+    ALTER TABLE documents ADD COLUMN edition TEXT;
+    ALTER TABLE documents ADD COLUMN language TEXT;
+    ALTER TABLE documents ADD COLUMN date TEXT;
+    CREATE INDEX documents_since ON documents (since, path);
+    CREATE INDEX documents_until ON documents (until, path) WHERE until IS NOT NULL;
+    CREATE INDEX documents_file ON documents (file) WHERE file IS NOT NULL AND until IS NULL;
+    CREATE TABLE files (
+        path TEXT PRIMARY KEY, digest BLOB NOT NULL, bytes INTEGER NOT NULL, how TEXT, skipped INTEGER NOT NULL) STRICT;
+    CREATE TABLE declared (how TEXT NOT NULL) STRICT;
 "];
 
 /// The open database.
@@ -179,6 +196,10 @@ impl Columns for RowOf<'_> {
     }
 
     fn text(&self, column: &str) -> Result<String, StoreError> {
+        self.row.try_get(column).map_err(|error| from_sqlx(self.at, &error))
+    }
+
+    fn maybe_text(&self, column: &str) -> Result<Option<String>, StoreError> {
         self.row.try_get(column).map_err(|error| from_sqlx(self.at, &error))
     }
 
