@@ -4,12 +4,7 @@
 //! tells no file names.
 
 use receipts::{
-    Digest,
-    canonical::NotCanonical,
-    commit::commit,
-    corpus::CorpusEntry,
-    integer::Decimal,
-    merkle::leaf_hash,
+    Digest, canonical::NotCanonical, commit::commit, corpus::CorpusEntry, integer::Decimal, merkle::leaf_hash,
 };
 
 /// What happened to a document.

@@ -186,10 +186,7 @@ mod tests {
 
     #[test]
     fn title_and_headings_say_where_a_passage_stands() {
-        let found = document(
-            "b.md",
-            "# Title\n\nIntro.\n\n## One\n\nText one.\n\n### Deep\n\nMore.\n\n## Two\n\nEnd.",
-        );
+        let found = document("b.md", "# Title\n\nIntro.\n\n## One\n\nText one.\n\n### Deep\n\nMore.\n\n## Two\n\nEnd.");
         assert_eq!(found.title, "Title");
         let headings: Vec<String> = found.cuts.iter().map(|cut| cut.headings.join("/")).collect();
         assert_eq!(headings, ["", "One", "One/Deep", "Two"]);

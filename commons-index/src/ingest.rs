@@ -196,10 +196,9 @@ pub(crate) async fn run(
             drawing = Some(work.compare(batch).await?);
             continue;
         };
-        let (items, _room) = drawn.await.map_err(|error| StoreError::Unwritable {
-            path: place.collection.to_owned(),
-            cause: error.to_string(),
-        })?;
+        let (items, _room) = drawn
+            .await
+            .map_err(|error| StoreError::Unwritable { path: place.collection.to_owned(), cause: error.to_string() })?;
         if let Ok(batch) = batches.try_recv() {
             drawing = Some(work.compare(batch).await?);
         }

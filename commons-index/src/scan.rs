@@ -4,10 +4,7 @@
 //! **Invariant:** candidates come in byte order of their relative paths, with `/` between parts.
 //! **Invariant:** no file is opened here, so a FIFO or a device can block nothing.
 
-use std::{
-    fs, io,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use walkdir::{DirEntry, WalkDir};
 
@@ -207,8 +204,7 @@ fn candidate(folder: &Path, entry: &DirEntry, limit: u64) -> Result<Candidate, S
         return Err(skip(SkipReason::NameNotUtf8));
     }
     let name = entry.file_name().to_string_lossy();
-    let (format, packing) =
-        Format::of_name(&name).map_err(|extension| skip(SkipReason::OtherKind { extension }))?;
+    let (format, packing) = Format::of_name(&name).map_err(|extension| skip(SkipReason::OtherKind { extension }))?;
     let metadata = entry.metadata().map_err(|error| skip(SkipReason::Unreadable { cause: error.to_string() }))?;
     let bytes = metadata.len();
     if bytes > limit && !format.is_stream() {

@@ -6,8 +6,7 @@
 use receipts::{Digest, checkpoint::Checkpoint, merkle::Tree};
 
 use crate::{
-    corpus,
-    drawing,
+    corpus, drawing,
     error::IngestError,
     ingest::{Caller, Ingested, Place},
     store::{Counted, Revision, Session},

@@ -22,7 +22,8 @@ impl Ready {
     pub(crate) fn of(mut document: Document, zstd: &mut zstd::bulk::Compressor<'static>) -> std::io::Result<Self> {
         let text = std::mem::take(&mut document.text);
         let pieces = text.as_bytes().chunks(CHUNK).enumerate();
-        let pieces = pieces.map(|(place, piece)| Ok(Piece { start: (place * CHUNK) as u64, zstd: zstd.compress(piece)? }));
+        let pieces =
+            pieces.map(|(place, piece)| Ok(Piece { start: (place * CHUNK) as u64, zstd: zstd.compress(piece)? }));
         let pieces = pieces.collect::<std::io::Result<_>>()?;
         let passages = std::mem::take(&mut document.cuts).iter().map(passage).collect();
         Ok(Self { document, pieces, passages })

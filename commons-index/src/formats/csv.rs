@@ -89,10 +89,7 @@ mod tests {
             drawn.blocks.iter().map(|block| drawn.text[block.range.clone()].to_owned()).collect::<Vec<_>>()
         };
         let source = "name,born in,,note\nAda,1815,x,\"says \"\"hi\"\",\n twice\"\n\nBob,,,,more\n";
-        assert_eq!(
-            rows(source),
-            ["name: Ada | born in: 1815 | x | note: says \"hi\", twice", "name: Bob | more"]
-        );
+        assert_eq!(rows(source), ["name: Ada | born in: 1815 | x | note: says \"hi\", twice", "name: Bob | more"]);
         assert_eq!(rows("a;b\n1,5;2\n"), ["a: 1,5 | b: 2"]);
         assert_eq!(rows("only,one\n"), ["only | one"]);
         assert_eq!(tabs("a\tb,c\n1\t2\n".to_owned()).expect("reads").text, "a: 1 | b,c: 2\n");

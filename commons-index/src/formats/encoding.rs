@@ -74,8 +74,10 @@ mod tests {
         };
         assert_eq!(read(&utf16(true)).as_deref(), Ok("café"));
         assert_eq!(read(&utf16(false)).as_deref(), Ok("café"));
-        assert_eq!(read(b"Le caf\xe9 est ferm\xe9 le dimanche \x97 c'est tr\xe8s dommage.").as_deref(),
-            Ok("Le café est fermé le dimanche — c'est très dommage."));
+        assert_eq!(
+            read(b"Le caf\xe9 est ferm\xe9 le dimanche \x97 c'est tr\xe8s dommage.").as_deref(),
+            Ok("Le café est fermé le dimanche — c'est très dommage.")
+        );
         let japanese = "これは日本語の文章です。図書館は日曜日に閉まっています。";
         let (bytes, _, _) = SHIFT_JIS.encode(japanese);
         assert_eq!(read(&bytes).as_deref(), Ok(japanese));

@@ -65,7 +65,8 @@ fn list(bytes: &[u8], reading: &Reading, sink: &mut Sink<'_>) -> Result<bool, St
                 return Ok(false);
             }
             // What came before it counts; what comes after has no beginning that could be found.
-            let cause = next.and_then(Result::err).map_or("the list is cut short".to_owned(), |error| error.to_string());
+            let cause =
+                next.and_then(Result::err).map_or("the list is cut short".to_owned(), |error| error.to_string());
             sink(Found::Skipped(SkipReason::BadRecord { at: at as u64, cause }))?;
             return Ok(true);
         };
@@ -118,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_list_is_its_records_and_anything_else_one_document() {
-        let (found, skipped) = records("\n[ {\"id\": 1, \"text\": \"one\"} ,{\"text\": \"two\"},3, {\"id\": \"x\", \"text\": \"four\"}]");
+        let (found, skipped) =
+            records("\n[ {\"id\": 1, \"text\": \"one\"} ,{\"text\": \"two\"},3, {\"id\": \"x\", \"text\": \"four\"}]");
         let told: Vec<(Option<&str>, &str)> = found.iter().map(|one| (one.id.as_deref(), one.body.as_str())).collect();
         assert_eq!(told, [(Some("1"), "one"), (Some("2"), "two"), (Some("x"), "four")]);
         assert_eq!(found[0].digest, Digest::of(b"{\"id\": 1, \"text\": \"one\"}"));

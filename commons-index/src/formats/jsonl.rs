@@ -51,7 +51,8 @@ pub(super) fn read(stream: &mut dyn BufRead, reading: &Reading, sink: &mut Sink<
 /// A record of its members; none when it has no text. `number` names it where its members do not.
 pub(super) fn record(members: &Map<String, Value>, fields: &Fields, bytes: &[u8], number: u64) -> Option<Record> {
     let body = fields.text.iter().find_map(|name| text(member(members, name)?))?;
-    let word = |names: &[String]| names.iter().find_map(|name| words(member(members, name)?)).and_then(|word| line(&word));
+    let word =
+        |names: &[String]| names.iter().find_map(|name| words(member(members, name)?)).and_then(|word| line(&word));
     let mut metadata = Metadata {
         source: word(&fields.source),
         licence: word(&fields.licence),

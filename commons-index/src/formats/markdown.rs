@@ -254,7 +254,10 @@ mod tests {
         let text = "---\nlicense: \"CC BY 4.0\"\nlang: en-GB\nauthor:\n  source: no\nsource: https://x.example/a:b\ndate: 2024-05-06\n---\n# T\n";
         let about = markdown(text.to_owned()).expect("reads").metadata;
         assert_eq!((about.licence.as_deref(), about.language.as_deref()), (Some("CC BY 4.0"), Some("en")));
-        assert_eq!((about.source.as_deref(), about.date.as_deref()), (Some("https://x.example/a:b"), Some("2024-05-06")));
+        assert_eq!(
+            (about.source.as_deref(), about.date.as_deref()),
+            (Some("https://x.example/a:b"), Some("2024-05-06"))
+        );
         let toml = markdown("+++\nlicence = 'MIT'\n+++\nwords".to_owned()).expect("reads");
         assert_eq!(toml.metadata.licence.as_deref(), Some("MIT"));
     }

@@ -88,7 +88,8 @@ fn other(stream: &mut dyn BufRead, reading: &Reading, sink: &mut Sink<'_>) -> Re
         return Err(Stop::Reason(SkipReason::TooLarge { bytes: bytes.len() as u64, limit }));
     }
     let (digest, length) = (Digest::of(&bytes), bytes.len() as u64);
-    let draw = |text: String| super::Drawn { title: None, blocks: source::blocks(&text), text, metadata: Metadata::default() };
+    let draw =
+        |text: String| super::Drawn { title: None, blocks: source::blocks(&text), text, metadata: Metadata::default() };
     let body = encoding::decoded(bytes, encoding::undeclared).map_err(Stop::Reason)?;
     let metadata = Metadata::default();
     sink(Found::Record(Box::new(Record { id: None, digest, bytes: length, title: None, metadata, body, draw })))
@@ -99,7 +100,8 @@ fn record(page: Page, site: &Site, bytes: &[u8]) -> Record {
     // `https://en.wikipedia.org/wiki/Main_Page`: what stands before the page's name is of all pages.
     let place = site.base.rsplit_once('/').map(|(place, _main)| format!("{place}/{}", title.replace(' ', "_")));
     let host = site.base.split("//").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let free = host.strip_suffix(".org").and_then(|host| host.rsplit('.').next()).is_some_and(|name| FREE.contains(&name));
+    let free =
+        host.strip_suffix(".org").and_then(|host| host.rsplit('.').next()).is_some_and(|name| FREE.contains(&name));
     let mut metadata = Metadata {
         source: place.and_then(|place| line(&place)),
         licence: free.then(|| LICENCE.to_owned()),
@@ -122,12 +124,10 @@ fn record(page: Page, site: &Site, bytes: &[u8]) -> Record {
 fn siteinfo(head: &[u8]) -> Site {
     let mut site = Site::default();
     // A head that cannot be read only says less.
-    drop(each(head, |path, text| {
-        match path.last().map(String::as_str) {
-            Some("base") => site.base.push_str(text),
-            Some("@lang") => site.language.push_str(text),
-            Some(_) | None => {}
-        }
+    drop(each(head, |path, text| match path.last().map(String::as_str) {
+        Some("base") => site.base.push_str(text),
+        Some("@lang") => site.language.push_str(text),
+        Some(_) | None => {}
     }));
     site
 }

@@ -159,7 +159,8 @@ impl Format {
     /// The format and the packing of a file of this name, or the extension that is no format.
     pub(crate) fn of_name(name: &str) -> Result<(&'static Self, Packing), String> {
         let (rest, packing) = Packing::of_name(name);
-        let extension = rest.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map_or("", |(_, extension)| extension);
+        let extension =
+            rest.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map_or("", |(_, extension)| extension);
         let lower = extension.to_ascii_lowercase();
         let found = FORMATS.iter().find(|format| format.extensions.contains(&lower.as_str()));
         found.map(|format| (format, packing)).ok_or_else(|| extension.to_owned())

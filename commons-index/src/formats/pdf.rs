@@ -310,23 +310,23 @@ mod tests {
         let mut document = Document::with_version("1.5");
         let tree = document.new_object_id();
         let font = document.add_object(dictionary! { "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Courier",
-            "FirstChar" => 32, "Widths" => vec![Object::Integer(600); 95], "Encoding" => "WinAnsiEncoding" });
+        "FirstChar" => 32, "Widths" => vec![Object::Integer(600); 95], "Encoding" => "WinAnsiEncoding" });
         let kids: Vec<Object> = pages
             .iter()
             .map(|operations| {
                 let content = Content { operations: operations.clone() }.encode().expect("encodes");
                 let content = document.add_object(Stream::new(dictionary! {}, content));
                 let about = dictionary! { "Type" => "Page", "Parent" => tree, "Contents" => content,
-                    "Resources" => dictionary! { "Font" => dictionary! { "F1" => font } } };
+                "Resources" => dictionary! { "Font" => dictionary! { "F1" => font } } };
                 document.add_object(about).into()
             })
             .collect();
         let all = dictionary! { "Type" => "Pages", "Count" => pages.len() as i64, "Kids" => kids };
         document.objects.insert(tree, Object::Dictionary(all));
         let catalog = document.add_object(dictionary! { "Type" => "Catalog", "Pages" => tree,
-            "Lang" => Object::string_literal("de-DE") });
+        "Lang" => Object::string_literal("de-DE") });
         let info = document.add_object(dictionary! { "Title" => Object::string_literal("A Title"),
-            "CreationDate" => Object::string_literal("D:20240131120000Z") });
+        "CreationDate" => Object::string_literal("D:20240131120000Z") });
         document.trailer.set("Root", catalog);
         document.trailer.set("Info", info);
         let mut bytes = Vec::new();
@@ -348,9 +348,19 @@ mod tests {
             op("Tj", vec![Object::string_literal("The \"first")]),
             op("TD", vec![0.into(), (-12).into()]),
             // Kerning is no space, a wide gap is one.
-            op("TJ", vec![vec![
-                Object::string_literal("l"), 60.into(), Object::string_literal("ine"), (-500).into(),
-                Object::string_literal("ends.")].into()]),
+            op(
+                "TJ",
+                vec![
+                    vec![
+                        Object::string_literal("l"),
+                        60.into(),
+                        Object::string_literal("ine"),
+                        (-500).into(),
+                        Object::string_literal("ends."),
+                    ]
+                    .into(),
+                ],
+            ),
             op("Td", vec![0.into(), (-30).into()]),
             op("Tj", vec![Object::string_literal("Second para")]),
             // The same line again, right behind the last letter.

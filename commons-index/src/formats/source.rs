@@ -12,22 +12,61 @@ use crate::{
 
 /// What files of code and of data in code's clothes are called.
 pub(super) const EXTENSIONS: &[&str] = &[
-    "rs", "py", "pyi", "js", "mjs", "cjs", "jsx", "ts", "tsx", "go", "java", "kt", "kts", "scala", "c", "h", "cc", "cpp",
-    "cxx", "hpp", "hh", "cs", "swift", "m", "mm", "rb", "php", "pl", "pm", "lua", "r", "jl", "ex", "exs", "erl", "hs", "ml",
-    "mli", "fs", "clj", "lisp", "el", "scm", "zig", "nim", "dart", "sh", "bash", "zsh", "fish", "ps1", "sql", "proto",
-    "graphql", "css", "scss", "less", "vue", "svelte", "yaml", "yml", "toml", "ini", "cfg", "conf", "tex", "rst", "adoc",
-    "org", "tf", "cmake", "gradle", "groovy", "v", "sv", "vhd", "asm", "s",
+    "rs", "py", "pyi", "js", "mjs", "cjs", "jsx", "ts", "tsx", "go", "java", "kt", "kts", "scala", "c", "h", "cc",
+    "cpp", "cxx", "hpp", "hh", "cs", "swift", "m", "mm", "rb", "php", "pl", "pm", "lua", "r", "jl", "ex", "exs", "erl",
+    "hs", "ml", "mli", "fs", "clj", "lisp", "el", "scm", "zig", "nim", "dart", "sh", "bash", "zsh", "fish", "ps1",
+    "sql", "proto", "graphql", "css", "scss", "less", "vue", "svelte", "yaml", "yml", "toml", "ini", "cfg", "conf",
+    "tex", "rst", "adoc", "org", "tf", "cmake", "gradle", "groovy", "v", "sv", "vhd", "asm", "s",
 ];
 
 /// Words of which one, before the first name of a line, begins an item.
 const ITEMS: &[&str] = &[
-    "fn", "func", "fun", "function", "def", "class", "struct", "enum", "trait", "impl", "interface", "namespace", "module",
-    "record", "protocol", "extension", "sub", "defmodule", "macro_rules", "object", "union",
+    "fn",
+    "func",
+    "fun",
+    "function",
+    "def",
+    "class",
+    "struct",
+    "enum",
+    "trait",
+    "impl",
+    "interface",
+    "namespace",
+    "module",
+    "record",
+    "protocol",
+    "extension",
+    "sub",
+    "defmodule",
+    "macro_rules",
+    "object",
+    "union",
 ];
 /// Words that may stand before those.
 const BEFORE: &[&str] = &[
-    "pub", "pub(crate)", "pub(super)", "export", "default", "async", "unsafe", "const", "static", "public", "private",
-    "protected", "internal", "abstract", "final", "sealed", "data", "open", "extern", "\"C\"", "partial", "inline",
+    "pub",
+    "pub(crate)",
+    "pub(super)",
+    "export",
+    "default",
+    "async",
+    "unsafe",
+    "const",
+    "static",
+    "public",
+    "private",
+    "protected",
+    "internal",
+    "abstract",
+    "final",
+    "sealed",
+    "data",
+    "open",
+    "extern",
+    "\"C\"",
+    "partial",
+    "inline",
 ];
 
 /// Reads a file of code.

@@ -10,19 +10,61 @@ use crate::{
 };
 
 /// Elements that go with all that is in them.
-const DROPPED: &[&str] = &["ref", "gallery", "timeline", "score", "imagemap", "math", "chem", "references", "templatestyles"];
+const DROPPED: &[&str] =
+    &["ref", "gallery", "timeline", "score", "imagemap", "math", "chem", "references", "templatestyles"];
 /// Elements in which no mark means anything.
 const VERBATIM: &[&str] = &["nowiki", "pre", "code", "syntaxhighlight", "source"];
 /// Templates that are words: which of their parameters, counted from 1.
 const WORDS: &[(&str, usize)] = &[
-    ("lang", 2), ("nowrap", 1), ("small", 1), ("nobold", 1), ("abbr", 1), ("ill", 1), ("interlanguage link", 1), ("sic", 1),
-    ("circa", 1), ("c.", 1), ("transl", 2), ("transliteration", 2), ("math", 1), ("var", 1), ("em", 1), ("strong", 1),
+    ("lang", 2),
+    ("nowrap", 1),
+    ("small", 1),
+    ("nobold", 1),
+    ("abbr", 1),
+    ("ill", 1),
+    ("interlanguage link", 1),
+    ("sic", 1),
+    ("circa", 1),
+    ("c.", 1),
+    ("transl", 2),
+    ("transliteration", 2),
+    ("math", 1),
+    ("var", 1),
+    ("em", 1),
+    ("strong", 1),
 ];
 /// Links to files and to what only sorts pages, in the languages of the largest wikis.
 const NO_WORDS: &[&str] = &[
-    "file", "image", "category", "datei", "bild", "kategorie", "fichier", "catégorie", "archivo", "imagen", "categoría",
-    "immagine", "categoria", "ficheiro", "arquivo", "bestand", "afbeelding", "categorie", "файл", "категория", "ファイル",
-    "画像", "文件", "分类", "plik", "kategoria", "fil", "kategori", "media", "special",
+    "file",
+    "image",
+    "category",
+    "datei",
+    "bild",
+    "kategorie",
+    "fichier",
+    "catégorie",
+    "archivo",
+    "imagen",
+    "categoría",
+    "immagine",
+    "categoria",
+    "ficheiro",
+    "arquivo",
+    "bestand",
+    "afbeelding",
+    "categorie",
+    "файл",
+    "категория",
+    "ファイル",
+    "画像",
+    "文件",
+    "分类",
+    "plik",
+    "kategoria",
+    "fil",
+    "kategori",
+    "media",
+    "special",
 ];
 /// A template longer than this is a table, whatever its name.
 const LONGEST_WORDS: usize = 300;
@@ -180,7 +222,12 @@ fn near(text: &str, most: usize) -> &str {
 fn element(rest: &str, out: &mut String, open: &mut Vec<Open>) -> usize {
     let closing = rest.starts_with("</");
     let name = &rest[if closing { 2 } else { 1 }..];
-    let name: String = name.chars().take(LONGEST_NAME).take_while(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let name: String = name
+        .chars()
+        .take(LONGEST_NAME)
+        .take_while(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_lowercase();
     let Some(end) = near(rest, LONGEST_TAG).find('>').filter(|_| !name.is_empty()) else {
         out.push('<');
         return 1;
@@ -260,7 +307,9 @@ fn template(inside: &str) -> String {
     if matches!(name.as_str(), "snd" | "spnd" | "ndash" | "spaced ndash" | "–") {
         return " – ".to_owned();
     }
-    let place = WORDS.iter().find(|(words, _)| *words == name || name.strip_prefix("lang-").is_some_and(|_| *words == "nowrap"));
+    let place = WORDS
+        .iter()
+        .find(|(words, _)| *words == name || name.strip_prefix("lang-").is_some_and(|_| *words == "nowrap"));
     place.and_then(|(_, place)| values.get(place - 1)).map_or(String::new(), |words| (*words).to_owned())
 }
 
@@ -296,7 +345,11 @@ mod tests {
         assert_eq!(
             blocks(source),
             [
-                (Kind::Prose, "Ada (Adé, born 5 km away) was a great mathematician of London.\nIt goes on – see the site and .".to_owned()),
+                (
+                    Kind::Prose,
+                    "Ada (Adé, born 5 km away) was a great mathematician of London.\nIt goes on – see the site and ."
+                        .to_owned()
+                ),
                 (Kind::Heading(2), "Life".to_owned()),
                 (Kind::Item, "One thing".to_owned()),
                 (Kind::Item, "two".to_owned()),
@@ -309,7 +362,7 @@ mod tests {
 
     #[test]
     fn broken_marks_are_words_and_depth_is_no_danger() {
-assert_eq!(blocks("a {{b c ]] d }} e [f] | [[g"), [(Kind::Prose, "a e [f] | g".to_owned())]);
+        assert_eq!(blocks("a {{b c ]] d }} e [f] | [[g"), [(Kind::Prose, "a e [f] | g".to_owned())]);
         assert_eq!(blocks("x < y & z &bad; <"), [(Kind::Prose, "x < y & z &bad; <".to_owned())]);
         assert!(blocks("{{").is_empty() && blocks("").is_empty());
         let deep = format!("{}word{}", "{{a|[[".repeat(200_000), "]]}}".repeat(200_000));

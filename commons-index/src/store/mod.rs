@@ -20,8 +20,8 @@ use std::{
 
 use receipts::Digest;
 
-pub use rows::{Live, Revision};
 pub(crate) use rows::{Counted, Drawable, NewPassage, PassageRow, Piece, Placed, Spot, Standing, Titled};
+pub use rows::{Live, Revision};
 
 use crate::{corpus::CorpusRow, error::StoreError, intake::Known, writing::Ready};
 
@@ -317,7 +317,12 @@ impl Session {
     }
 
     /// The same as entries of the corpus without salts, in byte order of paths, after a path, at most `most`.
-    pub(crate) async fn changed(&mut self, revision: i64, after: &str, most: u64) -> Result<Vec<CorpusRow>, StoreError> {
+    pub(crate) async fn changed(
+        &mut self,
+        revision: i64,
+        after: &str,
+        most: u64,
+    ) -> Result<Vec<CorpusRow>, StoreError> {
         each!(self, on => on.changed(revision, after, most))
     }
 

@@ -79,9 +79,8 @@ impl Session {
         query.execute(self.on()).await.map_err(self.failed())?;
         let query = sqlx::query("DELETE FROM documents WHERE id = ?").bind(document);
         query.execute(self.on()).await.map_err(self.failed())?;
-        let query = sqlx::query(
-            "DELETE FROM chunks WHERE text = ?1 AND NOT EXISTS (SELECT 1 FROM documents WHERE text = ?1)",
-        );
+        let query =
+            sqlx::query("DELETE FROM chunks WHERE text = ?1 AND NOT EXISTS (SELECT 1 FROM documents WHERE text = ?1)");
         query.bind(text.0.to_vec()).execute(self.on()).await.map_err(self.failed())?;
         Ok(())
     }
@@ -128,7 +127,12 @@ impl Session {
         Ok(self.one(query.bind(revision), |row| Counted::of(row)).await?.unwrap_or_default())
     }
 
-    pub(crate) async fn changed(&mut self, revision: i64, after: &str, most: u64) -> Result<Vec<CorpusRow>, StoreError> {
+    pub(crate) async fn changed(
+        &mut self,
+        revision: i64,
+        after: &str,
+        most: u64,
+    ) -> Result<Vec<CorpusRow>, StoreError> {
         let query = sqlx::query(
             "SELECT path, document, bytes, media, op FROM (
                 SELECT path, document, bytes, media, CASE WHEN EXISTS (

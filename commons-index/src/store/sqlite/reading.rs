@@ -77,8 +77,9 @@ impl Session {
     }
 
     pub(crate) async fn pieces(&mut self, text: Digest, range: Range<u64>) -> Result<Vec<Piece>, StoreError> {
-        let query =
-            sqlx::query("SELECT text, start, zstd FROM chunks WHERE text = ? AND start >= ? AND start < ? ORDER BY start");
+        let query = sqlx::query(
+            "SELECT text, start, zstd FROM chunks WHERE text = ? AND start >= ? AND start < ? ORDER BY start",
+        );
         let query = query.bind(text.0.to_vec()).bind(signed(range.start)).bind(signed(range.end));
         self.all(query, |row| Piece::of(row)).await
     }
