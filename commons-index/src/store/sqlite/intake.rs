@@ -165,9 +165,10 @@ impl Session {
         after: i64,
         most: u64,
     ) -> Result<Vec<Drawable>, StoreError> {
+        // `+`: by row and not by the index of revisions, whose order each page would have to be sorted out of.
         let query = sqlx::query(
             "SELECT id, text, title, bytes FROM documents d
-             WHERE id > ?1 AND since <= ?2 AND since >= ?3 AND (until IS NULL OR until > ?2) AND NOT EXISTS (
+             WHERE id > ?1 AND +since <= ?2 AND +since >= ?3 AND (until IS NULL OR until > ?2) AND NOT EXISTS (
                 SELECT 1 FROM documents o WHERE o.text = d.text AND o.path < d.path AND o.since <= ?2
                     AND (o.until IS NULL OR o.until > ?2))
              ORDER BY id LIMIT ?4",
