@@ -204,7 +204,12 @@ pub(crate) async fn run(
         }
         work.write(items?).await?;
         let bytes = told.load(Ordering::Relaxed);
-        (caller.progress)(Progress { done: files, total: stock.files, bytes, total_bytes: stock.bytes.max(bytes) });
+        (caller.progress)(Progress {
+            done: files,
+            total: stock.files,
+            bytes,
+            total_bytes: if stock.bytes == 0 { 0 } else { stock.bytes.max(bytes) },
+        });
     }
     if work.met == 0 {
         // An unmounted disk looks like this too: what was known is not thrown away for it.

@@ -197,6 +197,7 @@ impl Source {
                 && let Ok((digest, _)) = File::open(&absolute).and_then(|mut file| self.digest(&mut file))
                 && self.unchanged(path, digest)
             {
+                self.told.fetch_add(candidate.bytes, Ordering::Relaxed);
                 return self.same(path, feed);
             }
             return match File::open(&absolute) {

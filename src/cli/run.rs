@@ -140,7 +140,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (index, ingested) = wiring::ingest(&program.home, &docs, &config, &signer, &mut reading).await?;
+    let (index, ingested) = wiring::ingest(&program.home, &docs, &config, &signer, None, &mut reading).await?;
     progress.say(format!("{} documents, {} passages", ingested.documents, ingested.passages));
     if !ingested.skipped.is_empty() {
         skipped(&progress, &ingested.skipped);

@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (index, _) = wiring::ingest(&program.home, &docs, &config, &signer, &mut reading).await?;
+    let (index, _) = wiring::ingest(&program.home, &docs, &config, &signer, None, &mut reading).await?;
     progress.clear();
     let search = Search { query: args.query, limit: args.limit };
     let hits = index.search(&search).await.map_err(Failure::internal)?;

@@ -25,6 +25,9 @@ pub enum Args {
     Add {
         /// The folder.
         folder: PathBuf,
+        /// What is to be said of documents that do not say it themselves.
+        #[command(flatten)]
+        said: add::Said,
     },
     /// Find passages.
     Search(search::Args),
@@ -59,7 +62,7 @@ pub enum Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     match args {
-        Args::Add { folder } => add::run(program, &folder).await,
+        Args::Add { folder, said } => add::run(program, &folder, &said).await,
         Args::Search(args) => search::run(args, program).await,
         Args::List => list::run(program).await,
         Args::Show { collection } => show::run(program, &collection).await,

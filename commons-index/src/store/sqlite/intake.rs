@@ -152,8 +152,10 @@ impl Session {
     pub(crate) async fn only_adds(&mut self, revision: i64) -> Result<bool, StoreError> {
         let query = sqlx::query(
             "SELECT NOT EXISTS (SELECT 1 FROM documents WHERE until = ?1) AND NOT EXISTS (
-                SELECT 1 FROM documents n JOIN documents o ON o.text = n.text
-                WHERE n.since = ?1 AND o.since < ?1 AND o.until IS NULL AND o.path > n.path) AS adds",
+                SELECT text FROM documents
+                WHERE until IS NULL AND text IN (SELECT text FROM documents WHERE since = ?1)
+                GROUP BY text
+                HAVING min(path) FILTER (WHERE since = ?1) < min(path) FILTER (WHERE since < ?1)) AS adds",
         );
         Ok(self.one(query.bind(revision), |row| row.number("adds")).await? == Some(1))
     }

@@ -53,6 +53,8 @@ const MIGRATIONS: &[&str] = &["
     ALTER TABLE documents ADD COLUMN edition TEXT;
     ALTER TABLE documents ADD COLUMN language TEXT;
     ALTER TABLE documents ADD COLUMN date TEXT;
+    DROP INDEX documents_text;
+    CREATE INDEX documents_text ON documents (text, path);
     CREATE INDEX documents_since ON documents (since, path);
     CREATE INDEX documents_until ON documents (until, path) WHERE until IS NOT NULL;
     CREATE INDEX documents_file ON documents (file) WHERE file IS NOT NULL AND until IS NULL;
