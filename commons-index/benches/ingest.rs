@@ -149,7 +149,7 @@ fn tantivy(folder: &Path, at: &Path) -> Outcome<()> {
 }
 
 fn ingest(folder: &Path, home: &Path) -> Outcome<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let mut index = Collection::open(home, folder, "ii-0", Limits::default()).await?;
         let mut entropy = |salt: &mut [u8]| {

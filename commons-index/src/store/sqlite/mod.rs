@@ -92,6 +92,8 @@ impl Records {
             .journal_mode(SqliteJournalMode::Wal)
             // A lost revision after a power cut is indexed again; a torn one is not possible in WAL.
             .synchronous(SqliteSynchronous::Normal)
+            // Digests come in no order: their index is written all over, and its pages should not be fetched each time.
+            .pragma("cache_size", "-32768")
             .busy_timeout(Duration::from_secs(5));
         let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(10));
         let pool = pool.connect_with(options).await.map_err(|error| from_sqlx(&path, &error))?;
