@@ -59,6 +59,12 @@ impl Words {
                     if place > 0 {
                         text.push(' ');
                     }
+                    // Two in five words of English are of this kind.
+                    if self.next() % 5 < 2 {
+                        let common = ["the", "of", "and", "to", "in", "is", "that", "was", "for", "with", "by", "a"];
+                        text.push_str(common[self.next() as usize % common.len()]);
+                        continue;
+                    }
                     // The square of an even number between 0 and 1, twice: few words come often.
                     let even = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
                     let word = (even.powi(4) * self.vocabulary.len() as f64) as usize;
