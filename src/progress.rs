@@ -59,9 +59,22 @@ impl Progress {
         }
     }
 
-    /// How far reading the documents is, with rate and time left.
+    /// How far reading the documents is, with rate and time left by bytes: files differ in size by a millionfold.
     pub fn reading(&self, at: IngestProgress, since: Instant) {
-        self.counting("documents", at, since);
+        let seconds = since.elapsed().as_secs_f64();
+        if at.total_bytes == 0 || (seconds < 0.5 && at.done < at.total) {
+            return;
+        }
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let rate = megabytes(at.bytes) / seconds.max(0.001);
+        let left = megabytes(at.total_bytes - at.bytes.min(at.total_bytes)) / rate.max(0.001);
+        self.say(format!(
+            "reading files {}/{}, {:.0} of {:.0} MB ({rate:.1} MB a second, {left:.0} s left)",
+            at.done,
+            at.total,
+            megabytes(at.bytes),
+            megabytes(at.total_bytes)
+        ));
     }
 
     /// How far making vectors is.

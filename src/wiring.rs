@@ -17,7 +17,7 @@ use common_ground::{
     port::{BoxFuture, index::Index, tool::Tool},
     run::Models,
 };
-use commons_index::{Caller, Collection, Ingested, Limits, Progress as IngestProgress, Vectored};
+use commons_index::{Caller, Collection, Declared, Ingested, Limits, Progress as IngestProgress, Vectored};
 
 use crate::{
     config::Config,
@@ -122,7 +122,7 @@ pub async fn few_vectors(
     }
 }
 
-/// Brings the commons up to a folder and opens them.
+/// Brings the commons up to a folder and opens them. `declared` is what is said of all documents, where it is said.
 ///
 /// # Errors
 /// A folder that is not there or has nothing readable; storage faults.
@@ -131,11 +131,15 @@ pub async fn ingest(
     docs: &Path,
     config: &Config,
     signer: &Signer,
+    declared: Option<Declared>,
     progress: &mut (dyn FnMut(IngestProgress) + Send),
 ) -> Result<(Collection, Ingested), Failure> {
-    let limits = Limits { file_bytes: config.file_bytes };
+    let limits = Limits { file_bytes: config.file_bytes, ..Limits::default() };
     let mut index =
         Collection::open(home.root(), docs, &signer.node_name(), limits).await.map_err(|error| from_store(&error))?;
+    if let Some(declared) = declared {
+        index.declare(declared);
+    }
     let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(std::io::Error::other);
     let mut sign = |body: &[u8]| signer.sign_checkpoint(body).map_err(std::io::Error::other);
     let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress };

@@ -7,6 +7,7 @@
 use std::{path::Path, sync::Arc};
 
 use common_ground::port::embedder::{Embedder, Purpose};
+use receipts::Digest;
 
 use crate::{
     collection::Collection,
@@ -88,13 +89,18 @@ impl Collection {
         let (Meaning::Missing(model, _) | Meaning::Ready(model, _)) = self.meaning.clone() else {
             return Ok(Embedded { made: 0, vectors: 0 });
         };
+        let Some((revision, _words)) = &self.at else {
+            return Ok(Embedded { made: 0, vectors: 0 });
+        };
+        let number = revision.number;
         let mut lock = self.records.write().await?;
         let space = lock.add_space(model.space(), model.id(), model.dimensions()).await?;
         lock.commit().await?;
-        let total = self.records.reading(|mut on| async move { on.missing(space).await }).await?;
-        let (mut at, mut after) = (Progress { done: 0, total, bytes: 0 }, 0);
+        let total = self.records.reading(|mut on| async move { on.missing(space, number).await }).await?;
+        let (mut at, mut after) = (Progress { done: 0, total, bytes: 0, total_bytes: 0 }, 0);
         loop {
-            let texts = self.records.reading(|mut on| async move { on.unembedded(space, after, BATCH).await }).await?;
+            let texts =
+                self.records.reading(|mut on| async move { on.unembedded(space, number, after, BATCH).await }).await?;
             let Some((last, _)) = texts.last() else { break };
             after = *last;
             let (rows, texts): (Vec<u64>, Vec<String>) = texts.into_iter().unzip();
@@ -126,7 +132,7 @@ impl Collection {
         let Some(space) = known else {
             return Ok(Meaning::Missing(model, revision.passages));
         };
-        let missing = self.records.reading(|mut on| async move { on.missing(space.id).await }).await?;
+        let missing = self.records.reading(|mut on| async move { on.missing(space.id, revision.number).await }).await?;
         if missing > 0 {
             return Ok(Meaning::Missing(model, missing));
         }
@@ -162,11 +168,11 @@ async fn draw(
     let mut on = records.snapshot().await?;
     let mut builder = Builder::new(store, revision.number, model.space(), revision.root, model.dimensions())?;
     let length = 2 * model.dimensions() as usize;
-    let mut after = (String::new(), -1);
+    let mut after = (Digest([0; 32]), -1);
     loop {
-        let rows = on.live_vectors(space, &after, DRAWN).await?;
+        let rows = on.vectors(space, revision.number, after, DRAWN).await?;
         let Some(last) = rows.last() else { break };
-        after = (last.path.clone(), last.start);
+        after = (last.text, last.start);
         if let Some(row) = rows.iter().find(|row| row.half.len() != length) {
             return Err(on.damaged(&format!("the vector of passage {} has {} bytes", row.passage, row.half.len())));
         }

@@ -103,7 +103,7 @@ pub enum IngestError {
     /// Not one document in the folder can be read; what was known before stays.
     #[error("nothing readable in {} ({} skipped)", folder.display(), skipped.len())]
     NothingReadable {
-        /// The folder.
+        /// The folder; of documents that the caller gave, that of the collection.
         folder: PathBuf,
         /// Every file and folder passed over, with the reason.
         skipped: Vec<Skipped>,

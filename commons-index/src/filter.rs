@@ -3,28 +3,60 @@
 //! **Invariant:** a filter is applied while the index is read, not to what came out of it: the first ten of the documents
 //! that fit are the first ten, however few fit.
 
-use common_ground::port::index::Filter;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::store::Live;
+use common_ground::port::index::Filter;
+use receipts::Digest;
+
+use crate::{metadata::language, store::Searched};
 
 /// A filter made ready.
 pub(crate) struct Fits<'a> {
     filter: &'a Filter,
+    languages: BTreeSet<String>,
+    /// The first and the last day.
+    days: (Option<String>, Option<String>),
 }
 
 impl<'a> Fits<'a> {
     /// Reads a filter; what is no date is given back.
     pub(crate) fn of(filter: &'a Filter) -> Result<Self, String> {
-        for date in filter.since.iter().chain(&filter.until) {
-            days(date).ok_or_else(|| date.clone())?;
-        }
-        Ok(Self { filter })
+        let read = |date: &Option<String>| date.as_ref().map(|date| days(date).ok_or_else(|| date.clone())).transpose();
+        let (since, until) = (read(&filter.since)?, read(&filter.until)?);
+        // What is no language is that of no document.
+        let languages = filter.languages.iter().map(|tag| language(tag).unwrap_or_default()).collect();
+        Ok(Self { filter, languages, days: (since.map(|(first, _)| first), until.map(|(_, last)| last)) })
     }
 
-    /// Whether a document fits.
-    pub(crate) fn document(&self, live: &Live) -> bool {
-        let sources = &self.filter.sources;
-        sources.is_empty() || sources.iter().any(|source| live.path.starts_with(source.as_str()))
+    /// The documents whose passages are searched: of those with one text the first, if one of them fits.
+    pub(crate) fn among(&self, documents: &[Searched]) -> Allowed {
+        let mut firsts: BTreeMap<Digest, (u64, bool)> = BTreeMap::new();
+        for document in documents {
+            let (_first, fits) = firsts.entry(document.text).or_insert((document.id, false));
+            *fits |= self.document(document);
+        }
+        Allowed::of(firsts.into_values().filter(|(_, fits)| *fits).map(|(first, _)| first))
+    }
+
+    fn document(&self, document: &Searched) -> bool {
+        let known = &document.metadata;
+        let any = |list: &[String], fits: &dyn Fn(&String) -> bool| list.is_empty() || list.iter().any(fits);
+        let source = |from: &String| {
+            document.path.starts_with(from.as_str())
+                || known.source.as_ref().is_some_and(|source| source.starts_with(from.as_str()))
+        };
+        let licence = |name: &String| known.licence.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name));
+        let dated = |fits: &dyn Fn(&str) -> bool| known.date.as_deref().is_some_and(fits);
+        let (first, last) = &self.days;
+        // A date may go on with a time, and may be a year: its first day must not be too late, its last not too early.
+        let span = |date: &str| days(date.get(..10).unwrap_or(date)).or_else(|| days(date.get(..4)?));
+        let since = |first: &String| dated(&|date| span(date).is_some_and(|(_, end)| end >= *first));
+        let until = |last: &String| dated(&|date| span(date).is_some_and(|(begin, _)| begin <= *last));
+        any(&self.filter.sources, &source)
+            && any(&self.filter.licences, &licence)
+            && (self.languages.is_empty() || known.language.as_ref().is_some_and(|own| self.languages.contains(own)))
+            && first.as_ref().is_none_or(since)
+            && last.as_ref().is_none_or(until)
     }
 }
 

@@ -6,7 +6,7 @@
 //! **Invariant:** a text once recorded stays readable by its digest, whatever happens to the folder.
 //! **Invariant:** a reader answers from the revision it opened at, also while a later one is being written.
 //! **Invariant:** nothing here draws randomness or holds a key: salts and signatures are functions the caller passes in.
-//! **Invariant:** no network, and no file outside the folder is ever read: symbolic links are named, not followed.
+//! **Invariant:** no network (fetched pages are given by the caller), and no file outside the folder is ever read: symbolic links are named, not followed.
 
 mod audit;
 mod blocks;
@@ -14,17 +14,21 @@ mod changes;
 mod collection;
 mod corpus;
 mod document;
+mod drawing;
 mod embed;
 mod error;
 mod filter;
+mod formats;
 mod fuse;
-mod html;
 mod ingest;
-mod markdown;
+mod intake;
+mod lock;
+mod metadata;
 mod passages;
 mod query;
 mod reading;
 mod scan;
+mod seal;
 mod search;
 mod sentences;
 mod store;
@@ -39,5 +43,7 @@ pub use corpus::{CorpusOp, CorpusRow};
 pub use embed::{Embedded, Vectored};
 pub use error::{IngestError, StoreError, VectorError};
 pub use ingest::{Caller, Ingested, Limits, Progress};
+pub use intake::Given;
+pub use metadata::{Declared, Fields, Metadata, language};
 pub use scan::{LinkKind, SkipReason, Skipped};
 pub use store::{Live, Revision, Space};

@@ -13,11 +13,7 @@ use receipts::Digest;
 use crate::{
     error::StoreError,
     store::{CHUNK, PassageRow, Piece, Placed, Session},
-    words::Entry,
 };
-
-/// Passages of one batch on their way into the word index.
-const BATCH: u64 = 2_000;
 
 /// Why a span could not be read.
 pub(crate) enum Missing {
@@ -53,7 +49,7 @@ impl Session {
     }
 
     /// The bytes of a piece.
-    fn plain(&self, zstd: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn plain(&self, zstd: &[u8]) -> Result<Vec<u8>, StoreError> {
         zstd::bulk::decompress(zstd, CHUNK).map_err(|error| self.damaged(&error.to_string()))
     }
 
@@ -123,34 +119,17 @@ impl Session {
         })
     }
 
-    /// Passages of the live documents as the word index wants them, a batch at a time, in order of path and span.
-    /// `after` is the last place of the batch before: (path, start).
-    pub(crate) async fn entries(
-        &mut self,
-        place: &mut u64,
-        after: &mut (String, i64),
-    ) -> Result<Vec<Entry>, StoreError> {
-        let mut found = Vec::new();
-        for row in self.live_passages(after, BATCH).await? {
-            let (id, document) = (row.id, row.owner);
-            let passage = self.passage(row).await?;
-            let head = head(&passage);
-            *after = (passage.path, i64::try_from(passage.id.span.start).unwrap_or(i64::MAX));
-            found.push(Entry { passage: id, document, place: *place, head, body: passage.content });
-            *place += 1;
-        }
-        Ok(found)
-    }
-
-    /// Passages of the live documents that have no vector in a space, after a row, each with what is to be embedded of it.
+    /// Passages of the documents searched at a revision that have no vector in a space, after a row, each with what is to be
+    /// embedded of it.
     pub(crate) async fn unembedded(
         &mut self,
         space: i64,
+        revision: i64,
         after: u64,
         most: u64,
     ) -> Result<Vec<(u64, String)>, StoreError> {
         let mut found = Vec::new();
-        for row in self.without_vector(space, after, most).await? {
+        for row in self.without_vector(space, revision, after, most).await? {
             let id = row.id;
             let passage = self.passage(row).await?;
             found.push((id, format!("{}\n{}", head(&passage), passage.content)));

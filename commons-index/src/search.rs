@@ -12,7 +12,7 @@ use crate::{
     collection::Collection,
     embed::Meaning,
     error::{StoreError, to_port},
-    filter::Allowed,
+    filter::{Allowed, Fits},
     fuse::{self, Candidate},
     ingest::blocking,
     reading::Missing,
@@ -98,10 +98,10 @@ impl Collection {
         if filter.is_empty() {
             return Ok(Allowed::All);
         }
-        let live = self.records.reading(|mut on| async move { on.live().await }).await;
-        let live = live.map_err(|error| to_port(&error))?;
-        let fits = crate::filter::Fits::of(filter).map_err(|date| IndexError::BadDate { date })?;
-        Ok(Allowed::of(live.iter().filter(|live| fits.document(live)).map(|live| live.id.unsigned_abs())))
+        let fits = Fits::of(filter).map_err(|date| IndexError::BadDate { date })?;
+        let revision = self.at.as_ref().map_or(0, |(revision, _words)| revision.number);
+        let documents = self.records.reading(|mut on| async move { on.searched(revision).await }).await;
+        Ok(fits.among(&documents.map_err(|error| to_port(&error))?))
     }
 }
 

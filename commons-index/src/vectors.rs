@@ -3,7 +3,7 @@
 //! Half precision: 100,000 vectors of 384 numbers are 77 MB, and are read through in some milliseconds. Nothing is built, so
 //! nothing is missed, and a filter costs nothing but itself.
 //!
-//! **Invariant:** drawn from the records alone and in their order, so that it may be lost at any time.
+//! **Invariant:** drawn from the records alone, in order of text and span, so that it may be lost at any time.
 //! **Invariant:** a score is the scalar product of the vectors as they are kept, summed up in one order in double precision:
 //! the same on every machine. The fast product only chooses whom to score.
 
@@ -121,7 +121,7 @@ impl Builder {
 pub(crate) struct Vectors {
     /// Numbers in each.
     dimensions: usize,
-    /// Passage and document, in the order of path and span.
+    /// Passage and document, in the order of text and span.
     rows: Vec<(u64, u64)>,
     /// Places in order of the passages' rows.
     by_row: Vec<u32>,
@@ -183,7 +183,7 @@ impl Vectors {
         self.rows.len()
     }
 
-    /// The nearest passages that are allowed, (score in millionths, passage), best first, equal scores in the records' order.
+    /// The nearest passages that are allowed, (score in millionths, passage), best first, equal scores by text and place.
     pub(crate) fn nearest(&self, query: &[f32], limit: usize, allowed: &Allowed) -> Vec<(i64, u64)> {
         if query.len() != self.dimensions || limit == 0 {
             return Vec::new();

@@ -17,7 +17,7 @@ use common_ground::port::{
     embedder::{EmbedError, Embedder, Purpose},
     index::{By, Filter, Hit, Index, IndexError, Search},
 };
-use commons_index::{Collection, Vectored, VectorError};
+use commons_index::{Collection, VectorError, Vectored};
 use receipts::Digest;
 
 const DIMENSIONS: usize = 32;
@@ -37,7 +37,7 @@ impl Bag {
 }
 
 fn bag(text: &str) -> Vec<f32> {
-    let mut sum = vec![0.0_f32; DIMENSIONS];
+    let mut sum = [0.0_f32; DIMENSIONS];
     for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
         for (number, byte) in sum.iter_mut().zip(Digest::of(word.to_lowercase().as_bytes()).0) {
             *number += f32::from(byte) - 127.5;
@@ -79,7 +79,8 @@ fn documents() -> Vec<(String, String)> {
     let text = |number: usize| {
         let line = |turn: usize| {
             let word = |step: usize| words[(number * 3 + turn * 5 + step * step) % words.len()];
-            format!("## Part {turn}\n\n{} {} {} number {number} of turn {turn}.\n\n", word(0), word(1), word(2)).repeat(9)
+            format!("## Part {turn}\n\n{} {} {} number {number} of turn {turn}.\n\n", word(0), word(1), word(2))
+                .repeat(9)
         };
         format!("# Document {number}\n\n{}", (0..4).map(line).collect::<String>())
     };
@@ -123,7 +124,8 @@ async fn the_scan_finds_what_comparing_everything_finds_however_few_documents_fi
             let title = text.lines().next().unwrap_or_default().trim_start_matches("# ").to_owned();
             let whole = by(&index, By::Words, &title, 100, under(&path)).await.expect("found");
             for hit in whole {
-                let head = std::iter::once(&hit.passage.title).chain(&hit.passage.headings).cloned().collect::<Vec<_>>();
+                let head =
+                    std::iter::once(&hit.passage.title).chain(&hit.passage.headings).cloned().collect::<Vec<_>>();
                 let vector = bag(&format!("{}\n{}", head.join("\n"), hit.passage.content));
                 let product: f64 = vector.iter().zip(&near).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
                 wanted.push(((product * 1e6).round() as i64, hit.passage.path));
@@ -135,7 +137,8 @@ async fn the_scan_finds_what_comparing_everything_finds_however_few_documents_fi
             assert!((found - score).abs() < 2_000, "{query}: {found} is not {score}, but for half precision");
         }
         for filter in &filters {
-            let fits = |path: &str| filter.sources.is_empty() || filter.sources.iter().any(|from| path.starts_with(from));
+            let fits =
+                |path: &str| filter.sources.is_empty() || filter.sources.iter().any(|from| path.starts_with(from));
             let few = by(&index, By::Vectors, query, 10, filter.clone()).await.expect("found");
             let most = wanted.iter().filter(|(_, path)| fits(path)).count().min(10);
             assert_eq!(few.len(), most, "{query}, {filter:?}");
@@ -247,7 +250,8 @@ async fn lost_or_damaged_vectors_are_drawn_again_and_make_the_same_answers() {
 async fn many_queries_at_once_answer_as_one_does() {
     let (commons, model) = (commons(), Bag::new("bag"));
     let index = Arc::new(filled(&commons, &model).await);
-    let queries = ["ship", "wheat lamp", "river of glass", "Part 3", "OR NOT (title:x) AND \"", "*:*", "'; DROP TABLE x"];
+    let queries =
+        ["ship", "wheat lamp", "river of glass", "Part 3", "OR NOT (title:x) AND \"", "*:*", "'; DROP TABLE x"];
     let mut wanted = Vec::new();
     for query in queries {
         wanted.push(by(&index, By::Best, query, 5, Filter::default()).await.expect("found"));
