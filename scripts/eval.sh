@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Two-hop questions on real text through `ii run`: what is cited, whether the answer stands in it, how long it takes.
+# Two-hop questions on real text through `ii run`: what is cited, whether the answer stands in it, how long it takes. Before
+# that, how well search alone finds, by words, by vectors and by ways to put them together (an hour on two cores, the first time).
 # The data are in $II_SHARED/data (../shared/data); without them there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,5 +9,8 @@ if ! [ -d "$data/hotpotqa-200" ]; then
   echo "skipped: evaluation: there is no $data/hotpotqa-200"
   exit 0
 fi
+scripts/models.sh target/models
+cargo bench --quiet --bench quality -- "$data" target/models/all-minilm-l6-v2.gguf target/quality --dump target/quality/dump.jsonl
+python3 scripts/quality.py target/quality/dump.jsonl
 cargo build --release --quiet --no-default-features
 python3 scripts/eval.py "$data" target/release/ii "$@"
