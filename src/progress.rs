@@ -8,7 +8,7 @@ use std::{
 
 use common_ground::{Fact, budget::BudgetPart};
 use commons_index::Progress as IngestProgress;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 
 /// Progress of one command.
 #[derive(Clone)]
@@ -65,15 +65,15 @@ impl Progress {
         if at.total_bytes == 0 || (seconds < 0.5 && at.done < at.total) {
             return;
         }
-        let megabytes = |bytes: u64| bytes as f64 / 1e6;
-        let rate = megabytes(at.bytes) / seconds.max(0.001);
-        let left = megabytes(at.total_bytes - at.bytes.min(at.total_bytes)) / rate.max(0.001);
+        let rate = at.bytes as f64 / seconds.max(0.001);
+        let left = (at.total_bytes - at.bytes.min(at.total_bytes)) as f64 / rate.max(1.0);
         self.say(format!(
-            "reading files {}/{}, {:.0} of {:.0} MB ({rate:.1} MB a second, {left:.0} s left)",
+            "reading files {}/{}, {} of {} ({} a second, {left:.0} s left)",
             at.done,
             at.total,
-            megabytes(at.bytes),
-            megabytes(at.total_bytes)
+            DecimalBytes(at.bytes),
+            DecimalBytes(at.total_bytes),
+            DecimalBytes(rate as u64)
         ));
     }
 

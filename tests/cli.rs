@@ -73,7 +73,7 @@ fn folders_that_cannot_be_answered_from() {
     fs::create_dir(&empty).expect("a folder");
     refused(&with(&empty), 2, "nothing readable");
     fs::write(empty.join("binary.md"), [0_u8, 159, 146, 150]).expect("a file");
-    fs::write(empty.join("latin.txt"), b"caf\xe9 au lait").expect("a file");
+    fs::write(empty.join("broken.pdf"), b"%PDF-1.4 and no more").expect("a file");
     fs::write(empty.join("photo.png"), b"\x89PNG").expect("a file");
     symlink(&empty, empty.join("loop")).expect("a link");
     fs::File::create(empty.join("huge.md")).and_then(|file| file.set_len(1 << 30)).expect("a sparse gigabyte");
@@ -85,12 +85,12 @@ fn folders_that_cannot_be_answered_from() {
 fn unreadable_documents_are_named_and_the_others_answer() {
     let place = Place::new();
     fs::write(place.docs().join("binary.md"), [0_u8, 1, 2]).expect("a file");
-    fs::write(place.docs().join("latin.txt"), b"caf\xe9").expect("a file");
+    fs::write(place.docs().join("broken.pdf"), b"%PDF-1.4 and no more").expect("a file");
     symlink(place.docs(), place.docs().join("loop")).expect("a link");
     fs::File::create(place.docs().join("huge.md")).and_then(|file| file.set_len(1 << 30)).expect("a sparse gigabyte");
     let output = place.ii(&place.run_args(QUESTION));
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    for name in ["binary.md", "latin.txt", "loop", "huge.md"] {
+    for name in ["binary.md", "broken.pdf", "loop", "huge.md"] {
         assert!(stderr(&output).contains(&format!("passed over {name}")), "{name}: {}", stderr(&output));
     }
     assert!(stdout(&output).contains("A person may pause a run at any time."));

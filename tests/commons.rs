@@ -67,3 +67,66 @@ fn a_collection_from_its_beginning_to_a_tampered_file() {
     assert_eq!(output.status.code(), Some(7), "{said}");
     assert!(said.contains("other.md") && said.contains("NOT verified"), "{said}");
 }
+
+/// The embedding model that `make models` fetches, in this place's home.
+#[cfg(feature = "llama")]
+fn with_model(place: &Place) -> bool {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fetched = std::process::Command::new(root.join("scripts/models.sh")).arg(root.join("target/models")).output();
+    let said = match fetched {
+        Ok(output) if output.status.success() => {
+            let models = place.home().join("models");
+            std::fs::create_dir_all(&models).expect("a folder of models");
+            let name = "all-minilm-l6-v2.gguf";
+            std::fs::copy(root.join("target/models").join(name), models.join(name)).expect("copied");
+            return true;
+        }
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    assert!(std::env::var_os("CI").is_none(), "no embedding model: {said}");
+    println!("skipped: search by meaning through the program: {said}");
+    false
+}
+
+#[cfg(feature = "llama")]
+#[test]
+fn what_no_word_finds_is_found_by_its_meaning_and_explained() {
+    let place = Place::new();
+    let docs = place.docs().display().to_string();
+    let search = |more: &[&str]| {
+        let words = [&["search", "large boat on the ocean", "--docs", &docs], more].concat();
+        json(&place, &words)
+    };
+    std::fs::write(place.docs().join("vessel.md"), "# Vessels\n\nA freighter crosses the Atlantic.\n")
+        .expect("written");
+    std::fs::write(place.docs().join("old.md"), "---\ndate: 1999-05-01\nlicense: MIT\n---\n# Dough\n\nYeast rises.\n")
+        .expect("written");
+    let refused = place.ii(&["search", "boat", "--docs", &docs, "--by", "vectors"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("no embedding model is named") && said.contains("make models"), "{said}");
+    assert_eq!(search(&["--by", "words"])["hits"].as_array().map(Vec::len), Some(0), "no word of it stands anywhere");
+    if !with_model(&place) {
+        return;
+    }
+    let model = "llama:all-minilm-l6-v2";
+    let added = json(&place, &["commons", "add", &docs, "--embeddings", model]);
+    assert_eq!((&added["vectors"], &added["embedded"]), (&added["passages"], &added["passages"]), "{added}");
+    let again = json(&place, &["commons", "add", &docs, "--embeddings", model]);
+    assert_eq!((&again["vectors"], &again["embedded"]), (&added["passages"], &0.into()), "made once");
+    let settings = format!("[embeddings]\nmodel = \"{model}\"\n");
+    std::fs::write(place.home().join("config.toml"), settings).expect("written");
+    let found = search(&[]);
+    assert_eq!(found["hits"][0]["path"], "vessel.md", "{found}");
+    let why = &found["hits"][0]["why"];
+    assert!(why["words_milli"].is_null() && why["vectors_micro"].as_i64().is_some_and(|near| near > 100_000), "{why}");
+    let explained = place.ii(&["search", "large boat on the ocean", "--docs", &docs, "--explain", "--limit", "1"]);
+    let said = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(said.contains("none of the words, vectors 0."), "{said}");
+    let old = search(&["--since", "1999", "--until", "1999-05", "--licence", "mit"]);
+    let hits = old["hits"].as_array().expect("hits");
+    assert!(!hits.is_empty() && hits.iter().all(|hit| hit["path"] == "old.md"), "{old}");
+    let wrong = place.ii(&["search", "boat", "--docs", &docs, "--since", "May"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
+}

@@ -226,7 +226,7 @@ pub const SETTINGS: &[Setting] = &[
         variable: "II_MAX_FILE_MB",
         default: "16",
         project: true,
-        about: "largest document read, in MiB",
+        about: "largest file read whole, in MiB; files of many records have no limit but 16 MiB a record",
     },
     Setting {
         name: "network",
