@@ -150,3 +150,38 @@ fn a_server_is_approved_used_in_a_run_and_not_any_more_when_it_changes() {
     assert_eq!(none.status.code(), Some(2), "{}", said(&none));
     assert!(said(&none).contains("the nearest is `notes`"), "{}", said(&none));
 }
+
+/// A server whose list is another one at each start, by hand, since no honest one is so.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_changes_at_each_start_is_given_up() {
+    const SERVER: &str = r#"
+import json, os, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked.get("method") == "initialize":
+        result = {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "fickle", "version": "1"}}
+    elif asked.get("method") == "tools/list":
+        result = {"tools": [{"name": "t" + os.urandom(4).hex(), "inputSchema": {"type": "object"}}]}
+    else:
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}), flush=True)
+"#;
+    let place = Place::new();
+    if !Path::new("/usr/bin/python3").exists() {
+        return common::engine::skipped("a server that changes", "there is no /usr/bin/python3");
+    }
+    let script = place.folder.path().canonicalize().expect("real").join("fickle.py");
+    std::fs::write(&script, SERVER).expect("written");
+    std::fs::create_dir_all(place.home()).expect("made");
+    let (at, may) = (script.display().to_string(), format!("read:{}", script.display()));
+    let settings = format!("[mcp.fickle]\ncommand = [\"/usr/bin/python3\", {at:?}]\nmay = [{may:?}]\n");
+    std::fs::write(place.home().join("config.toml"), settings).expect("written");
+    let approved = place.ii(&["tools", "approve", "fickle", "--yes"]);
+    let said = String::from_utf8_lossy(&approved.stderr).into_owned();
+    assert_eq!(approved.status.code(), Some(1), "{said}");
+    assert!(said.contains("fickle lists other tools each time"), "{said}");
+    let listed = String::from_utf8_lossy(&place.ii(&["tools", "list", "--json"]).stdout).into_owned();
+    assert!(!listed.contains("fickle__t"), "it is no tool: {listed}");
+}

@@ -47,7 +47,7 @@ pub(super) async fn run(program: &Program, name: &str, yes: bool) -> Result<Exit
         servers::approve(&program.home, name, &next)?;
     }
     let what = format!("MCP server {name} lists other tools each time it is asked");
-    Err(Failure::new(Exit::Refused, what, "mend the server; its tools are offered once its list stays the same"))
+    Err(Failure::new(Exit::NotCompleted, what, "mend the server; its tools are offered once its list stays the same"))
 }
 
 fn offer() -> String {
