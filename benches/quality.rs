@@ -16,7 +16,7 @@ use std::{
 
 use agent_runtime::models::llama::{LlamaEmbedder, LlamaEmbedderSettings};
 use common_ground::port::{
-    embedder::Embedder,
+    embedder::{Embedder, Prefixes},
     index::{By, Hit, Index, Search},
 };
 use commons_index::{Caller, Collection, Limits};
@@ -109,8 +109,7 @@ async fn main() -> Result<(), Failed> {
         id: "llama:minilm".to_owned(),
         path: PathBuf::from(model),
         threads: None,
-        query_prefix: String::new(),
-        passage_prefix: String::new(),
+        prefixes: Prefixes::default(),
     };
     let model: Arc<dyn Embedder> = Arc::new(LlamaEmbedder::load(settings)?);
     let data = Path::new(data);

@@ -124,19 +124,14 @@ pub async fn embedder(home: &Home, config: &Config) -> Result<Option<Arc<dyn Emb
                 id: wanted.model.clone(),
                 path: LlamaSettings::find(name, &home.models()),
                 threads: None,
-                query_prefix: wanted.query_prefix.clone(),
-                passage_prefix: wanted.passage_prefix.clone(),
+                prefixes: wanted.prefixes.clone(),
             };
             let loaded = tokio::task::spawn_blocking(move || LlamaEmbedder::load(settings)).await;
             let model = loaded.map_err(Failure::internal)?.map_err(|error| refused(error.to_string()))?;
             Ok(Some(Arc::new(model)))
         }
         Spec::Provider { provider, name } => {
-            let settings = EmbeddingSettings {
-                dimensions: wanted.dimensions,
-                query_prefix: wanted.query_prefix.clone(),
-                passage_prefix: wanted.passage_prefix.clone(),
-            };
+            let settings = EmbeddingSettings { dimensions: wanted.dimensions, prefixes: wanted.prefixes.clone() };
             let made = OpenAiEmbedder::new(remote(provider, name, config)?, settings).await;
             Ok(Some(Arc::new(made.map_err(|error| refused(error.to_string()))?)))
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use agent_runtime::models::llama::{LlamaEmbedder, LlamaEmbedderSettings, LlamaError};
-use common_ground::port::embedder::{Embedder, Purpose};
+use common_ground::port::embedder::{Embedder, Prefixes, Purpose};
 
 /// The file, fetched once for all tests of the workspace.
 fn file() -> Option<PathBuf> {
@@ -33,8 +33,7 @@ fn file() -> Option<PathBuf> {
 }
 
 fn settings(path: PathBuf) -> LlamaEmbedderSettings {
-    let (query_prefix, passage_prefix) = (String::new(), String::new());
-    LlamaEmbedderSettings { id: "llama:minilm".to_owned(), path, threads: Some(1), query_prefix, passage_prefix }
+    LlamaEmbedderSettings { id: "llama:minilm".to_owned(), path, threads: Some(1), prefixes: Prefixes::default() }
 }
 
 fn texts() -> Vec<String> {
@@ -102,7 +101,10 @@ fn another_prefix_is_another_space() {
     let Some(file) = file() else { return };
     let plain = LlamaEmbedder::load(settings(file.clone())).expect("loaded");
     let same = LlamaEmbedder::load(settings(file.clone())).expect("loaded");
-    let prefixed = LlamaEmbedderSettings { query_prefix: "query: ".to_owned(), ..settings(file) };
+    let prefixed = LlamaEmbedderSettings {
+        prefixes: Prefixes { query: "query: ".to_owned(), ..Prefixes::default() },
+        ..settings(file)
+    };
     let prefixed = LlamaEmbedder::load(prefixed).expect("loaded");
     assert_eq!(plain.space(), same.space());
     assert_ne!(plain.space(), prefixed.space());

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use common_ground::{
     grant::{Item, Limits},
+    port::embedder::Prefixes,
     run::Models,
 };
 use receipts::Digest;
@@ -99,10 +100,8 @@ pub struct Embeddings {
     pub model: String,
     /// Numbers in a vector, where one chooses.
     pub dimensions: Option<u32>,
-    /// Put before a query.
-    pub query_prefix: String,
-    /// Put before a passage.
-    pub passage_prefix: String,
+    /// What is put before its texts.
+    pub prefixes: Prefixes,
 }
 
 /// A variable of the environment, read here so that nothing past this folder reads one.
@@ -187,8 +186,10 @@ fn embeddings(resolved: &Resolved, providers: &BTreeMap<String, Provider>) -> Re
     Ok(Some(Embeddings {
         model: model.to_owned(),
         dimensions: Some(dimensions).filter(|dimensions| *dimensions > 0),
-        query_prefix: resolved.text("embeddings.query_prefix").to_owned(),
-        passage_prefix: resolved.text("embeddings.passage_prefix").to_owned(),
+        prefixes: Prefixes {
+            query: resolved.text("embeddings.query_prefix").to_owned(),
+            passage: resolved.text("embeddings.passage_prefix").to_owned(),
+        },
     }))
 }
 

@@ -187,7 +187,8 @@ pub enum IndexError {
 
 /// An index of passages at one revision.
 ///
-/// Hits come in a fixed order for the same index and query (ties by the digest of the text, then by span); equal texts are one hit.
+/// Hits come in a fixed order for the same index and query, equal scores of one side by the digest of the text, then by span;
+/// equal texts are one hit.
 pub trait Index: Send + Sync {
     /// The best passages for a query.
     fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Vec<Hit>, IndexError>>;

@@ -14,7 +14,7 @@ use std::{
 
 use common_ground::port::{
     BoxFuture,
-    embedder::{EmbedError, Embedder, Purpose},
+    embedder::{EmbedError, Embedder, Purpose, unit},
 };
 use llama_cpp_2::{
     context::{LlamaContext, params::LlamaContextParams},
@@ -73,7 +73,7 @@ impl LlamaEmbedder {
         (usual.window, usual.threads) = (Some(LONGEST), settings.threads);
         let header = read_header(&usual)?;
         let sizes = sizes(&usual, &header)?;
-        let space = space(&settings).map_err(|source| LlamaError::Unreadable { path: path.clone(), source })?;
+        let file = digest_of(&path).map_err(|source| LlamaError::Unreadable { path: path.clone(), source })?;
         let backend = backend().map_err(unsupported)?;
         let parameters = LlamaModelParams::default().with_n_gpu_layers(sizes.gpu_layers);
         let model = LlamaModel::load_from_file(backend, &path, &parameters).map_err(|_no_reason_is_given| {
@@ -118,7 +118,10 @@ impl LlamaEmbedder {
         let thread = thread.map_err(|error| unsupported(format!("no thread can be started for it: {error}")))?;
         let made = made.recv().unwrap_or_else(|_| Err("llama.cpp failed while it made a context".to_owned()));
         made.map_err(unsupported)?;
-        let dimensions = u32::try_from(model.n_embd_out()).unwrap_or(0);
+        // The file's own digest stands for all that is in it.
+        let space = settings.prefixes.space(&[&file.to_string()]);
+        let dimensions = u32::try_from(model.n_embd_out()).ok().filter(|length| *length > 0);
+        let dimensions = dimensions.ok_or_else(|| unsupported("its vectors have no length".to_owned()))?;
         Ok(Self { settings, space, dimensions, window, model, work: Some(work), thread: Some(thread) })
     }
 
@@ -164,11 +167,7 @@ impl Embedder for LlamaEmbedder {
 
     fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
         Box::pin(async move {
-            let prefix = match purpose {
-                Purpose::Passage => &self.settings.passage_prefix,
-                Purpose::Query => &self.settings.query_prefix,
-            };
-            let texts = texts.iter().map(|text| self.tokens(&format!("{prefix}{text}"))).collect();
+            let texts = texts.iter().map(|text| self.tokens(&self.settings.prefixes.put(purpose, text))).collect();
             let (out, answer) = oneshot::channel();
             let sent = self.work.as_ref().is_some_and(|work| work.send(Work { texts, out }).is_ok());
             let answer = if sent { answer.await.ok() } else { None };
@@ -176,13 +175,6 @@ impl Embedder for LlamaEmbedder {
             vectors.map_err(|reason| self.failed(reason))
         })
     }
-}
-
-/// The same for the same weights and the same prefixes. The file's own digest stands for all that is in it.
-fn space(settings: &LlamaEmbedderSettings) -> std::io::Result<Digest> {
-    let file = digest_of(&settings.path)?;
-    let parts = ["ii/embedding/1", &file.to_string(), &settings.query_prefix, &settings.passage_prefix];
-    Ok(Digest::of(parts.join("\n").as_bytes()))
 }
 
 fn digest_of(path: &Path) -> std::io::Result<Digest> {
@@ -221,18 +213,10 @@ fn vectors(context: &mut LlamaContext<'_>, texts: &[Vec<LlamaToken>]) -> Answer 
         context.decode(&mut batch).map_err(|error| format!("llama.cpp computes no vectors: {error}"))?;
         for (sequence, text) in (0..).zip(step) {
             let vector = context.embeddings_seq_ith(sequence);
-            found[*text] = unit(vector.map_err(|error| format!("llama.cpp gives no vector: {error}"))?)?;
+            let vector = vector.map_err(|error| format!("llama.cpp gives no vector: {error}"))?;
+            let numbers: Vec<f64> = vector.iter().copied().map(f64::from).collect();
+            found[*text] = unit(&numbers).ok_or("a vector has no length; fetch the model again")?;
         }
     }
     Ok(found)
-}
-
-/// The vector at length one.
-fn unit(vector: &[f32]) -> Result<Vec<f32>, String> {
-    let length = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
-    if !length.is_normal() {
-        return Err("a vector has no length; fetch the model again".to_owned());
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "a number between -1 and 1")]
-    Ok(vector.iter().map(|number| (f64::from(*number) / length) as f32).collect())
 }

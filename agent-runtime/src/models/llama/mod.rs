@@ -11,6 +11,8 @@
 
 use std::path::{Path, PathBuf};
 
+use common_ground::port::embedder::Prefixes;
+
 #[cfg(not(feature = "llama"))]
 mod absent;
 #[cfg(feature = "llama")]
@@ -123,10 +125,8 @@ pub struct LlamaEmbedderSettings {
     pub path: PathBuf,
     /// Threads that compute; by default the processors this process may use.
     pub threads: Option<u32>,
-    /// Put before a query, where the model was trained so.
-    pub query_prefix: String,
-    /// Put before a passage, where the model was trained so.
-    pub passage_prefix: String,
+    /// What the model was trained to have before its texts.
+    pub prefixes: Prefixes,
 }
 
 /// Why a model file was not loaded.

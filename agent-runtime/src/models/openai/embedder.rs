@@ -5,7 +5,7 @@
 use async_openai::config::Config;
 use common_ground::port::{
     BoxFuture,
-    embedder::{EmbedError, Embedder, Purpose},
+    embedder::{EmbedError, Embedder, Prefixes, Purpose, unit},
     model::ModelError,
 };
 use receipts::Digest;
@@ -21,10 +21,8 @@ const MOST_TEXTS: usize = 64;
 pub struct EmbeddingSettings {
     /// Numbers in a vector, where the model lets one choose; by default as many as it gives.
     pub dimensions: Option<u32>,
-    /// Put before a query, where the model was trained so.
-    pub query_prefix: String,
-    /// Put before a passage, where the model was trained so.
-    pub passage_prefix: String,
+    /// What the model was trained to have before its texts.
+    pub prefixes: Prefixes,
 }
 
 /// An embedding model of a provider.
@@ -49,15 +47,8 @@ impl OpenAiEmbedder {
         let reason = || "its vectors have no usable length; check that it is an embedding model".to_owned();
         let dimensions = dimensions.ok_or_else(|| EmbedError::Refused { model: id, reason: reason() })?;
         // What weights a server runs cannot be seen from here: its address and the model's name stand for them.
-        let parts = [
-            "ii/embedding/1",
-            &api.settings.base_url,
-            &api.settings.name,
-            &dimensions.to_string(),
-            &settings.query_prefix,
-            &settings.passage_prefix,
-        ];
-        let space = Digest::of(parts.join("\n").as_bytes());
+        let model = [api.settings.base_url.as_str(), &api.settings.name, &dimensions.to_string()];
+        let space = settings.prefixes.space(&model);
         Ok(Self { api, settings, space, dimensions })
     }
 }
@@ -77,13 +68,9 @@ impl Embedder for OpenAiEmbedder {
 
     fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
         Box::pin(async move {
-            let prefix = match purpose {
-                Purpose::Passage => &self.settings.passage_prefix,
-                Purpose::Query => &self.settings.query_prefix,
-            };
             let mut found = Vec::with_capacity(texts.len());
             for some in texts.chunks(MOST_TEXTS) {
-                let some: Vec<String> = some.iter().map(|text| format!("{prefix}{text}")).collect();
+                let some: Vec<String> = some.iter().map(|text| self.settings.prefixes.put(purpose, text)).collect();
                 found.extend(vectors(&self.api, &self.settings, &some).await?);
             }
             if found.iter().any(|vector| vector.len() != self.dimensions as usize) {
@@ -110,7 +97,7 @@ async fn vectors(api: &OpenAi, settings: &EmbeddingSettings, texts: &[String]) -
         // Servers that leave the index out keep the order.
         let index = item.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
         if let Some(slot) = found.get_mut(index.unwrap_or(place)) {
-            *slot = item.get("embedding").and_then(unit);
+            *slot = item.get("embedding").and_then(vector);
         }
     }
     found.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| EmbedError::Refused {
@@ -122,13 +109,8 @@ async fn vectors(api: &OpenAi, settings: &EmbeddingSettings, texts: &[String]) -
     })
 }
 
-/// A vector at length one, if it is one.
-fn unit(vector: &Value) -> Option<Vec<f32>> {
-    let numbers: Vec<f64> = vector.as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?;
-    let length = numbers.iter().map(|number| number * number).sum::<f64>().sqrt();
-    #[expect(clippy::cast_possible_truncation, reason = "a number between -1 and 1")]
-    let unit = |number: f64| (number / length) as f32;
-    length.is_normal().then(|| numbers.into_iter().map(unit).collect())
+fn vector(numbers: &Value) -> Option<Vec<f32>> {
+    unit(&numbers.as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>()?)
 }
 
 fn from_model(error: ModelError) -> EmbedError {
