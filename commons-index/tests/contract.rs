@@ -84,10 +84,20 @@ async fn spans(index: &dyn Index) {
     assert_eq!(lamp.document, Digest::of(DOCUMENTS[4].1.as_bytes()));
 }
 
-#[tokio::test]
-async fn embedded_index_keeps_the_contract() {
-    let commons = Commons::new(DOCUMENTS);
+async fn kept_by(commons: &Commons) {
     contract(&commons.index().await).await;
     // Opened again it is the same index.
     contract(&commons.open().await).await;
+}
+
+#[tokio::test]
+async fn embedded_index_keeps_the_contract() {
+    kept_by(&Commons::new(DOCUMENTS)).await;
+}
+
+#[tokio::test]
+async fn postgres_index_keeps_the_contract() {
+    if let Some(commons) = Commons::in_postgres(DOCUMENTS).await {
+        kept_by(&commons).await;
+    }
 }
