@@ -20,7 +20,7 @@ async fn ingested(commons: Commons) -> (Commons, Collection) {
 /// In a file, and in a database.
 async fn each() -> Vec<Commons> {
     let long = "A sentence that stands in a long text. ".repeat(4_000);
-    Commons::each(&[("a.md", "# Alpha\n\nSome words of alpha."), ("long.txt", &long)]).await
+    Commons::each_alone(&[("a.md", "# Alpha\n\nSome words of alpha."), ("long.txt", &long)]).await
 }
 
 async fn audit(index: &Collection) -> Audit {
@@ -45,10 +45,13 @@ async fn a_collection_as_it_was_written_has_no_fault() {
     }
 }
 
+/// What is tampered with; a table after those that it refers to.
+const TABLES: [&str; 5] = ["corpus", "revisions", "chunks", "documents", "passages"];
+
 #[tokio::test]
 async fn each_tampered_row_is_named() {
     let first = "WHERE seq = 1";
-    for (tamper, named) in [
+    let cases = [
         (format!("UPDATE corpus SET document = zeroblob(32) {first}"), "entry 0 (add a.md): its leaf is"),
         (format!("UPDATE corpus SET path = 'b.md' {first}"), "entry 0 (add b.md): its leaf is"),
         (format!("UPDATE corpus SET bytes = bytes + 1 {first}"), "entry 0 (add a.md): its leaf is"),
@@ -78,13 +81,25 @@ async fn each_tampered_row_is_named() {
         ("DELETE FROM chunks WHERE start = 131072".to_owned(), "its bytes are"),
         ("UPDATE passages SET stop = 1000000 WHERE id = 1".to_owned(), "passage 1: bytes"),
         ("UPDATE passages SET start = stop WHERE id = 1".to_owned(), "passage 1: bytes"),
-    ] {
-        for commons in each().await {
-            let (commons, index) = ingested(commons).await;
-            assert!(commons.tamper(&index, &tamper).await > 0, "{tamper}");
+    ];
+    for commons in each().await {
+        let (commons, index) = ingested(commons).await;
+        for table in TABLES {
+            commons.tamper(&index, &format!("CREATE TABLE saved_{table} AS SELECT * FROM {table}")).await;
+        }
+        for (tamper, named) in &cases {
+            assert!(commons.tamper(&index, tamper).await > 0, "{tamper}");
             let faults: Vec<String> = audit(&index).await.faults.iter().map(ToString::to_string).collect();
             assert!(faults.iter().any(|fault| fault.contains(named)), "{tamper}: no `{named}` in {faults:#?}");
+            for table in TABLES.iter().rev() {
+                commons.tamper(&index, &format!("DELETE FROM {table}")).await;
+            }
+            for table in TABLES {
+                let whole = if commons.postgres.is_some() { "OVERRIDING SYSTEM VALUE" } else { "" };
+                commons.tamper(&index, &format!("INSERT INTO {table} {whole} SELECT * FROM saved_{table}")).await;
+            }
         }
+        assert_eq!(audit(&index).await.faults, [], "put back");
     }
 }
 

@@ -36,6 +36,16 @@ async fn contract(index: &dyn Index) {
         assert!(paths(index, empty).await.is_empty(), "{empty:?} finds nothing");
     }
     assert_eq!(paths(index, "\"ship\" AND NOT (title:ship)").await, ["b/harbour.md"], "no query syntax");
+    // In the languages of the engines and databases below: words, and nothing else.
+    for syntax in [
+        "ship'; DROP TABLE passages; --",
+        "ship' OR '1'='1",
+        "ship & !sails | ship <-> dawn:*",
+        "path:/.*/ OR head:ship^9 +ship -sails [a TO z] *",
+        "$1 ship ? %s {ship}",
+    ] {
+        assert_eq!(paths(index, syntax).await.first().map(String::as_str), Some("b/harbour.md"), "{syntax}");
+    }
     assert_eq!(paths(index, "menu").await, Vec::<String>::new(), "navigation is not indexed");
     for limit in [0, 1, 2] {
         let query = Search { query: "harbour twin wheat".to_owned(), limit };

@@ -193,7 +193,7 @@ async fn damaged_and_newer_records_are_named() {
 async fn a_text_of_many_pieces_is_read_across_them_and_rot_is_noticed() {
     let text: String = (0..9_000).map(|n| format!("Sentence {n} of é many.\n\n")).collect();
     assert!(text.len() > 3 * 65_536);
-    for commons in Commons::each(&[("long.md", &text)]).await {
+    for commons in Commons::each_alone(&[("long.md", &text)]).await {
         let index = commons.index().await;
         let whole = PassageId { text: Digest::of(text.as_bytes()), span: Span { start: 0, end: text.len() as u64 } };
         assert_eq!(index.read(&whole).await.expect("reads").content, text);

@@ -237,7 +237,7 @@ impl Session {
     }
 
     /// Ends a document's row at a revision. Its text and passages stay.
-    pub(crate) async fn end(&mut self, document: i64, revision: i64) -> Result<(), StoreError> {
+    pub(crate) async fn end(&mut self, document: u64, revision: i64) -> Result<(), StoreError> {
         each!(self, on => on.end(document, revision))
     }
 

@@ -29,7 +29,8 @@ pub struct Revision {
 /// A document of the latest revision, as an ingest compares it.
 #[derive(Clone, Debug)]
 pub struct Live {
-    pub(crate) id: i64,
+    /// Its row.
+    pub id: u64,
     /// Relative path.
     pub path: String,
     /// SHA-256 of the file.
@@ -134,7 +135,7 @@ impl Revision {
 impl Live {
     pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
         Ok(Self {
-            id: row.integer("id")?,
+            id: row.number("id")?,
             path: row.text("path")?,
             document: row.digest("document")?,
             bytes: row.number("bytes")?,

@@ -18,43 +18,66 @@ use tempfile::TempDir;
 /// The node of the tests.
 pub const NODE: &str = "ii-0123456789abcdef";
 
-/// A database of one test's own, on the server of the tests; gone with it.
+/// The server that `II_TEST_POSTGRES` names (`scripts/postgres.sh start`), if there is one.
+pub fn server() -> Option<String> {
+    let server = std::env::var("II_TEST_POSTGRES").ok();
+    if server.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "II_TEST_POSTGRES names no server");
+        println!("skipped: Postgres: II_TEST_POSTGRES names no server (scripts/postgres.sh start prints one)");
+    }
+    server
+}
+
+/// A database on the server of the tests: one for all tests that only look at their own collections, which goes with the
+/// server, or one of a test's own, which goes with the test.
 pub struct Database {
     pub url: String,
     server: String,
-    name: String,
+    own: Option<String>,
 }
 
 impl Database {
-    /// On the server that `II_TEST_POSTGRES` names (`scripts/postgres.sh start`).
-    pub async fn new() -> Option<Self> {
-        let Ok(server) = std::env::var("II_TEST_POSTGRES") else {
-            assert!(std::env::var_os("CI").is_none(), "II_TEST_POSTGRES names no server");
-            println!("skipped: Postgres: II_TEST_POSTGRES names no server (scripts/postgres.sh start prints one)");
-            return None;
-        };
-        Some(Self::on(server).await)
+    /// One for all.
+    pub async fn shared() -> Option<Self> {
+        let server = server()?;
+        match statement(&server, "CREATE DATABASE shared".to_owned()).await {
+            Ok(_made) => {}
+            // Made by another test, a while or a moment ago.
+            Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P04" | "23505")) => {}
+            Err(error) => panic!("{error}"),
+        }
+        Some(Self { url: url_of(&server, "shared"), server, own: None })
     }
 
-    /// On this server.
+    /// A test's own.
+    pub async fn own() -> Option<Self> {
+        Some(Self::on(server()?).await)
+    }
+
+    /// The same on this server.
     pub async fn on(server: String) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("t_{}_{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         statement(&server, format!("CREATE DATABASE {name}")).await.expect("a database");
-        let (place, how) = server.split_once("/postgres?").expect("a URL of the database postgres with parameters");
-        Self { url: format!("{place}/{name}?{how}"), name, server }
+        Self { url: url_of(&server, &name), own: Some(name), server }
     }
+}
+
+fn url_of(server: &str, database: &str) -> String {
+    let (place, how) = server.split_once("/postgres?").expect("a URL of the database postgres with parameters");
+    format!("{place}/{database}?{how}")
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let (server, drop) = (self.server.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let Some(name) = &self.own else { return };
+        let (server, drop) = (self.server.clone(), format!("DROP DATABASE {name} WITH (FORCE)"));
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(statement(&server, drop))
         });
         if let Ok(Err(error)) = dropped.join() {
-            println!("the database {} stays: {error}", self.name);
+            println!("the database {name} stays: {error}");
         }
     }
 }
@@ -87,16 +110,30 @@ impl Commons {
         commons
     }
 
-    /// The same in a database; none where the tests have no server.
+    /// The same in the database of all tests; none where they have no server.
     pub async fn in_postgres(files: &[(&str, &str)]) -> Option<Self> {
-        let database = Database::new().await?;
-        let postgres = Postgres::connect(&database.url).await.expect("connects");
-        Some(Self { postgres: Some((postgres, database)), ..Self::new(files) })
+        Some(Self::within(files, Database::shared().await?).await)
     }
 
-    /// One with its records in a file, and one in a database.
+    /// In a database of its own.
+    pub async fn in_own_postgres(files: &[(&str, &str)]) -> Option<Self> {
+        Some(Self::within(files, Database::own().await?).await)
+    }
+
+    /// In this database.
+    pub async fn within(files: &[(&str, &str)], database: Database) -> Self {
+        let postgres = Postgres::connect(&database.url).await.expect("connects");
+        Self { postgres: Some((postgres, database)), ..Self::new(files) }
+    }
+
+    /// One with its records in a file, and one in the database of all tests.
     pub async fn each(files: &[(&str, &str)]) -> Vec<Self> {
         [Some(Self::new(files)), Self::in_postgres(files).await].into_iter().flatten().collect()
+    }
+
+    /// The same in a database of its own, for tests that change rows.
+    pub async fn each_alone(files: &[(&str, &str)]) -> Vec<Self> {
+        [Some(Self::new(files)), Self::in_own_postgres(files).await].into_iter().flatten().collect()
     }
 
     pub fn write(&self, path: &str, content: &[u8]) {

@@ -19,7 +19,7 @@ use std::{
 
 use receipts::Digest;
 use sqlx::{
-    PgConnection, PgPool,
+    ConnectOptions, Connection, PgConnection, PgPool,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
@@ -41,13 +41,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks.
 const TURN: Duration = Duration::from_millis(50);
 
+/// A version of pgvector.
+type Version = (u32, u32, u32);
+
 /// A database that keeps collections.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     at: Arc<Path>,
     pool: PgPool,
     /// The version of pgvector, or why there are no vectors.
-    vectors: Result<(u32, u32, u32), Arc<str>>,
+    vectors: Result<Version, Arc<str>>,
 }
 
 /// The records of one collection in it.
@@ -83,20 +86,16 @@ fn failed(at: &Path) -> impl Fn(sqlx::Error) -> StoreError + '_ {
 }
 
 /// Readies a new connection. Types and operators of pgvector are found wherever the database has them. The server notices
-/// a client that is gone without a word, so that its lock does not outlive it for hours. An index scan gives as many rows as
-/// are asked for, in their order, however many a filter takes away: pgvector 0.8 can, an earlier one ignores it.
+/// a client that is gone without a word, so that its lock does not outlive it for hours. Compiling a statement of ours takes
+/// longer than running it.
 async fn settle(on: &mut PgConnection) -> Result<(), sqlx::Error> {
     let path = "SELECT set_config('search_path', 'ii_commons, ' || coalesce(
         (SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
          WHERE extname = 'vector'), 'public'), false)";
     sqlx::query(path).execute(&mut *on).await?;
-    let settings = "SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6;
-";
-    sqlx::raw_sql(settings).execute(&mut *on).await?;
-    let of_pgvector = "SELECT set_config(name, value, false)
-        FROM pg_extension, (VALUES ('hnsw.ef_search', '200'), ('hnsw.iterative_scan', 'strict_order')) AS one (name, value)
-        WHERE extname = 'vector' AND string_to_array(extversion, '.')::int[] >= '{0,8}'";
-    sqlx::query(of_pgvector).execute(on).await.map(drop)
+    let settings = "SET jit = off; SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10;
+        SET tcp_keepalives_count = 6;";
+    sqlx::raw_sql(settings).execute(on).await.map(drop)
 }
 
 impl Postgres {
@@ -119,13 +118,17 @@ impl Postgres {
         };
         let database = options.get_database().unwrap_or(options.get_username());
         let at: Arc<Path> = PathBuf::from(format!("postgres://{host}/{database}")).into();
+        // By itself: connections of before pgvector would not look for it where it is.
+        let mut on = options.connect().await.map_err(failed(&at))?;
+        settle(&mut on).await.map_err(failed(&at))?;
+        schema::migrate(&mut on, &at).await?;
+        let vectors = schema::migrate_vectors(&mut on, &at).await?.map_err(Arc::from);
+        on.close().await.map_err(failed(&at))?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT)
-            .after_connect(|on, _about| Box::pin(settle(on)));
-        let pool = pool.connect_with(options).await.map_err(failed(&at))?;
-        schema::migrate(&pool, &at).await?;
-        let vectors = schema::migrate_vectors(&pool, &at).await?.map_err(Arc::from);
+            .after_connect(|on, _about| Box::pin(settle(on)))
+            .connect_lazy_with(options);
         Ok(Self { at, pool, vectors })
     }
 

@@ -15,10 +15,11 @@ use crate::{
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
 
 /// A row of passages with its document's columns and the piece of text it starts in (65,536 is [`crate::store::CHUNK`]).
-const PASSAGE: &str =
-    "SELECT d.path, d.document, d.text, d.title, p.id, p.start, p.stop, p.headings, p.sentences, c.zstd
-    FROM passages p JOIN documents d ON d.id = p.document
-    JOIN chunks c ON c.collection = d.collection AND c.text = d.text AND c.start = p.start - p.start % 65536 ";
+/// Passages are taken document by document, and the piece by its whole key: whatever the planner knows of tables that were
+/// filled a moment ago, it has no other way.
+const COLUMNS: &str = "SELECT d.path, d.document, d.text, d.title, p.id, p.start, p.stop, p.headings, p.sentences,
+    (SELECT c.zstd FROM chunks c
+     WHERE c.collection = d.collection AND c.text = d.text AND c.start = p.start - p.start % 65536) AS zstd ";
 
 impl Session {
     async fn all<T>(
@@ -106,7 +107,9 @@ impl Session {
 
     pub(crate) async fn passage_rows(&mut self, ids: &[u64]) -> Result<Vec<PassageRow>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| signed(*id)).collect();
-        let query = sqlx::AssertSqlSafe(format!("{PASSAGE} WHERE p.id = ANY($1) AND p.collection = $2"));
+        let query = sqlx::AssertSqlSafe(format!(
+            "{COLUMNS} FROM passages p JOIN documents d ON d.id = p.document WHERE p.id = ANY($1) AND p.collection = $2"
+        ));
         self.all(sqlx::query(query).bind(ids).bind(self.collection), |row| PassageRow::of(row)).await
     }
 
@@ -117,7 +120,9 @@ impl Session {
     ) -> Result<Vec<PassageRow>, StoreError> {
         // That a path is not before the last one is said twice: the index is looked up by it alone.
         let query = sqlx::AssertSqlSafe(format!(
-            "{PASSAGE} WHERE d.collection = $1 AND d.until IS NULL AND d.path >= $2 AND (d.path, p.start) > ($2, $3)
+            "{COLUMNS} FROM documents d
+             CROSS JOIN LATERAL (SELECT * FROM passages WHERE document = d.id ORDER BY start OFFSET 0) p
+             WHERE d.collection = $1 AND d.until IS NULL AND d.path >= $2 AND (d.path, p.start) > ($2, $3)
              ORDER BY d.path, p.start LIMIT $4"
         ));
         let query = sqlx::query(query).bind(self.collection).bind(after.0.clone()).bind(after.1).bind(signed(most));

@@ -2,16 +2,18 @@
 //!
 //! Its two parts have versions of their own: `records` is for every database, `vectors` for those with pgvector.
 
-use sqlx::{PgConnection, PgPool};
+use std::path::Path;
 
-use super::failed;
+use sqlx::{Connection, PgConnection};
+
+use super::{Version, failed};
 use crate::error::StoreError;
 
 /// Held while the schema is changed: one program at a time, in the whole database. Digits of "ii_commons".
 const LOCK: i64 = 0x69_69_63_6f_6d_6d_6f;
 
 /// The first pgvector whose index scans go on when a filter has taken rows away; it has half-precision vectors too.
-const PGVECTOR: (u32, u32, u32) = (0, 8, 0);
+const PGVECTOR: Version = (0, 8, 0);
 
 /// Each script leads from the version before it (its place) to the next. Paths are compared by their bytes.
 const RECORDS: &[&str] = &[r#"
@@ -45,54 +47,67 @@ const RECORDS: &[&str] = &[r#"
         salt BYTEA NOT NULL, leaf BYTEA NOT NULL, PRIMARY KEY (collection, seq));
 "#];
 
-/// Vectors of one space have one length; those of several spaces stand in one table, so the column fixes none.
+/// Vectors of one space have one length; those of several spaces stand in one table, so the column fixes none. Only a
+/// collection's own index has its length, and is found by a statement with the same constants in it. The settings of the
+/// search by index are its function's, so that they hold for nothing else: an index scan that goes on, in order, until as many
+/// rows came as were asked for, however many a filter takes away; and no plan that sorts what it scanned.
 const VECTORS: &[&str] = &["
+    -- Loads the library, whose settings only then are known.
+    SELECT '[1]'::halfvec;
     CREATE TABLE ii_commons.spaces (
         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, space BYTEA NOT NULL UNIQUE, dimensions INTEGER NOT NULL);
     CREATE TABLE ii_commons.vectors (
         collection BIGINT NOT NULL REFERENCES ii_commons.collections, space BIGINT NOT NULL REFERENCES ii_commons.spaces,
         passage BIGINT NOT NULL REFERENCES ii_commons.passages, document BIGINT NOT NULL, embedding HALFVEC NOT NULL,
         PRIMARY KEY (space, passage));
-    -- In the row itself: a scan would otherwise look each of them up.
-    ALTER TABLE ii_commons.vectors ALTER COLUMN embedding SET STORAGE PLAIN;
     CREATE INDEX vectors_document ON ii_commons.vectors (collection, space, document);
+    CREATE FUNCTION ii_commons.near_by_index(
+        of_collection BIGINT, of_space BIGINT, query REAL[], at_revision BIGINT, documents BIGINT[], most BIGINT)
+    RETURNS TABLE (passage BIGINT, document BIGINT, embedding HALFVEC) LANGUAGE plpgsql STABLE
+    SET enable_sort = off SET jit = off SET hnsw.ef_search = 200 SET hnsw.iterative_scan = strict_order AS $$
+    DECLARE numbers CONSTANT INTEGER := array_length(query, 1);
+    BEGIN
+        RETURN QUERY EXECUTE format(
+            'SELECT v.passage, v.document, v.embedding FROM ii_commons.vectors v
+             WHERE v.collection = %s AND v.space = %s %s AND EXISTS (
+                SELECT FROM ii_commons.documents d
+                WHERE d.id = v.document AND d.since <= $2 AND (d.until IS NULL OR d.until > $2))
+             ORDER BY v.embedding::halfvec(%s) <#> $1::halfvec(%s) LIMIT $4',
+            of_collection, of_space, CASE WHEN documents IS NULL THEN '' ELSE 'AND v.document = ANY($3)' END, numbers, numbers)
+        USING query, at_revision, documents, most;
+    END $$;
 "];
 
 /// Brings the records' part up to date.
-pub(super) async fn migrate(pool: &PgPool, at: &std::path::Path) -> Result<(), StoreError> {
-    part(pool, at, "records", RECORDS).await
+pub(super) async fn migrate(on: &mut PgConnection, at: &Path) -> Result<(), StoreError> {
+    part(on, at, "records", RECORDS).await
 }
 
-/// Brings the vectors' part up to date; gives the reason where this database can have none.
-pub(super) async fn migrate_vectors(
-    pool: &PgPool,
-    at: &std::path::Path,
-) -> Result<Result<(u32, u32, u32), String>, StoreError> {
-    let installed = || async {
-        let query = sqlx::query_scalar("SELECT extversion FROM pg_extension WHERE extname = 'vector'");
-        query.fetch_optional(pool).await.map_err(failed(at))
-    };
-    let mut found: Option<String> = installed().await?;
+/// Brings the vectors' part up to date, and gives the version of pgvector; or the reason why there can be none.
+pub(super) async fn migrate_vectors(on: &mut PgConnection, at: &Path) -> Result<Result<Version, String>, StoreError> {
+    let mut found = installed(on).await.map_err(failed(at))?;
     if found.is_none() {
-        let made = sqlx::raw_sql("CREATE EXTENSION IF NOT EXISTS vector").execute(pool).await;
-        found = installed().await?;
+        let made = sqlx::raw_sql("CREATE EXTENSION IF NOT EXISTS vector").execute(&mut *on).await;
+        found = installed(on).await.map_err(failed(at))?;
         if let (Err(error), None) = (made, &found) {
             let cause = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
             return Ok(Err(format!("this database has no pgvector: {cause}")));
         }
+        // Its types are looked for where they are now.
+        super::settle(on).await.map_err(failed(at))?;
     }
-    let version = found.unwrap_or_default();
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let mut part_of = || parts.next().unwrap_or(0);
-    let numbers = (part_of(), part_of(), part_of());
-    if numbers < PGVECTOR {
-        return Ok(Err(format!("pgvector {version} is too old: 0.8.0 or later is needed")));
+    let text = found.unwrap_or_default();
+    let mut numbers = text.split('.').map(|number| number.parse().unwrap_or(0));
+    let mut number = || numbers.next().unwrap_or(0);
+    let version = (number(), number(), number());
+    if version < PGVECTOR {
+        return Ok(Err(format!("pgvector {text} is too old: 0.8.0 or later is needed")));
     }
-    // Connections of before the extension do not look in its schema yet.
-    let mut on = pool.acquire().await.map_err(failed(at))?;
-    super::settle(&mut on).await.map_err(failed(at))?;
-    drop(on);
-    part(pool, at, "vectors", VECTORS).await.map(|()| Ok(numbers))
+    part(on, at, "vectors", VECTORS).await.map(|()| Ok(version))
+}
+
+async fn installed(on: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetch_optional(on).await
 }
 
 async fn version(on: &mut PgConnection, part: &str) -> Result<i64, sqlx::Error> {
@@ -105,18 +120,16 @@ async fn version(on: &mut PgConnection, part: &str) -> Result<i64, sqlx::Error> 
     Ok(query.fetch_optional(on).await?.unwrap_or(0))
 }
 
-async fn part(pool: &PgPool, at: &std::path::Path, part: &str, scripts: &[&'static str]) -> Result<(), StoreError> {
+async fn part(on: &mut PgConnection, at: &Path, part: &str, scripts: &[&'static str]) -> Result<(), StoreError> {
     let known = i64::try_from(scripts.len()).unwrap_or(i64::MAX);
     let of_ours = |found: i64| match usize::try_from(found).ok().filter(|found| *found <= scripts.len()) {
         Some(found) => Ok(found),
         None => Err(StoreError::Newer { path: at.to_owned(), found, known }),
     };
-    let mut on = pool.acquire().await.map_err(failed(at))?;
-    if of_ours(version(&mut on, part).await.map_err(failed(at))?)? == scripts.len() {
+    if of_ours(version(on, part).await.map_err(failed(at))?)? == scripts.len() {
         return Ok(());
     }
-    drop(on);
-    let mut on = pool.begin().await.map_err(failed(at))?;
+    let mut on = on.begin().await.map_err(failed(at))?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *on).await.map_err(failed(at))?;
     let base = "CREATE SCHEMA IF NOT EXISTS ii_commons;
         CREATE TABLE IF NOT EXISTS ii_commons.versions (part TEXT PRIMARY KEY, version BIGINT NOT NULL);";

@@ -1,8 +1,8 @@
 //! Vectors that the database keeps and searches by pgvector, in half precision.
 //!
 //! Below [`INDEX_FROM`] vectors every search is an exact scan. From there on a collection has one HNSW index for each space,
-//! of its own vectors only, and a filter that lets less than one document in twenty through is still scanned exactly: such an
-//! index finds near vectors first and filters them after, so that a narrow filter leaves it with few or none of the right ones.
+//! of its own vectors only, and a filter that lets less than one document in four through is still scanned exactly: such an
+//! index finds near vectors first and filters them after, so that a narrow filter leaves it with few of the right ones; and the scan behind such a filter is short.
 //!
 //! **Invariant:** as many rows come as are wanted or as there are, whichever is less: an index that gave fewer is not believed.
 //! **Invariant:** a score is the scalar product of the vectors as they are kept, in double precision; what the database
@@ -15,7 +15,7 @@ use half::f16;
 use receipts::Digest;
 use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
 
-use super::{Postgres, RowOf, failed};
+use super::{Postgres, RowOf, Version, failed};
 use crate::{
     error::StoreError,
     store::rows::{Columns as _, signed},
@@ -25,7 +25,7 @@ use crate::{
 /// 384 numbers, where an exact scan takes some 40 ms) and its error of some thousandths.
 pub(crate) const INDEX_FROM: u64 = 50_000;
 /// A filter that lets fewer documents through than one in this many is scanned exactly.
-const NARROW: usize = 20;
+const NARROW: usize = 4;
 /// Twice as many are scored as are wanted, and these more: the database's products err by thousandths.
 const SPARE: usize = 64;
 /// Millionths: what a score is counted in.
@@ -35,13 +35,13 @@ const ROWS: usize = 4_096;
 /// Memory of an index being built.
 const BUILD_MEMORY: &str = "512MB";
 /// Before it, an index built by several workers may be wrong.
-const PARALLEL: (u32, u32, u32) = (0, 8, 4);
+const PARALLEL: Version = (0, 8, 4);
 
 /// The vectors of one collection, at one revision.
 #[derive(Clone, Debug)]
 pub struct PostgresVectors {
     server: Postgres,
-    version: (u32, u32, u32),
+    version: Version,
     collection: i64,
     revision: i64,
 }
@@ -85,10 +85,12 @@ struct Space {
     id: i64,
     dimensions: usize,
     indexed: bool,
+    /// Documents of the collection, at the revision.
+    documents: usize,
 }
 
 impl PostgresVectors {
-    pub(super) fn of(server: &Postgres, version: (u32, u32, u32), collection: i64, revision: i64) -> Self {
+    pub(super) fn of(server: &Postgres, version: Version, collection: i64, revision: i64) -> Self {
         Self { server: server.clone(), version, collection, revision }
     }
 
@@ -104,16 +106,19 @@ impl PostgresVectors {
         let query = sqlx::query(
             "SELECT id, dimensions::bigint AS dimensions, EXISTS (
                 SELECT FROM pg_index JOIN pg_class c ON c.oid = indexrelid
-                WHERE indrelid = 'vectors'::regclass AND indisvalid AND relname = 'hnsw_' || $2 || '_' || id) AS indexed
+                WHERE indrelid = 'vectors'::regclass AND indisvalid AND relname = 'hnsw_' || $2 || '_' || id) AS indexed,
+                coalesce((SELECT documents FROM revisions WHERE collection = $2 AND revision = $3), 0) AS documents
              FROM spaces WHERE space = $1",
         );
-        let query = query.bind(space.0.to_vec()).bind(self.collection.to_string());
+        let query = query.bind(space.0.to_vec()).bind(self.collection).bind(self.revision);
         let row = query.fetch_optional(&self.server.pool).await.map_err(self.failed())?;
         row.map(|row| {
             let columns = RowOf { at: &self.server.at, row: &row };
+            let count = |column| Ok::<_, StoreError>(usize::try_from(columns.number(column)?).unwrap_or(usize::MAX));
             Ok(Space {
                 id: columns.integer("id")?,
-                dimensions: usize::try_from(columns.number("dimensions")?).unwrap_or(usize::MAX),
+                dimensions: count("dimensions")?,
+                documents: count("documents")?,
                 indexed: row.try_get("indexed").map_err(self.failed())?,
             })
         })
@@ -186,7 +191,7 @@ impl PostgresVectors {
     /// # Errors
     /// As [`Self::index`].
     pub async fn index_from(&self, space: Digest, from: u64) -> Result<bool, StoreError> {
-        let Some(Space { id, dimensions, indexed: false }) = self.space(space).await? else {
+        let Some(Space { id, dimensions, indexed: false, .. }) = self.space(space).await? else {
             return Ok(self.space(space).await?.is_some_and(|space| space.indexed));
         };
         let query = sqlx::query_scalar("SELECT count(*) FROM vectors WHERE collection = $1 AND space = $2");
@@ -259,56 +264,48 @@ impl PostgresVectors {
             return Ok(none);
         };
         let documents: Option<Vec<i64>> = documents.map(|rows| rows.iter().map(|row| signed(*row)).collect());
+        let narrow = documents.as_ref().is_some_and(|rows| rows.len().saturating_mul(NARROW) < space.documents);
         let mut by = Way::Scan;
-        if space.indexed && !self.narrow(documents.as_deref()).await? {
-            let hits = self.ask(&space, query, documents.as_deref(), limit, Way::Index).await?;
+        if space.indexed && !narrow {
+            let hits = self.ask(space.id, query, documents.as_deref(), limit, Way::Index).await?;
             if hits.len() == limit {
                 return Ok(Nearest { hits, by: Way::Index });
             }
             by = Way::IndexThenScan;
         }
-        let hits = self.ask(&space, query, documents.as_deref(), limit, Way::Scan).await?;
+        let hits = self.ask(space.id, query, documents.as_deref(), limit, Way::Scan).await?;
         Ok(Nearest { hits, by })
     }
 
-    async fn narrow(&self, documents: Option<&[i64]>) -> Result<bool, StoreError> {
-        let Some(documents) = documents else {
-            return Ok(false);
-        };
-        let query = sqlx::query_scalar("SELECT documents FROM revisions WHERE collection = $1 AND revision = $2");
-        let query = query.bind(self.collection).bind(self.revision);
-        let all: Option<i64> = query.fetch_optional(&self.server.pool).await.map_err(self.failed())?;
-        Ok(signed(documents.len().saturating_mul(NARROW) as u64) < all.unwrap_or(0))
-    }
-
-    /// One statement; `way` says whether the order is that of the index's expression or of the plain column, which no index
-    /// has: so the planner cannot take an index where a scan is meant.
+    /// One statement. A scan's order is that of the column itself, which no index has, so that none is taken for it.
     async fn ask(
         &self,
-        space: &Space,
+        space: i64,
         query: &[f32],
         documents: Option<&[i64]>,
         limit: usize,
         way: Way,
     ) -> Result<Vec<(i64, u64)>, StoreError> {
-        let length = match way {
-            Way::Index => format!("({})", space.dimensions),
-            Way::Scan | Way::IndexThenScan => String::new(),
+        let near = match way {
+            Way::Index => "near_by_index($1, $2, $3, $4, $5, $6)".to_owned(),
+            Way::Scan | Way::IndexThenScan => {
+                let only = if documents.is_some() { "v.document = ANY($5)" } else { "$5::bigint[] IS NULL" };
+                format!(
+                    "(SELECT v.passage, v.document, v.embedding FROM vectors v JOIN documents d ON d.id = v.document
+                      WHERE v.collection = $1 AND v.space = $2 AND {only}
+                        AND d.since <= $4 AND (d.until IS NULL OR d.until > $4)
+                      ORDER BY v.embedding <#> $3::halfvec LIMIT $6)"
+                )
+            }
         };
-        let only = if documents.is_some() { "AND v.document = ANY($4)" } else { "AND $4::bigint[] IS NULL" };
         let text = format!(
-            "SELECT near.passage, d.path, p.start, halfvec_send(near.embedding) AS numbers FROM (
-                SELECT v.passage, v.document, v.embedding FROM vectors v
-                WHERE v.collection = {} AND v.space = {} {only} AND EXISTS (
-                    SELECT FROM documents d
-                    WHERE d.id = v.document AND d.since <= $2 AND (d.until IS NULL OR d.until > $2))
-                ORDER BY v.embedding::halfvec{length} <#> $1::real[]::halfvec{length} LIMIT $3) near
-             JOIN documents d ON d.id = near.document JOIN passages p ON p.id = near.passage",
-            self.collection, space.id
+            "SELECT near.passage, d.path, p.start, halfvec_send(near.embedding) AS numbers FROM {near} AS near
+             JOIN documents d ON d.id = near.document JOIN passages p ON p.id = near.passage"
         );
         let most = limit.saturating_mul(2).saturating_add(SPARE);
-        let asked = sqlx::query(AssertSqlSafe(text)).bind(query).bind(self.revision).bind(signed(most as u64));
-        let rows = asked.bind(documents).fetch_all(&self.server.pool).await.map_err(self.failed())?;
+        let asked = sqlx::query(AssertSqlSafe(text)).bind(self.collection).bind(space).bind(query).bind(self.revision);
+        let asked = asked.bind(documents).bind(signed(most as u64));
+        let rows = asked.fetch_all(&self.server.pool).await.map_err(self.failed())?;
         let query = halves(query);
         let mut found = rows.iter().map(|row| self.scored(&query, row)).collect::<Result<Vec<_>, _>>()?;
         found.sort_by(|a, b| (Reverse(a.0), &a.1, a.2).cmp(&(Reverse(b.0), &b.1, b.2)));

@@ -24,8 +24,8 @@ impl Session {
         query.bind(self.collection).bind(folder).execute(self.on()).await.map_err(self.failed()).map(drop)
     }
 
-    pub(crate) async fn end(&mut self, document: i64, revision: i64) -> Result<(), StoreError> {
-        let query = sqlx::query("UPDATE documents SET until = $1 WHERE id = $2").bind(revision).bind(document);
+    pub(crate) async fn end(&mut self, document: u64, revision: i64) -> Result<(), StoreError> {
+        let query = sqlx::query("UPDATE documents SET until = $1 WHERE id = $2").bind(revision).bind(signed(document));
         query.execute(self.on()).await.map_err(self.failed()).map(drop)
     }
 

@@ -20,8 +20,8 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) async fn end(&mut self, document: i64, revision: i64) -> Result<(), StoreError> {
-        let query = sqlx::query("UPDATE documents SET until = ? WHERE id = ?").bind(revision).bind(document);
+    pub(crate) async fn end(&mut self, document: u64, revision: i64) -> Result<(), StoreError> {
+        let query = sqlx::query("UPDATE documents SET until = ? WHERE id = ?").bind(revision).bind(signed(document));
         query.execute(self.on()).await.map_err(self.failed())?;
         Ok(())
     }
