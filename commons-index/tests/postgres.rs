@@ -208,7 +208,7 @@ async fn another_machine_draws_its_own_words_and_follows_when_it_opens_again() {
     let other_home = tempfile::tempdir().expect("a home");
     let elsewhere = Postgres::connect(&database.url).await.expect("connects");
     let name = index.collection().to_owned();
-    assert_eq!(elsewhere.collections().await.expect("listed"), [name.clone()]);
+    assert_eq!(elsewhere.collections().await.expect("listed"), std::slice::from_ref(&name));
     let open = || Collection::open_collection_in(&elsewhere, other_home.path(), &name);
     let other = open().await.expect("opens");
     let before = search(&other, "words").await;
