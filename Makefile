@@ -26,6 +26,10 @@ bench: ## the benchmarks of docs/BENCHMARKS.md (release build, a quiet machine)
 audit: ## known vulnerabilities and more of deny.toml than `make test` checks (needs cargo-deny and its database)
 	cargo deny check
 
+.PHONY: models
+models: ## fetch the embedding model all-MiniLM-L6-v2 (46 MB) into the home's folder of models
+	@scripts/models.sh
+
 .PHONY: eval
 eval: ## two-hop questions on real text, from $II_SHARED (../shared)
 	@scripts/setup.sh demo

@@ -5,7 +5,7 @@ use agent_runtime::{
     journal::{Damage, JournalError},
     signer::{SealError, SignerError},
 };
-use commons_index::{IngestError, StoreError};
+use commons_index::{IngestError, StoreError, VectorError};
 
 use crate::exit::{Exit, Failure, chain};
 
@@ -116,6 +116,16 @@ pub fn from_store(error: &StoreError) -> Failure {
             what,
             "see that the database runs and takes this user; nothing recorded is lost",
         ),
+    }
+}
+
+/// An error of making vectors.
+pub fn from_vectors(error: &VectorError) -> Failure {
+    match error {
+        VectorError::Store(inner) => from_store(inner),
+        VectorError::Embed(inner) => {
+            Failure::new(Exit::Model, chain(inner), "what was made stays: mend it and run `ii commons add` again")
+        }
     }
 }
 

@@ -7,12 +7,15 @@ use agent_runtime::{
     models::{
         RoleModels,
         extractive::Extractive,
-        llama::{Llama, LlamaSettings},
-        openai::{OpenAi, OpenAiSettings, SetupError},
+        llama::{Llama, LlamaEmbedder, LlamaEmbedderSettings, LlamaSettings},
+        openai::{EmbeddingSettings, OpenAi, OpenAiEmbedder, OpenAiSettings, SetupError},
     },
 };
 use common_ground::{
-    port::model::{Model, ModelError},
+    port::{
+        embedder::Embedder,
+        model::{Model, ModelError},
+    },
     run::Models,
 };
 
@@ -101,6 +104,43 @@ async fn llama(name: &str, home: &Home) -> Result<Arc<dyn Model>, Failure> {
         Failure::new(Exit::Model, format!("llama:{name}: {what}"), fix)
     })?;
     Ok(Arc::new(model))
+}
+
+/// Makes the embedding model of the settings, where they name one.
+///
+/// # Errors
+/// As [`make`]; a model that gives no vectors (4).
+pub async fn embedder(home: &Home, config: &Config) -> Result<Option<Arc<dyn Embedder>>, Failure> {
+    let Some(wanted) = &config.embeddings else { return Ok(None) };
+    let refused = |what: String| {
+        let what = format!("{}: {what}", wanted.model);
+        let (what, fix) = what.split_once("; ").unwrap_or((&what, "see embeddings.model; `make models` fetches one"));
+        Failure::new(Exit::Model, what, fix)
+    };
+    match Spec::parse(&wanted.model)? {
+        Spec::Extractive => Err(refused("it makes no vectors".to_owned())),
+        Spec::Llama(name) => {
+            let settings = LlamaEmbedderSettings {
+                id: wanted.model.clone(),
+                path: LlamaSettings::find(name, &home.models()),
+                threads: None,
+                query_prefix: wanted.query_prefix.clone(),
+                passage_prefix: wanted.passage_prefix.clone(),
+            };
+            let loaded = tokio::task::spawn_blocking(move || LlamaEmbedder::load(settings)).await;
+            let model = loaded.map_err(Failure::internal)?.map_err(|error| refused(error.to_string()))?;
+            Ok(Some(Arc::new(model)))
+        }
+        Spec::Provider { provider, name } => {
+            let settings = EmbeddingSettings {
+                dimensions: wanted.dimensions,
+                query_prefix: wanted.query_prefix.clone(),
+                passage_prefix: wanted.passage_prefix.clone(),
+            };
+            let made = OpenAiEmbedder::new(remote(provider, name, config)?, settings).await;
+            Ok(Some(Arc::new(made.map_err(|error| refused(error.to_string()))?)))
+        }
+    }
 }
 
 /// Makes a model of a provider; asks nobody.

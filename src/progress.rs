@@ -59,20 +59,42 @@ impl Progress {
         }
     }
 
-    /// How far reading the documents is, with rate and time left.
+    /// How far reading the documents is, with rate and time left by bytes: files differ in size by a millionfold.
     pub fn reading(&self, at: IngestProgress, since: Instant) {
-        self.counting("documents", at, since);
+        let seconds = since.elapsed().as_secs_f64();
+        if at.total_bytes == 0 || (seconds < 0.5 && at.done < at.total) {
+            return;
+        }
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let rate = megabytes(at.bytes) / seconds.max(0.001);
+        let left = megabytes(at.total_bytes - at.bytes.min(at.total_bytes)) / rate.max(0.001);
+        self.say(format!(
+            "reading files {}/{}, {:.0} of {:.0} MB ({rate:.1} MB a second, {left:.0} s left)",
+            at.done,
+            at.total,
+            megabytes(at.bytes),
+            megabytes(at.total_bytes)
+        ));
+    }
+
+    /// How far making vectors is.
+    pub fn embedding(&self, at: IngestProgress, since: Instant) {
+        self.rated("embedding passages", at, since);
     }
 
     /// How far something is that reads one thing after another.
     pub fn counting(&self, things: &str, at: IngestProgress, since: Instant) {
+        self.rated(&format!("reading {things}"), at, since);
+    }
+
+    fn rated(&self, what: &str, at: IngestProgress, since: Instant) {
         let seconds = since.elapsed().as_secs_f64();
         if seconds < 0.5 && at.done < at.total {
             return;
         }
         let rate = at.done as f64 / seconds.max(0.001);
         let left = (at.total - at.done.min(at.total)) as f64 / rate.max(0.001);
-        self.say(format!("reading {things} {}/{} ({rate:.0} a second, {left:.0} s left)", at.done, at.total));
+        self.say(format!("{what} {}/{} ({rate:.0} a second, {left:.0} s left)", at.done, at.total));
     }
 
     /// What a fact means for the person who waits.

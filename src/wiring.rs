@@ -17,12 +17,12 @@ use common_ground::{
     port::{BoxFuture, index::Index, tool::Tool},
     run::Models,
 };
-use commons_index::{Caller, Collection, Ingested, Limits, Progress as IngestProgress};
+use commons_index::{Caller, Collection, Declared, Ingested, Limits, Progress as IngestProgress, Vectored};
 
 use crate::{
     config::Config,
     exit::Failure,
-    failures::{from_ingest, from_journal, from_signer, from_store},
+    failures::{from_ingest, from_journal, from_signer, from_store, from_vectors},
     hands, models,
 };
 
@@ -88,7 +88,41 @@ pub fn signer(home: &Home, config: &Config, clock: &Clock) -> Result<Signer, Fai
     Signer::open(home, &plan, clock.now_ms()).map_err(|error| from_signer(&error))
 }
 
-/// Brings the commons up to a folder and opens them.
+/// Names the embedding model of the settings to a collection, where they name one.
+///
+/// # Errors
+/// A model that cannot be used, storage faults.
+pub async fn with_embedder(index: &mut Collection, home: &Home, config: &Config) -> Result<(), Failure> {
+    if let Some(model) = models::embedder(home, config).await? {
+        index.use_embedder(model).await.map_err(|error| from_store(&error))?;
+    }
+    Ok(())
+}
+
+/// Passages that are embedded on the way to something else; more of them is work of its own.
+const ON_THE_WAY: u64 = 512;
+
+/// Makes the few vectors that are missing; where they are many, gives what to say of it.
+///
+/// # Errors
+/// A model that gives none, storage faults.
+pub async fn few_vectors(
+    index: &mut Collection,
+    progress: &mut (dyn FnMut(IngestProgress) + Send),
+) -> Result<Option<String>, Failure> {
+    match index.vectored() {
+        Vectored::Missing { passages, .. } if passages <= ON_THE_WAY => {
+            index.embed(progress).await.map_err(|error| from_vectors(&error))?;
+            Ok(None)
+        }
+        Vectored::Missing { passages, .. } => Ok(Some(format!(
+            "words alone are searched: {passages} passages have no vector yet (`ii commons add DIR` makes them)"
+        ))),
+        Vectored::NoModel | Vectored::Ready { .. } => Ok(None),
+    }
+}
+
+/// Brings the commons up to a folder and opens them. `declared` is what is said of all documents, where it is said.
 ///
 /// # Errors
 /// A folder that is not there or has nothing readable; storage faults.
@@ -97,14 +131,19 @@ pub async fn ingest(
     docs: &Path,
     config: &Config,
     signer: &Signer,
+    declared: Option<Declared>,
     progress: &mut (dyn FnMut(IngestProgress) + Send),
 ) -> Result<(Collection, Ingested), Failure> {
-    let limits = Limits { file_bytes: config.file_bytes };
+    let limits = Limits { file_bytes: config.file_bytes, ..Limits::default() };
     let mut index =
         Collection::open(home.root(), docs, &signer.node_name(), limits).await.map_err(|error| from_store(&error))?;
+    if let Some(declared) = declared {
+        index.declare(declared);
+    }
     let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(std::io::Error::other);
     let mut sign = |body: &[u8]| signer.sign_checkpoint(body).map_err(std::io::Error::other);
     let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress };
     let ingested = index.ingest(caller).await.map_err(|error| from_ingest(&error))?;
+    with_embedder(&mut index, home, config).await?;
     Ok((index, ingested))
 }

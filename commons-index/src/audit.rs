@@ -199,13 +199,15 @@ pub(crate) async fn run(records: &Records, origin: &str, auditor: Auditor<'_>) -
     // One transaction: an ingest that goes on meanwhile is not seen half.
     let mut on = records.snapshot().await?;
     let wanted = audit.corpus(&mut on, origin, auditor.open).await?;
-    let live = on.live().await?;
+    // Rows beyond the latest revision are those of an ingest that is not done.
+    let latest = on.latest().await?.map_or(0, |latest| latest.number);
+    let live = on.live(latest).await?;
     audit.documents(&live, wanted);
-    let texts = on.texts().await?;
+    let texts = on.texts(latest).await?;
     let total = texts.len() as u64;
     for (text, done) in texts.into_iter().zip(1..) {
         audit.text(&mut on, text).await?;
-        (auditor.progress)(Progress { done, total, bytes: audit.text_bytes });
+        (auditor.progress)(Progress { done, total, bytes: audit.text_bytes, total_bytes: 0 });
     }
     Ok(audit)
 }

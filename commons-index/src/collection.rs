@@ -14,9 +14,14 @@ use crate::{
     audit::{self, Audit, Auditor},
     changes::{self, Changes},
     corpus::CorpusRow,
+    drawing,
+    embed::Meaning,
     error::{IngestError, StoreError, from_io},
-    ingest::{self, Caller, Ingested, Limits, Place, blocking},
-    store::{self, Live, NoVectors, Postgres, PostgresVectors, Records, Revision},
+    ingest::{self, Caller, Ingested, Limits, Place, Stock},
+    intake::{Given, Input},
+    metadata::Declared,
+    scan,
+    store::{self, Live, NoVectors, Postgres, PostgresVectors, Records, Revision, Space},
     words::{self, Words},
 };
 
@@ -28,8 +33,10 @@ pub struct Collection {
     pub(crate) store: PathBuf,
     node: String,
     limits: Limits,
+    declared: Option<Declared>,
     pub(crate) records: Records,
     pub(crate) at: Option<(Revision, Words)>,
+    pub(crate) meaning: Meaning,
 }
 
 /// The name of a folder's collection: 16 hex of a digest of its canonical path, so that the name tells no path.
@@ -116,7 +123,7 @@ impl Collection {
         let collection = collection_in(node, &canonical)?;
         let store = server.folder(home, &collection);
         if server.known(&collection, &store).await?.is_none() {
-            server.begin(&collection, node, &canonical).await?;
+            server.begin(&collection, node, Some(&canonical)).await?;
         }
         Self::known_in(server, home, Some(canonical), &collection, limits).await
     }
@@ -145,7 +152,8 @@ impl Collection {
         let (collection, node) = (collection.to_owned(), records.node().to_owned());
         let records = Records::Postgres(records);
         let at = open_latest(&records, &store).await?;
-        Ok(Self { home, folder, collection, store, node, limits, records, at })
+        let (declared, meaning) = (None, Meaning::None);
+        Ok(Self { home, folder, collection, store, node, limits, declared, records, at, meaning })
     }
 
     async fn at(
@@ -167,20 +175,98 @@ impl Collection {
             }
         }
         let at = open_latest(&records, &store).await?;
-        Ok(Self { home, folder, collection, store, node: node.to_owned(), limits, records, at })
+        let meaning = Meaning::None;
+        Ok(Self {
+            home,
+            folder,
+            collection,
+            store,
+            node: node.to_owned(),
+            limits,
+            declared: None,
+            records,
+            at,
+            meaning,
+        })
+    }
+
+    /// Opens the collection of what a caller gives under a name, creating an empty one. It has no folder; [`Self::add`]
+    /// fills it.
+    pub async fn open_list(home: &Path, name: &str, node: &str, limits: Limits) -> Result<Self, StoreError> {
+        let collection = Digest::of(format!("list\0{name}").as_bytes()).to_string()[..16].to_owned();
+        let store = home.join("commons").join(&collection);
+        fs::create_dir_all(&store).map_err(|error| from_io(&store, &error))?;
+        Self::at(home, None, collection, node, limits).await
+    }
+
+    /// The same in a database: the same name of another node is another collection.
+    pub async fn open_list_in(
+        server: &Postgres,
+        home: &Path,
+        name: &str,
+        node: &str,
+        limits: Limits,
+    ) -> Result<Self, StoreError> {
+        let collection = Digest::of(format!("{node}\nlist\0{name}").as_bytes()).to_string()[..16].to_owned();
+        let store = server.folder(home, &collection);
+        if server.known(&collection, &store).await?.is_none() {
+            server.begin(&collection, node, None).await?;
+        }
+        Self::known_in(server, home, None, &collection, limits).await
+    }
+
+    /// Says what is to be known of all documents from the next ingest on, and how records are read. Kept with the
+    /// collection: an ingest of which nothing is said goes by what was said last.
+    pub fn declare(&mut self, declared: Declared) {
+        self.declared = Some(declared);
     }
 
     /// Brings the collection up to the folder as it is now, and this index to the new revision.
-    pub async fn ingest(&mut self, mut caller: Caller<'_>) -> Result<Ingested, IngestError> {
+    ///
+    /// # Errors
+    /// The folder is gone or has nothing readable, the caller's randomness or signature failed, or the store did. What was
+    /// written before is kept unseen, and the next ingest goes on with it.
+    pub async fn ingest(&mut self, caller: Caller<'_>) -> Result<Ingested, IngestError> {
         let Some(folder) = &self.folder else {
             return Err(IngestError::WithoutFolder { collection: self.collection.clone() });
         };
         let folder = canonical(folder)?;
-        let origin = self.origin();
-        let place =
-            Place { folder: &folder, home: &self.home, collection: &self.store, origin: &origin, limits: self.limits };
-        let (_revision, ingested) = ingest::run(&self.records, &place, &mut caller).await?;
+        let (at, home, limit) = (folder.clone(), self.home.clone(), self.limits.file_bytes);
+        let found = ingest::blocking(&folder, move || scan::scan(&at, &home, limit)).await?;
+        let stock = Stock {
+            files: found.candidates.len() as u64,
+            bytes: found.candidates.iter().map(|candidate| candidate.bytes).sum(),
+            skipped: found.skipped,
+            input: Input::Files(folder.clone(), found.candidates),
+        };
+        self.bring(&folder, stock, caller).await
+    }
+
+    /// Adds what the caller gives, or replaces what stands under the same paths; takes nothing away.
+    ///
+    /// # Errors
+    /// As [`Self::ingest`].
+    pub async fn add(
+        &mut self,
+        given: Box<dyn Iterator<Item = Given> + Send>,
+        caller: Caller<'_>,
+    ) -> Result<Ingested, IngestError> {
+        let stock = Stock { input: Input::Given(given), skipped: Vec::new(), files: 0, bytes: 0 };
+        self.bring(&self.store.clone(), stock, caller).await
+    }
+
+    async fn bring(&mut self, folder: &Path, stock: Stock, mut caller: Caller<'_>) -> Result<Ingested, IngestError> {
+        let (origin, declared) = (self.origin(), self.declared.take());
+        let place = Place {
+            folder,
+            collection: &self.store,
+            origin: &origin,
+            limits: self.limits,
+            declared: declared.as_ref(),
+        };
+        let ingested = ingest::run(&self.records, &place, stock, &mut caller).await?;
         self.at = open_latest(&self.records, &self.store).await?;
+        self.meaning = self.meaning_now().await?;
         Ok(ingested)
     }
 
@@ -209,9 +295,21 @@ impl Collection {
         self.records.reading(|mut on| async move { on.folder().await }).await
     }
 
-    /// Documents now, in byte order of their paths.
+    /// Documents at this revision, in byte order of their paths.
     pub async fn documents(&self) -> Result<Vec<Live>, StoreError> {
-        self.records.reading(|mut on| async move { on.live().await }).await
+        let revision = self.revision();
+        self.records.reading(|mut on| async move { on.live(revision).await }).await
+    }
+
+    /// Paths of all documents at this revision that have a text: a hit shows the first of them.
+    pub async fn paths(&self, text: Digest) -> Result<Vec<String>, StoreError> {
+        let revision = self.revision();
+        self.records.reading(|mut on| async move { on.paths(text, revision).await }).await
+    }
+
+    /// The number of the revision that is open; 0 before the first.
+    fn revision(&self) -> i64 {
+        self.at.as_ref().map_or(0, |(revision, _words)| revision.number)
     }
 
     /// All revisions, oldest first.
@@ -227,6 +325,11 @@ impl Collection {
     /// What came between two revisions: 0 is the empty collection, none the latest.
     pub async fn changes(&self, from: u64, to: Option<u64>) -> Result<Changes, StoreError> {
         changes::between(&self.records, from, to).await
+    }
+
+    /// The spaces that there are vectors in, oldest first.
+    pub async fn spaces(&self) -> Result<Vec<Space>, StoreError> {
+        self.records.reading(|mut on| async move { on.spaces().await }).await
     }
 
     /// Bytes that the collection takes on disk: records, word index.
@@ -255,23 +358,18 @@ async fn open_latest(records: &Records, store: &Path) -> Result<Option<(Revision
     let Some(revision) = records.reading(|mut on| async move { on.latest().await }).await? else {
         return Ok(None);
     };
-    if let Ok(words) = open_words(store, &revision).await {
+    if let Ok(words) = drawing::open(store, &revision).await {
         return Ok(Some((revision, words)));
     }
     // Under the lock the latest revision stands still: another program may have just ingested or repaired.
     let mut lock = records.draw().await?;
     let revision = lock.latest().await?.unwrap_or(revision);
-    let words = match open_words(store, &revision).await {
+    let words = match drawing::open(store, &revision).await {
         Ok(words) => words,
         Err(_damaged) => {
-            ingest::draw_words(&mut lock, store, &revision).await?;
-            open_words(store, &revision).await?
+            drawing::draw(&mut lock, store, &revision, None).await?;
+            drawing::open(store, &revision).await?
         }
     };
     Ok(Some((revision, words)))
-}
-
-async fn open_words(store: &Path, revision: &Revision) -> Result<Words, StoreError> {
-    let (at, number, mark) = (store.to_owned(), revision.number, revision.root.to_string());
-    blocking(store, move || Words::open(&at, number, &mark)).await?
 }

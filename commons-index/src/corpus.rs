@@ -4,12 +4,7 @@
 //! tells no file names.
 
 use receipts::{
-    Digest,
-    canonical::NotCanonical,
-    commit::commit,
-    corpus::CorpusEntry,
-    integer::Decimal,
-    merkle::{Tree, leaf_hash},
+    Digest, canonical::NotCanonical, commit::commit, corpus::CorpusEntry, integer::Decimal, merkle::leaf_hash,
 };
 
 /// What happened to a document.
@@ -68,13 +63,4 @@ pub(crate) fn leaf(row: &CorpusRow) -> Result<Digest, NotCanonical> {
         path: commit("path", &row.salt, row.path.as_bytes()),
     };
     entry.to_bytes().map(|bytes| leaf_hash(&bytes))
-}
-
-/// The tree's root over these leaves.
-pub(crate) fn root(leaves: &[Digest]) -> Digest {
-    let mut tree = Tree::new();
-    for leaf in leaves {
-        tree.push(*leaf);
-    }
-    tree.root()
 }

@@ -1,26 +1,25 @@
-//! A candidate file to a document: its digests, its citable text and its passages; or the reason it is none.
+//! What was read to a document: its digests, its citable text, its passages and what is known of it; or the reason that it
+//! is none.
 //!
 //! **Invariant:** the digest is of the very bytes the text was drawn from: a file is read once.
-
-use std::{
-    fs::OpenOptions,
-    io::{self, Read},
-};
 
 use receipts::Digest;
 
 use crate::{
-    markdown::{self, Dialect},
+    formats::{Drawn, Format, Reader, encoding},
+    metadata::{self, Declared, Metadata},
     passages::{self, Cut},
-    scan::{Candidate, Media, SkipReason},
+    scan::SkipReason,
 };
 
 /// A document, read and cut.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) path: String,
-    pub(crate) media: Media,
-    /// SHA-256 of the file.
+    /// The file that holds it among others; none when it is a file.
+    pub(crate) file: Option<String>,
+    pub(crate) media: &'static str,
+    /// SHA-256 of its own bytes: of the file, or of its record there.
     pub(crate) digest: Digest,
     pub(crate) bytes: u64,
     /// SHA-256 of the citable text.
@@ -28,62 +27,64 @@ pub(crate) struct Document {
     pub(crate) text: String,
     pub(crate) title: String,
     pub(crate) cuts: Vec<Cut>,
+    pub(crate) metadata: Metadata,
 }
 
-/// What reading a candidate came to.
-#[derive(Debug)]
-pub(crate) enum Reading {
-    /// The file is as recorded.
-    Unchanged,
-    /// A new or changed document.
-    Document(Box<Document>),
+/// A document as it was read, before anything is drawn from it.
+pub(crate) struct Raw {
+    pub(crate) path: String,
+    pub(crate) file: Option<String>,
+    pub(crate) media: &'static str,
+    pub(crate) digest: Digest,
+    pub(crate) bytes: u64,
+    /// What is said of it beside its text.
+    pub(crate) title: Option<String>,
+    pub(crate) metadata: Metadata,
+    pub(crate) body: Body,
 }
 
-/// Reads a candidate. `known` is the digest on record for its path: equal bytes are not cut again.
-pub(crate) fn read(candidate: &Candidate, known: Option<Digest>, limit: u64) -> Result<Reading, SkipReason> {
-    let bytes = bytes(candidate, limit)?;
-    let digest = Digest::of(&bytes);
-    if known == Some(digest) {
-        return Ok(Reading::Unchanged);
-    }
-    let length = bytes.len() as u64;
-    if bytes.contains(&0) {
-        return Err(SkipReason::Binary);
-    }
-    let source = String::from_utf8(bytes).map_err(|error| {
-        // Other encodings are mostly text too, so say where UTF-8 ends instead of calling the file binary.
-        SkipReason::NotUtf8 { valid: error.utf8_error().valid_up_to() as u64 }
-    })?;
-    if candidate.media == Media::Html && crate::html::too_deep(&source) {
-        return Err(SkipReason::TooDeep);
-    }
-    let document = draw(candidate, digest, length, source);
-    if document.cuts.is_empty() { Err(SkipReason::Blank) } else { Ok(Reading::Document(Box::new(document))) }
+/// What a text is drawn from.
+pub(crate) enum Body {
+    /// A whole file, unpacked.
+    File(Vec<u8>, &'static Format),
+    /// A record, decoded.
+    Record(String, fn(String) -> Drawn),
 }
 
-fn draw(candidate: &Candidate, digest: Digest, bytes: u64, source: String) -> Document {
-    let (text, blocks, title) = match candidate.media {
-        Media::Html => {
-            let page = crate::html::readable(&source);
-            (page.text, page.blocks, page.title)
+impl Body {
+    /// How much it holds.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::File(bytes, _) => bytes.len(),
+            Self::Record(text, _) => text.len(),
         }
-        Media::Markdown => {
-            let blocks = markdown::blocks(&source, Dialect::Markdown);
-            let title = passages::first_heading(&source, &blocks);
-            (source, blocks, title)
-        }
-        Media::Plain => {
-            let blocks = markdown::blocks(&source, Dialect::Plain);
-            (source, blocks, None)
-        }
+    }
+}
+
+/// Draws a document.
+pub(crate) fn draw(raw: Raw, declared: &Declared) -> Result<Document, SkipReason> {
+    let drawn = match raw.body {
+        Body::Record(text, draw) => draw(text),
+        Body::File(bytes, format) => match format.reader {
+            Reader::Text(declared, draw) => draw(encoding::decoded(bytes, declared)?)?,
+            Reader::Bytes(draw) => draw(&bytes)?,
+            Reader::Records(_) => return Err(SkipReason::Malformed { cause: "it holds many documents".to_owned() }),
+        },
     };
-    let title = title.unwrap_or_else(|| stem(&candidate.relative));
+    let Drawn { title, text, blocks, metadata } = drawn;
+    let title = raw.title.or(title).unwrap_or_else(|| stem(&raw.path));
     let cuts = passages::cut(&text, &blocks, &title);
-    let text_digest = match candidate.media {
-        Media::Markdown | Media::Plain => digest,
-        Media::Html => Digest::of(text.as_bytes()),
-    };
-    Document { path: candidate.relative.clone(), media: candidate.media, digest, bytes, text_digest, text, title, cuts }
+    if cuts.is_empty() {
+        return Err(SkipReason::Blank);
+    }
+    let mut metadata = raw.metadata.or(&metadata).or(&declared.metadata);
+    if let Some(base) = metadata.source.as_mut().filter(|source| source.ends_with('/')) {
+        base.push_str(&raw.path);
+    }
+    metadata.language = metadata.language.or_else(|| metadata::detected(&text));
+    let Raw { path, file, media, digest, bytes, .. } = raw;
+    let text_digest = Digest::of(text.as_bytes());
+    Ok(Document { path, file, media, digest, bytes, text_digest, text, title, cuts, metadata })
 }
 
 fn stem(path: &str) -> String {
@@ -91,36 +92,37 @@ fn stem(path: &str) -> String {
     name.rsplit_once('.').map_or(name, |(stem, _extension)| stem).to_owned()
 }
 
-fn bytes(candidate: &Candidate, limit: u64) -> Result<Vec<u8>, SkipReason> {
-    let unreadable = |error: io::Error| SkipReason::Unreadable { cause: error.to_string() };
-    let mut options = OpenOptions::new();
-    options.read(true);
-    let file = options.open(&candidate.absolute).map_err(unreadable)?;
-    let mut bytes = Vec::with_capacity(usize::try_from(candidate.bytes).unwrap_or_default());
-    // The file may have grown since the walk; one byte past the limit tells, and no more is taken into memory.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > limit {
-        return Err(SkipReason::TooLarge { bytes: bytes.len() as u64, limit });
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use proptest::prelude::*;
     use receipts::Digest;
 
-    use super::{Document, draw};
+    use super::{Body, Document, Raw, draw};
     use crate::{
+        formats::Format,
+        metadata::{Declared, Metadata},
         passages::LONGEST,
-        scan::{Candidate, Media},
+        scan::SkipReason,
     };
 
-    fn document(media: Media, source: &str) -> Document {
-        let candidate = Candidate { relative: "a/b.md".to_owned(), absolute: PathBuf::new(), media, bytes: 0 };
-        draw(&candidate, Digest::of(source.as_bytes()), source.len() as u64, source.to_owned())
+    fn drawn(name: &str, source: &[u8]) -> Result<Document, SkipReason> {
+        let (format, _packing) = Format::of_name(name).expect("a format");
+        let raw = Raw {
+            path: format!("a/{name}"),
+            file: None,
+            media: format.media,
+            digest: Digest::of(source),
+            bytes: source.len() as u64,
+            title: None,
+            metadata: Metadata::default(),
+            body: Body::File(source.to_vec(), format),
+        };
+        let declared = Metadata { source: Some("https://x.example/".to_owned()), ..Metadata::default() };
+        draw(raw, &Declared { metadata: declared, ..Declared::default() })
+    }
+
+    fn document(name: &str, source: &str) -> Document {
+        drawn(name, source.as_bytes()).expect("a document")
     }
 
     fn holds(document: &Document) -> Result<(), TestCaseError> {
@@ -167,34 +169,40 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
         #[test]
         fn passages_and_sentences_are_verbatim_whole_and_cover_the_text(source in source()) {
-            for media in [Media::Markdown, Media::Plain, Media::Html] {
-                holds(&document(media, &source))?;
+            for name in ["b.md", "b.txt", "b.html", "b.csv", "b.tsv", "b.rs"] {
+                match drawn(name, source.as_bytes()) {
+                    Ok(document) => {
+                        holds(&document)?;
+                        let verbatim = matches!(name, "b.md" | "b.txt" | "b.rs") && !source.starts_with('\u{feff}');
+                        prop_assert!(!verbatim || document.text == source, "{}", name);
+                    }
+                    Err(SkipReason::Blank) => {}
+                    Err(SkipReason::Binary) => prop_assert!(source.contains('\0')),
+                    Err(other) => prop_assert!(false, "{}: {}", name, other),
+                }
             }
         }
     }
 
     #[test]
     fn title_and_headings_say_where_a_passage_stands() {
-        let found = document(
-            Media::Markdown,
-            "# Title\n\nIntro.\n\n## One\n\nText one.\n\n### Deep\n\nMore.\n\n## Two\n\nEnd.",
-        );
+        let found = document("b.md", "# Title\n\nIntro.\n\n## One\n\nText one.\n\n### Deep\n\nMore.\n\n## Two\n\nEnd.");
         assert_eq!(found.title, "Title");
         let headings: Vec<String> = found.cuts.iter().map(|cut| cut.headings.join("/")).collect();
         assert_eq!(headings, ["", "One", "One/Deep", "Two"]);
-        assert_eq!(document(Media::Plain, "words").title, "b");
-        assert_eq!(document(Media::Html, "<h1>First</h1><p>x").title, "First");
+        assert_eq!(document("b.txt", "words").title, "b");
+        assert_eq!(document("b.html", "<h1>First</h1><p>x").title, "First");
     }
 
     #[test]
     fn paragraphs_are_merged_and_long_ones_cut_at_sentence_ends() {
         let short = "A short paragraph here.\n\n".repeat(20);
-        assert_eq!(document(Media::Markdown, &short).cuts.len(), 1);
+        assert_eq!(document("b.md", &short).cuts.len(), 1);
         let long = "This sentence has exactly fifty bytes in it, I say. ".repeat(60);
-        let cuts = document(Media::Markdown, &long).cuts;
+        let cuts = document("b.md", &long).cuts;
         assert!(cuts.len() >= 3);
         assert!(cuts.iter().all(|cut| long[cut.range.clone()].ends_with("say.")));
         let head = format!("# Head\n\n{long}");
-        assert!(document(Media::Markdown, &head).cuts[0].range.len() > 500, "a heading stands with the text under it");
+        assert!(document("b.md", &head).cuts[0].range.len() > 500, "a heading stands with the text under it");
     }
 }

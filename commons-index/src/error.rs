@@ -88,6 +88,17 @@ pub enum StoreError {
     },
 }
 
+/// Why vectors were not all made; those made stay.
+#[derive(Debug, thiserror::Error)]
+pub enum VectorError {
+    /// The model gave none.
+    #[error(transparent)]
+    Embed(#[from] common_ground::port::embedder::EmbedError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Why an ingest changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
@@ -100,7 +111,7 @@ pub enum IngestError {
     /// Not one document in the folder can be read; what was known before stays.
     #[error("nothing readable in {} ({} skipped)", folder.display(), skipped.len())]
     NothingReadable {
-        /// The folder.
+        /// The folder; of documents that the caller gave, that of the collection.
         folder: PathBuf,
         /// Every file and folder passed over, with the reason.
         skipped: Vec<Skipped>,

@@ -8,7 +8,8 @@
 //! **Invariant:** a text once recorded stays readable by its digest, whatever happens to the folder.
 //! **Invariant:** a reader answers from the revision it opened at, also while a later one is being written.
 //! **Invariant:** nothing here draws randomness or holds a key: salts and signatures are functions the caller passes in.
-//! **Invariant:** no network but to the database that the caller names, and no file outside the folder is ever read: symbolic links are named, not followed.
+//! **Invariant:** no network but to the database that the caller names (fetched pages are given by the caller), and no file
+//! outside the folder is ever read: symbolic links are named, not followed.
 
 mod audit;
 mod blocks;
@@ -16,17 +17,25 @@ mod changes;
 mod collection;
 mod corpus;
 mod document;
+mod drawing;
+mod embed;
 mod error;
-mod html;
+mod filter;
+mod formats;
+mod fuse;
 mod ingest;
-mod markdown;
+mod intake;
+mod lock;
+mod metadata;
 mod passages;
 mod query;
 mod reading;
 mod scan;
+mod seal;
 mod search;
 mod sentences;
 mod store;
+mod vectors;
 mod words;
 mod writing;
 
@@ -34,7 +43,10 @@ pub use audit::{Audit, Auditor, Fault};
 pub use changes::Changes;
 pub use collection::{Collection, collection_in, collection_of, collections};
 pub use corpus::{CorpusOp, CorpusRow};
-pub use error::{IngestError, StoreError};
+pub use embed::{Embedded, Vectored};
+pub use error::{IngestError, StoreError, VectorError};
 pub use ingest::{Caller, Ingested, Limits, Progress};
+pub use intake::Given;
+pub use metadata::{Declared, Fields, Metadata, language};
 pub use scan::{LinkKind, SkipReason, Skipped};
-pub use store::{Live, Nearest, NoVectors, Postgres, PostgresVectors, Revision, Way};
+pub use store::{Live, Nearest, NoVectors, Postgres, PostgresVectors, Revision, Space, Way};

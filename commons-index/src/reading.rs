@@ -13,11 +13,7 @@ use receipts::Digest;
 use crate::{
     error::{OfStore, StoreError},
     store::{CHUNK, PassageRow, Piece, Placed, Session},
-    words::Entry,
 };
-
-/// Passages of one batch on their way into the word index.
-const BATCH: u64 = 2_000;
 
 /// Why a span could not be read.
 pub(crate) enum Missing {
@@ -62,7 +58,7 @@ impl Session {
     }
 
     /// The bytes of a piece.
-    fn plain(&self, zstd: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn plain(&self, zstd: &[u8]) -> Result<Vec<u8>, StoreError> {
         zstd::bulk::decompress(zstd, CHUNK).map_err(|error| self.damaged(&error.to_string()))
     }
 
@@ -132,25 +128,20 @@ impl Session {
         })
     }
 
-    /// Passages of the live documents as the word index wants them, a batch at a time, in order of path and span.
-    /// `after` is the last place of the batch before: (path, start).
-    pub(crate) async fn entries(
+    /// Passages of the documents searched at a revision that have no vector in a space, after a row, each with what is to be
+    /// embedded of it.
+    pub(crate) async fn unembedded(
         &mut self,
-        place: &mut u64,
-        after: &mut (String, i64),
-    ) -> Result<Vec<Entry>, StoreError> {
+        space: i64,
+        revision: i64,
+        after: u64,
+        most: u64,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
         let mut found = Vec::new();
-        for row in self.live_passages(after, BATCH).await? {
+        for row in self.without_vector(space, revision, after, most).await? {
             let id = row.id;
             let passage = self.passage(row).await?;
-            let mut head = passage.title;
-            for heading in &passage.headings {
-                head.push('\n');
-                head.push_str(heading);
-            }
-            *after = (passage.path, i64::try_from(passage.id.span.start).unwrap_or(i64::MAX));
-            found.push(Entry { passage: id, place: *place, head, body: passage.content });
-            *place += 1;
+            found.push((id, format!("{}\n{}", head(&passage), passage.content)));
         }
         Ok(found)
     }
@@ -170,6 +161,12 @@ impl Session {
         }
         Ok(if bytes.is_empty() { Err("it has no bytes".to_owned()) } else { Ok(bytes) })
     }
+}
+
+/// Title and headings, a line each.
+fn head(passage: &Passage) -> String {
+    let lines: Vec<&str> = std::iter::once(&passage.title).chain(&passage.headings).map(String::as_str).collect();
+    lines.join("\n")
 }
 
 fn headings(placed: &Placed) -> Vec<String> {

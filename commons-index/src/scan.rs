@@ -4,12 +4,11 @@
 //! **Invariant:** candidates come in byte order of their relative paths, with `/` between parts.
 //! **Invariant:** no file is opened here, so a FIFO or a device can block nothing.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use walkdir::{DirEntry, WalkDir};
+
+use crate::formats::{Format, Packing};
 
 /// Folders of machines' output, never documents.
 const PASSED: &[&str] = &["target", "node_modules"];
@@ -40,7 +39,7 @@ pub enum SkipReason {
     /// The name is not UTF-8, so no citation could name it.
     #[error("name is not UTF-8")]
     NameNotUtf8,
-    /// Not one of md, markdown, txt, html, htm.
+    /// Of no kind in the table of formats.
     #[error("`{extension}` is not a kind of document read here")]
     OtherKind {
         /// The extension; empty when there is none.
@@ -57,8 +56,8 @@ pub enum SkipReason {
     /// It has NUL bytes: no text.
     #[error("binary content")]
     Binary,
-    /// Not UTF-8.
-    #[error("not UTF-8 from byte {valid}")]
+    /// Neither UTF-8 nor what it says or looks like.
+    #[error("not UTF-8 from byte {valid}, and of no other encoding")]
     NotUtf8 {
         /// How many bytes are valid.
         valid: u64,
@@ -66,6 +65,54 @@ pub enum SkipReason {
     /// HTML nested thousands deep: no page, and a danger to parse.
     #[error("elements nested too deep")]
     TooDeep,
+    /// It is encrypted.
+    #[error("encrypted")]
+    Encrypted,
+    /// Its format is broken.
+    #[error("malformed: {cause}")]
+    Malformed {
+        /// What does not fit.
+        cause: String,
+    },
+    /// It unpacks to far more than any text does.
+    #[error("unpacks to more than {times} times its size")]
+    Bomb {
+        /// How many times.
+        times: u64,
+    },
+    /// One record of many is longer than the limit.
+    #[error("record at byte {at} has {bytes} bytes, more than {limit}")]
+    RecordTooLarge {
+        /// Where it begins in the file, unpacked.
+        at: u64,
+        /// Its length.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// One record of many cannot be read.
+    #[error("record at byte {at}: {cause}")]
+    BadRecord {
+        /// Where it begins in the file, unpacked.
+        at: u64,
+        /// What does not fit.
+        cause: String,
+    },
+    /// A record has the name of one before it in its file.
+    #[error("the name is another record's")]
+    SameName,
+    /// More records of the same file were passed over than are listed.
+    #[error("{records} more records passed over")]
+    More {
+        /// How many.
+        records: u64,
+    },
+    /// Pages of a dump that are no articles: talk, templates, redirects.
+    #[error("{pages} pages are no articles")]
+    NoArticles {
+        /// How many.
+        pages: u64,
+    },
     /// Nothing to read in it.
     #[error("no text")]
     Blank,
@@ -92,40 +139,12 @@ impl std::fmt::Display for Skipped {
     }
 }
 
-/// What to read a file as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Media {
-    Markdown,
-    Plain,
-    Html,
-}
-
-impl Media {
-    /// The media type as the corpus records it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Markdown => "text/markdown",
-            Self::Plain => "text/plain",
-            Self::Html => "text/html",
-        }
-    }
-
-    fn of_extension(extension: &str) -> Option<Self> {
-        match extension.to_ascii_lowercase().as_str() {
-            "md" | "markdown" => Some(Self::Markdown),
-            "txt" => Some(Self::Plain),
-            "html" | "htm" => Some(Self::Html),
-            _other => None,
-        }
-    }
-}
-
 /// A file that may be a document.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) relative: String,
-    pub(crate) absolute: PathBuf,
-    pub(crate) media: Media,
+    pub(crate) format: &'static Format,
+    pub(crate) packing: Packing,
     pub(crate) bytes: u64,
 }
 
@@ -184,16 +203,14 @@ fn candidate(folder: &Path, entry: &DirEntry, limit: u64) -> Result<Candidate, S
     if entry.path().strip_prefix(folder).ok().and_then(Path::to_str).is_none() {
         return Err(skip(SkipReason::NameNotUtf8));
     }
-    let extension = entry.path().extension().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some(media) = Media::of_extension(&extension) else {
-        return Err(skip(SkipReason::OtherKind { extension }));
-    };
+    let name = entry.file_name().to_string_lossy();
+    let (format, packing) = Format::of_name(&name).map_err(|extension| skip(SkipReason::OtherKind { extension }))?;
     let metadata = entry.metadata().map_err(|error| skip(SkipReason::Unreadable { cause: error.to_string() }))?;
     let bytes = metadata.len();
-    if bytes > limit {
+    if bytes > limit && !format.is_stream() {
         return Err(skip(SkipReason::TooLarge { bytes, limit }));
     }
-    Ok(Candidate { relative: path.clone(), absolute: entry.path().to_owned(), media, bytes })
+    Ok(Candidate { relative: path.clone(), format, packing, bytes })
 }
 
 fn link_kind(folder: &Path, link: &Path) -> LinkKind {

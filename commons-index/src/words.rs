@@ -1,20 +1,22 @@
 //! The word index of one revision: BM25 over title, headings and body, in a folder of its own.
 //!
-//! **Invariant:** drawn from the records alone and built whole for each revision, in order of path and span, by one thread:
-//! the same collection gives the same scores whatever its history was. (Deleted documents would otherwise go on counting in
-//! BM25's statistics until some merge.)
+//! **Invariant:** drawn from the records alone, and the same collection gives the same hits in the same order whatever its
+//! history was: documents that were added follow in segments of their own, which BM25 counts together with those before, and
+//! equal scores go by text and place; where one went, the index is drawn whole, since deleted documents would go on counting
+//! in BM25's statistics until some merge.
 //! **Invariant:** holds no text; a damaged index can lose a search, never a source.
 
 use std::{
     cmp::Reverse,
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tantivy::{
-    DocId, Index, IndexReader, IndexWriter, ReloadPolicy, Score, SegmentReader, TantivyDocument, Term,
-    collector::TopDocs,
+    DocAddress, DocId, Index, IndexReader, IndexWriter, ReloadPolicy, Score, SegmentReader, TantivyDocument, Term,
+    collector::{Collector, FilterCollector, TopDocs},
     columnar::ColumnValues,
     directory::MmapDirectory,
     indexer::NoMergePolicy,
@@ -24,26 +26,37 @@ use tantivy::{
 
 use crate::{
     error::{StoreError, from_io, from_tantivy},
+    filter::Allowed,
     query,
 };
 
 const ANALYZER: &str = "ii_en_1";
 const PASSAGE: &str = "passage";
-const PLACE: &str = "place";
+const DOCUMENT: &str = "document";
+const TEXT: &str = "text";
+const START: &str = "start";
 /// A word in a title or heading counts one and a half times one in the body.
 const HEAD_BOOST: Score = 1.5;
-/// Memory of the one indexing thread before it writes a segment.
-const ARENA: usize = 64 << 20;
+/// Threads that index, and the memory of all of them before they write segments.
+const THREADS: usize = 2;
+const ARENA: usize = 96 << 20;
 
-type Columns = (Arc<dyn ColumnValues<u64>>, Arc<dyn ColumnValues<u64>>);
+/// Of more segments than this the small ones are merged: each is looked into by every search.
+const MOST_SEGMENTS: usize = 24;
+
+type Column = Arc<dyn ColumnValues<u64>>;
 
 /// One passage, as the index sees it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// Its row in the records.
     pub(crate) passage: u64,
-    /// Its place in the order of path and span, which tells equal scores apart.
-    pub(crate) place: u64,
+    /// Its document's row.
+    pub(crate) document: u64,
+    /// The first eight bytes of its text's digest, which with its start tell equal scores apart.
+    pub(crate) text: u64,
+    /// Where it starts in its text.
+    pub(crate) start: u64,
     /// Title and headings.
     pub(crate) head: String,
     /// The passage's text.
@@ -52,7 +65,9 @@ pub(crate) struct Entry {
 
 struct Fields {
     passage: Field,
-    place: Field,
+    document: Field,
+    text: Field,
+    start: Field,
     head: Field,
     body: Field,
     schema: Schema,
@@ -62,12 +77,14 @@ fn fields() -> Fields {
     let mut schema = Schema::builder();
     // Frequencies only: there are no phrases to look for, and positions are half of an index.
     let indexing = TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqs);
-    let text = TextOptions::default().set_indexing_options(indexing);
+    let words = TextOptions::default().set_indexing_options(indexing);
     let passage = schema.add_u64_field(PASSAGE, FAST);
-    let place = schema.add_u64_field(PLACE, FAST);
-    let head = schema.add_text_field("head", text.clone());
-    let body = schema.add_text_field("body", text);
-    Fields { passage, place, head, body, schema: schema.build() }
+    let document = schema.add_u64_field(DOCUMENT, FAST);
+    let text = schema.add_u64_field(TEXT, FAST);
+    let start = schema.add_u64_field(START, FAST);
+    let head = schema.add_text_field("head", words.clone());
+    let body = schema.add_text_field("body", words);
+    Fields { passage, document, text, start, head, body, schema: schema.build() }
 }
 
 /// Where the index of a revision lies.
@@ -95,6 +112,14 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// The folder of a revision's index, with nothing in it.
+fn emptied(collection: &Path, revision: i64) -> Result<PathBuf, StoreError> {
+    let path = folder(collection, revision);
+    remove(&path)?;
+    fs::create_dir_all(&path).map_err(|error| from_io(&path, &error))?;
+    Ok(path)
+}
+
 /// An index being built.
 pub(crate) struct Builder {
     path: PathBuf,
@@ -105,13 +130,35 @@ pub(crate) struct Builder {
 impl Builder {
     /// Starts over in the revision's folder: what a killed ingest left there goes.
     pub(crate) fn new(collection: &Path, revision: i64) -> Result<Self, StoreError> {
-        let path = folder(collection, revision);
-        remove(&path)?;
-        fs::create_dir_all(&path).map_err(|error| from_io(&path, &error))?;
+        let path = emptied(collection, revision)?;
         let fields = fields();
         let index = Index::create_in_dir(&path, fields.schema.clone()).map_err(|error| from_tantivy(&path, &error))?;
+        Self::of(path, fields, &index)
+    }
+
+    /// Starts with what the index of an earlier revision holds. Its segments never change, so they are the same files.
+    pub(crate) fn after(collection: &Path, earlier: i64, mark: &str, revision: i64) -> Result<Self, StoreError> {
+        let from = Words::open(collection, earlier, mark)?.path;
+        let path = emptied(collection, revision)?;
+        for entry in fs::read_dir(&from).map_err(|error| from_io(&from, &error))? {
+            let entry = entry.map_err(|error| from_io(&from, &error))?;
+            let name = entry.file_name();
+            let bytes = name.as_encoded_bytes();
+            // Lists are written anew by each writer, and locks are each folder's own.
+            let (list, lock) = (bytes.ends_with(b".json"), bytes.ends_with(b".lock"));
+            let to = path.join(&name);
+            let linked = !lock && !list && fs::hard_link(entry.path(), &to).is_ok();
+            if !lock && !linked {
+                fs::copy(entry.path(), &to).map_err(|error| from_io(&to, &error))?;
+            }
+        }
+        let index = Index::open_in_dir(&path).map_err(|error| from_tantivy(&path, &error))?;
+        Self::of(path, fields(), &index)
+    }
+
+    fn of(path: PathBuf, fields: Fields, index: &Index) -> Result<Self, StoreError> {
         index.tokenizers().register(ANALYZER, query::analyzer());
-        let writer = index.writer_with_num_threads(1, ARENA).map_err(|error| from_tantivy(&path, &error))?;
+        let writer = index.writer_with_num_threads(THREADS, ARENA).map_err(|error| from_tantivy(&path, &error))?;
         writer.set_merge_policy(Box::new(NoMergePolicy));
         Ok(Self { path, fields, writer })
     }
@@ -120,7 +167,9 @@ impl Builder {
     pub(crate) fn add(&self, entry: &Entry) -> Result<(), StoreError> {
         let mut document = TantivyDocument::default();
         document.add_u64(self.fields.passage, entry.passage);
-        document.add_u64(self.fields.place, entry.place);
+        document.add_u64(self.fields.document, entry.document);
+        document.add_u64(self.fields.text, entry.text);
+        document.add_u64(self.fields.start, entry.start);
         document.add_text(self.fields.head, &entry.head);
         document.add_text(self.fields.body, &entry.body);
         self.writer.add_document(document).map_err(|error| from_tantivy(&self.path, &error))?;
@@ -130,9 +179,21 @@ impl Builder {
     /// Makes it durable, under a mark that says which corpus it stands for.
     pub(crate) fn finish(mut self, mark: &str) -> Result<(), StoreError> {
         let damaged = |error: tantivy::TantivyError| from_tantivy(&self.path, &error);
-        let mut commit = self.writer.prepare_commit().map_err(damaged)?;
-        commit.set_payload(mark);
-        commit.commit().map_err(damaged)?;
+        let segments = |writer: &mut IndexWriter| {
+            let mut commit = writer.prepare_commit()?;
+            commit.set_payload(mark);
+            commit.commit()?;
+            writer.index().searchable_segment_metas()
+        };
+        let mut found = segments(&mut self.writer).map_err(damaged)?;
+        if found.len() > MOST_SEGMENTS {
+            found.sort_by_key(|segment| segment.num_docs());
+            found.truncate(found.len() - MOST_SEGMENTS / 2);
+            let small: Vec<_> = found.iter().map(|segment| segment.id()).collect();
+            self.writer.merge(&small).wait().map_err(damaged)?;
+            // A merge keeps the mark of the commit before it.
+            self.writer.garbage_collect_files().wait().map_err(damaged)?;
+        }
         self.writer.wait_merging_threads().map_err(damaged)
     }
 }
@@ -171,8 +232,32 @@ impl Words {
         Ok(Self { path, reader, head: fields.head, body: fields.body })
     }
 
-    /// The best passages, (score in thousandths, row), best first, equal scores by path and span.
-    pub(crate) fn search(&self, query: &str, limit: usize) -> Result<Vec<(u64, u64)>, StoreError> {
+    /// The best passages of allowed documents, (score in thousandths, row), best first, equal scores by text and place.
+    pub(crate) fn search(&self, query: &str, limit: usize, allowed: &Allowed) -> Result<Vec<(u64, u64)>, StoreError> {
+        match allowed {
+            Allowed::All => self.found(query, limit, best(limit)),
+            Allowed::Some(_) => {
+                let allowed = allowed.clone();
+                let fits = move |document: u64| allowed.document(document);
+                self.found(query, limit, FilterCollector::new(DOCUMENT.to_owned(), fits, best(limit)))
+            }
+        }
+    }
+
+    /// The scores of these passages, in no order; one that has none of the words has none.
+    pub(crate) fn scores(&self, query: &str, rows: BTreeSet<u64>) -> Result<Vec<(u64, u64)>, StoreError> {
+        let limit = rows.len();
+        let rows = Arc::new(rows);
+        let fits = move |row: u64| rows.contains(&row);
+        self.found(query, limit, FilterCollector::new(PASSAGE.to_owned(), fits, best(limit)))
+    }
+
+    fn found(
+        &self,
+        query: &str,
+        limit: usize,
+        collector: impl Collector<Fruit = Vec<(Rank, DocAddress)>>,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
         let terms = query::terms(query);
         if terms.is_empty() || limit == 0 {
             return Ok(Vec::new());
@@ -183,21 +268,27 @@ impl Words {
             any.push((Occur::Should, Box::new(term_in(self.body))));
             any.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term_in(self.head)), HEAD_BOOST))));
         }
-        let order = |segment: &SegmentReader| {
-            let column = |name| segment.fast_fields().u64(name).map(|column| column.first_or_default_col(u64::MAX));
-            let columns = column(PLACE).and_then(|places| Ok((places, column(PASSAGE)?)));
-            move |doc: DocId, score: Score| {
-                // A missing column would have failed the schema; such a row is then found missing in the records.
-                let get = |(places, rows): &Columns| (places.get_val(doc), rows.get_val(doc));
-                let (place, row) = columns.as_ref().map_or((u64::MAX, u64::MAX), get);
-                (milli(score), Reverse(place), row)
-            }
-        };
-        let top = TopDocs::with_limit(limit).tweak_score(order);
-        let found = self.reader.searcher().search(&BooleanQuery::new(any), &top);
+        let found = self.reader.searcher().search(&BooleanQuery::new(any), &collector);
         let found = found.map_err(|error| from_tantivy(&self.path, &error))?;
         Ok(found.into_iter().map(|((score, _place, row), _address)| (score, row)).collect())
     }
+}
+
+/// Score in thousandths, text and place, row.
+type Rank = (u64, Reverse<(u64, u64)>, u64);
+
+/// Collects the best, equal scores by text and place. A limit of 0 is none of it: tantivy refuses that.
+fn best(limit: usize) -> impl Collector<Fruit = Vec<(Rank, DocAddress)>> {
+    TopDocs::with_limit(limit.max(1)).tweak_score(|segment: &SegmentReader| {
+        let column = |name| segment.fast_fields().u64(name).map(|column| column.first_or_default_col(u64::MAX));
+        let columns = column(TEXT).and_then(|texts| Ok([texts, column(START)?, column(PASSAGE)?]));
+        move |doc: DocId, score: Score| -> Rank {
+            // A missing column would have failed the schema; such a row is then found missing in the records.
+            let get = |columns: &[Column; 3]| columns.each_ref().map(|column| column.get_val(doc));
+            let [text, start, row] = columns.as_ref().map_or([u64::MAX; 3], get);
+            (milli(score), Reverse((text, start)), row)
+        }
+    })
 }
 
 /// Thousandths, so that sums in another order of terms, which differ in the last bit, are still equal scores.

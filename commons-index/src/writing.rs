@@ -1,47 +1,32 @@
-//! What an ingest makes rows of: documents with their texts and passages, and entries of the corpus.
-
-use receipts::Digest;
+//! What an ingest makes rows of: documents with their texts and passages.
 
 use crate::{
-    corpus::{self, CorpusRow},
     document::Document,
-    error::{StoreError, from_io},
     passages::Cut,
-    store::{CHUNK, NewPassage, Piece, Placed, Session},
+    store::{CHUNK, NewPassage, Piece, Placed},
 };
 
-/// Pieces of a text that are in memory twice, plain and compressed.
-const PIECES: usize = 64;
+/// A document as the records take it.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// It, without its text and its passages.
+    pub(crate) document: Document,
+    /// Its text, compressed.
+    pub(crate) pieces: Vec<Piece>,
+    /// Its passages.
+    pub(crate) passages: Vec<NewPassage>,
+}
 
-impl Session {
-    /// Adds a document with its text and passages.
-    pub(crate) async fn add(
-        &mut self,
-        zstd: &mut zstd::bulk::Compressor<'static>,
-        document: &Document,
-        revision: i64,
-    ) -> Result<(), StoreError> {
-        for (turn, pieces) in document.text.as_bytes().chunks(CHUNK * PIECES).enumerate() {
-            let first = turn * PIECES;
-            let pieces = pieces.chunks(CHUNK).zip(first..).map(|(piece, place)| {
-                let zstd = zstd.compress(piece).map_err(|error| from_io(&self.at(), &error))?;
-                Ok(Piece { start: (place * CHUNK) as u64, zstd })
-            });
-            let pieces = pieces.collect::<Result<Vec<_>, StoreError>>()?;
-            self.add_pieces(document.text_digest, &pieces).await?;
-        }
-        let row = self.add_document(document, revision).await?;
-        let passages: Vec<NewPassage> = document.cuts.iter().map(passage).collect();
-        self.add_passages(row, &passages).await
-    }
-
-    /// Appends entries to the corpus and gives its new size and root.
-    pub(crate) async fn append(&mut self, rows: &[CorpusRow]) -> Result<(u64, Digest), StoreError> {
-        let leaf = |row| corpus::leaf(row).map_err(|error| self.damaged(&error.to_string()));
-        let rows = rows.iter().map(|row| Ok((row, leaf(row)?))).collect::<Result<Vec<_>, StoreError>>()?;
-        self.append_rows(&rows).await?;
-        let leaves = self.leaves().await?;
-        Ok((leaves.len() as u64, corpus::root(&leaves)))
+impl Ready {
+    /// Packs a document.
+    pub(crate) fn of(mut document: Document, zstd: &mut zstd::bulk::Compressor<'static>) -> std::io::Result<Self> {
+        let text = std::mem::take(&mut document.text);
+        let pieces = text.as_bytes().chunks(CHUNK).enumerate();
+        let pieces =
+            pieces.map(|(place, piece)| Ok(Piece { start: (place * CHUNK) as u64, zstd: zstd.compress(piece)? }));
+        let pieces = pieces.collect::<std::io::Result<_>>()?;
+        let passages = std::mem::take(&mut document.cuts).iter().map(passage).collect();
+        Ok(Self { document, pieces, passages })
     }
 }
 

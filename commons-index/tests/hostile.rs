@@ -11,6 +11,9 @@ use std::{
 use common::{Commons, ingest, paths};
 use commons_index::{Collection, IngestError, Limits, LinkKind, SkipReason, StoreError};
 
+/// As lopdf says it.
+const MALFORMED: &str = "couldn't parse input";
+
 #[tokio::test]
 async fn every_kind_of_bad_input_is_named_and_the_rest_is_indexed() {
     let commons = Commons::new(&[
@@ -22,6 +25,7 @@ async fn every_kind_of_bad_input_is_named_and_the_rest_is_indexed() {
         ("target/x.md", "target words"),
         ("sub/node_modules/x.md", "module words"),
         ("notes.pdf", "%PDF"),
+        ("notes.docx", "PK"),
         ("README", "no extension"),
         ("blank.md", " \n\t\n"),
         ("script.html", "<script>only()</script>"),
@@ -30,6 +34,7 @@ async fn every_kind_of_bad_input_is_named_and_the_rest_is_indexed() {
     commons.write("deep.html", "<div>".repeat(100_000).as_bytes());
     commons.write("binary.md", b"\x7fELF\0\0\x01");
     commons.write("latin.txt", b"caf\xe9 words");
+    commons.write("marked.txt", b"\xef\xbb\xbfab\xff words");
     let secret = commons.root.path().join("secret.md");
     fs::write(&secret, "secret words").expect("secret");
     symlink(&commons.folder, at("later/up")).expect("link");
@@ -58,18 +63,19 @@ async fn every_kind_of_bad_input_is_named_and_the_rest_is_indexed() {
             ("huge.txt", SkipReason::TooLarge { bytes: 1 << 30, limit: 64 << 20 }),
             ("in.md", SkipReason::Link(LinkKind::Inside)),
             ("later/up", SkipReason::Link(LinkKind::Loop)),
-            ("latin.txt", SkipReason::NotUtf8 { valid: 3 }),
-            ("notes.pdf", other("pdf")),
+            ("marked.txt", SkipReason::NotUtf8 { valid: 2 }),
+            ("notes.docx", other("docx")),
+            ("notes.pdf", SkipReason::Malformed { cause: MALFORMED.to_owned() }),
             ("out.md", SkipReason::Link(LinkKind::Outside)),
             ("pipe.md", SkipReason::Special),
             ("script.html", SkipReason::Blank),
             ("self.md", SkipReason::Link(LinkKind::Loop)),
         ]
     );
-    assert_eq!((done.added, done.documents), (3, 3));
+    assert_eq!((done.added, done.documents), (4, 4));
     let mut found = paths(&index, "words").await;
     found.sort();
-    assert_eq!(found, ["UPPER.HTM", "good.md", "later/good.txt"]);
+    assert_eq!(found, ["UPPER.HTM", "good.md", "later/good.txt", "latin.txt"]);
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn finds_nine_in_ten(commons: &Commons, data: &Path) {
     for row in rows(data.join("queries.jsonl")) {
         let start = Instant::now();
         // Long documents are several passages: enough of those for ten documents.
-        let search = Search { query: word(&row, "text").to_owned(), limit: 30 };
+        let search = Search::new(word(&row, "text"), 30);
         let hits = index.search(&search).await.expect("searches");
         times.push(start.elapsed());
         let mut best: HashMap<String, usize> = HashMap::new();

@@ -1,152 +1,271 @@
-//! Vectors in a database against a plain scan of them: by scan and by index, behind filters of every width, over revisions.
+//! Vectors of passages: made once, complete or not used, scanned exactly, drawn again when they are lost.
 
 mod common;
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use common::{Commons, ingest, remove};
-use commons_index::{Collection, PostgresVectors, StoreError, Way};
-use half::f16;
+use common::{Commons, ingest};
+use common_ground::port::{
+    BoxFuture,
+    embedder::{EmbedError, Embedder, Purpose},
+    index::{By, Filter, Hit, Index, IndexError, Search},
+};
+use commons_index::{Collection, VectorError, Vectored};
 use receipts::Digest;
 
-const DIMENSIONS: usize = 24;
-const DOCUMENTS: usize = 120;
+const DIMENSIONS: usize = 32;
 
-/// Vectors of length one in a fixed disorder.
-fn vector(seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut numbers: Vec<f32> = (0..DIMENSIONS)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect();
-    let length = numbers.iter().map(|number| number * number).sum::<f32>().sqrt();
-    numbers.iter_mut().for_each(|number| *number /= length);
-    numbers
+/// A word is a direction, and a text the sum of its words; so texts with words in common are near.
+struct Bag {
+    name: &'static str,
+    /// Texts embedded so far, and how many are allowed.
+    made: AtomicUsize,
+    most: AtomicUsize,
 }
 
-/// Each document is some passages.
-async fn collection() -> Option<(Commons, Collection)> {
-    let files: Vec<(String, String)> = (0..DOCUMENTS)
-        .map(|n| {
-            let parts: Vec<String> = (0..10).map(|part| format!("## Part {part}\n\nWords {n} of {part}.\n")).collect();
-            (format!("d{n:03}.md"), parts.join("\n"))
-        })
-        .collect();
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    let commons = Commons::in_postgres(&files).await?;
-    let index = commons.index().await;
-    Some((commons, index))
-}
-
-/// Every passage's vector is of its row; gives them.
-async fn embed(vectors: &PostgresVectors, space: Digest) -> BTreeMap<u64, Vec<f32>> {
-    let (mut put, mut after) = (BTreeMap::new(), 0);
-    loop {
-        let rows = vectors.passages_without(space, after, 500).await.expect("listed");
-        let Some(last) = rows.last() else { break };
-        after = *last;
-        let batch: Vec<(u64, Vec<f32>)> = rows.iter().map(|row| (*row, vector(*row))).collect();
-        vectors.put(space, &batch).await.expect("put");
-        put.extend(batch);
+impl Bag {
+    fn new(name: &'static str) -> Arc<Self> {
+        Arc::new(Self { name, made: AtomicUsize::new(0), most: AtomicUsize::new(usize::MAX) })
     }
-    put
 }
 
-/// What a plain scan in double precision finds.
-fn scanned(of: &BTreeMap<u64, Vec<f32>>, query: &[f32], limit: usize) -> Vec<(i64, u64)> {
-    let half = |number: &f32| f16::from_f32(*number).to_f64();
-    let score = |vector: &[f32]| vector.iter().zip(query).map(|(a, b)| half(a) * half(b)).sum::<f64>();
-    let mut all: Vec<(i64, u64)> =
-        of.iter().map(|(row, vector)| ((score(vector) * 1e6).round() as i64, *row)).collect();
-    all.sort_by_key(|(score, row)| (Reverse(*score), *row));
-    all.truncate(limit);
-    all
+fn bag(text: &str) -> Vec<f32> {
+    let mut sum = [0.0_f32; DIMENSIONS];
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        for (number, byte) in sum.iter_mut().zip(Digest::of(word.to_lowercase().as_bytes()).0) {
+            *number += f32::from(byte) - 127.5;
+        }
+    }
+    let length = sum.iter().map(|number| number * number).sum::<f32>().sqrt().max(1e-9);
+    sum.iter().map(|number| number / length).collect()
+}
+
+impl Embedder for Bag {
+    fn id(&self) -> &str {
+        self.name
+    }
+
+    fn space(&self) -> Digest {
+        Digest::of(self.name.as_bytes())
+    }
+
+    fn dimensions(&self) -> u32 {
+        DIMENSIONS as u32
+    }
+
+    fn embed<'a>(&'a self, texts: &'a [String], _: Purpose) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
+        Box::pin(async move {
+            let made = self.made.fetch_add(texts.len(), Ordering::Relaxed);
+            if made + texts.len() > self.most.load(Ordering::Relaxed) {
+                self.made.fetch_sub(texts.len(), Ordering::Relaxed);
+                let (model, reason) = (self.name.to_owned(), "it is switched off".to_owned());
+                return Err(EmbedError::Unreachable { model, reason });
+            }
+            Ok(texts.iter().map(|text| bag(text)).collect())
+        })
+    }
+}
+
+/// Documents of two folders, of a few passages each.
+fn documents() -> Vec<(String, String)> {
+    let words = ["ship", "wheat", "lamp", "river", "glass", "stone", "bread", "rope"];
+    let text = |number: usize| {
+        let line = |turn: usize| {
+            let word = |step: usize| words[(number * 3 + turn * 5 + step * step) % words.len()];
+            format!("## Part {turn}\n\n{} {} {} number {number} of turn {turn}.\n\n", word(0), word(1), word(2))
+                .repeat(9)
+        };
+        format!("# Document {number}\n\n{}", (0..4).map(line).collect::<String>())
+    };
+    let folder = |number: usize| if number.is_multiple_of(10) { "rare" } else { "usual" };
+    (0..60).map(|number| (format!("{}/{number:02}.md", folder(number)), text(number))).collect()
+}
+
+async fn filled(commons: &Commons, model: &Arc<Bag>) -> Collection {
+    let mut index = commons.index().await;
+    index.use_embedder(Arc::clone(model) as Arc<dyn Embedder>).await.expect("named");
+    index.embed(&mut |_at| {}).await.expect("embedded");
+    index
+}
+
+fn commons() -> Commons {
+    let documents = documents();
+    let pairs: Vec<(&str, &str)> = documents.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    Commons::new(&pairs)
+}
+
+async fn by(index: &Collection, by: By, query: &str, limit: u32, filter: Filter) -> Result<Vec<Hit>, IndexError> {
+    index.search(&Search { query: query.to_owned(), limit, by, filter }).await
+}
+
+fn under(folder: &str) -> Filter {
+    Filter { sources: vec![folder.to_owned()], ..Filter::default() }
 }
 
 #[tokio::test]
-async fn a_filter_of_any_width_gives_what_a_plain_scan_gives_with_and_without_an_index() {
-    let Some((_commons, index)) = collection().await else { return };
-    let vectors = index.vectors().expect("pgvector is there");
-    let space = Digest::of(b"space");
-    let nothing = vectors.nearest(space, &vector(0), None, 10).await.expect("searches");
-    assert_eq!(nothing.hits, [], "nothing is known of the space");
-    let put = embed(&vectors, space).await;
-    assert!(put.len() > 1_000, "{} passages", put.len());
-    assert!(!vectors.index_from(space, 1_000_000).await.expect("counted"), "too few for an index");
-    let documents = index.documents().await.expect("documents");
-    // The rows of passages follow those of their documents.
-    let each = put.len() / DOCUMENTS;
-    let of_documents = |count: usize| -> BTreeMap<u64, Vec<f32>> {
-        put.iter().take(count * each).map(|(row, vector)| (*row, vector.clone())).collect()
-    };
-    for indexed in [false, true] {
-        if indexed {
-            assert!(vectors.index_from(space, 1_000).await.expect("built"));
-            assert!(vectors.index_from(space, 1_000).await.expect("there"), "once is enough");
-        }
-        for (count, by) in [
-            (1, Way::Scan),
-            (12, Way::Scan),
-            (29, Way::Scan),
-            (30, Way::Index),
-            (60, Way::Index),
-            (DOCUMENTS, Way::Index),
-        ] {
-            let rows: Vec<u64> = documents.iter().take(count).map(|document| document.id).collect();
-            for seed in 0..10 {
-                let query = vector(1_000_000 + seed);
-                let found = vectors.nearest(space, &query, Some(&rows), 10).await.expect("searches");
-                assert_eq!(found.hits, scanned(&of_documents(count), &query, 10), "{count} documents, {indexed}");
-                assert_eq!(found.by, if indexed { by } else { Way::Scan }, "{count} documents");
+async fn the_scan_finds_what_comparing_everything_finds_however_few_documents_fit() {
+    let (commons, model) = (commons(), Bag::new("bag"));
+    let index = filled(&commons, &model).await;
+    assert_eq!(index.vectored(), Vectored::Ready { model: "bag".to_owned() });
+    let filters = [Filter::default(), under("usual/"), under("rare/"), under("rare/00"), under("none/")];
+    for query in ["ship of turn 2", "glass bread rope", "Document 40", "no such words"] {
+        let near = bag(query);
+        let all = by(&index, By::Vectors, query, 100, Filter::default()).await.expect("found");
+        // Every passage there is, compared in double precision.
+        let mut wanted: Vec<(i64, String)> = Vec::new();
+        for (path, text) in documents() {
+            let title = text.lines().next().unwrap_or_default().trim_start_matches("# ").to_owned();
+            let whole = by(&index, By::Words, &title, 100, under(&path)).await.expect("found");
+            for hit in whole {
+                let head =
+                    std::iter::once(&hit.passage.title).chain(&hit.passage.headings).cloned().collect::<Vec<_>>();
+                let vector = bag(&format!("{}\n{}", head.join("\n"), hit.passage.content));
+                let product: f64 = vector.iter().zip(&near).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                wanted.push(((product * 1e6).round() as i64, hit.passage.path));
             }
         }
-        let query = vector(77);
-        let found = vectors.nearest(space, &query, None, 10).await.expect("searches");
-        assert_eq!(found.hits, scanned(&put, &query, 10));
-        assert_eq!(found.by, if indexed { Way::Index } else { Way::Scan });
-        // More than there are: an index that gives too few is not believed.
-        let rows: Vec<u64> = documents.iter().take(30).map(|document| document.id).collect();
-        let all = vectors.nearest(space, &query, Some(&rows), 500).await.expect("searches");
-        assert_eq!(all.hits, scanned(&of_documents(30), &query, 500));
-        assert_eq!(all.by, if indexed { Way::IndexThenScan } else { Way::Scan });
-        assert_eq!(vectors.nearest(space, &query, Some(&[]), 10).await.expect("searches").hits, []);
+        wanted.sort_by_key(|(score, _)| -score);
+        for (hit, (score, _)) in all.iter().zip(&wanted) {
+            let found = hit.why.and_then(|why| why.vectors_micro).expect("a score");
+            assert!((found - score).abs() < 2_000, "{query}: {found} is not {score}, but for half precision");
+        }
+        for filter in &filters {
+            let fits =
+                |path: &str| filter.sources.is_empty() || filter.sources.iter().any(|from| path.starts_with(from));
+            let few = by(&index, By::Vectors, query, 10, filter.clone()).await.expect("found");
+            let most = wanted.iter().filter(|(_, path)| fits(path)).count().min(10);
+            assert_eq!(few.len(), most, "{query}, {filter:?}");
+            let all_of_it = by(&index, By::Vectors, query, 100, filter.clone()).await.expect("found");
+            assert_eq!(few[..], all_of_it[..few.len()], "a shorter list is the beginning of a longer one");
+            assert!(few.iter().all(|hit| fits(&hit.passage.path)));
+            for kind in [By::Words, By::Best] {
+                let hits = by(&index, kind, query, 100, filter.clone()).await.expect("found");
+                assert!(hits.iter().all(|hit| fits(&hit.passage.path)), "{kind:?} {filter:?}");
+            }
+        }
     }
-    let none = vectors.nearest(space, &query_of(DIMENSIONS + 1), None, 10).await.expect("searches");
-    assert_eq!(none.hits, [], "a vector of another space");
-}
-
-fn query_of(dimensions: usize) -> Vec<f32> {
-    vec![0.1; dimensions]
 }
 
 #[tokio::test]
-async fn vectors_are_of_a_revision_and_of_a_space() {
-    let Some((commons, before)) = collection().await else { return };
-    let (space, other) = (Digest::of(b"space"), Digest::of(b"another"));
-    let put = embed(&before.vectors().expect("vectors"), space).await;
-    let refused = before.vectors().expect("vectors").put(space, &[(1, query_of(DIMENSIONS + 1))]).await;
-    assert!(matches!(refused, Err(StoreError::Unwritable { .. })), "{refused:?}");
-    let refused = before.vectors().expect("vectors").put(other, &[(1, query_of(3)), (2, query_of(4))]).await;
-    assert!(refused.is_err(), "vectors of several lengths");
-    assert_eq!(before.vectors().expect("vectors").passages_without(other, 0, 5).await.expect("listed").len(), 5);
+async fn a_model_that_fails_half_way_leaves_words_and_goes_on_from_there() {
+    let (commons, model) = (commons(), Bag::new("bag"));
+    let mut index = commons.index().await;
+    assert_eq!(index.vectored(), Vectored::NoModel);
+    index.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await.expect("named");
+    let (_, all) = index.counts();
+    assert!(all > 128, "{all} passages");
+    model.most.store(100, Ordering::Relaxed);
+    let error = index.embed(&mut |_at| {}).await.expect_err("switched off");
+    assert!(matches!(error, VectorError::Embed(EmbedError::Unreachable { .. })), "{error}");
+    let made = model.made.load(Ordering::Relaxed) as u64;
+    assert_eq!(made, 64, "what was made before stays");
+    // As after a kill: opened again, by another.
+    let mut again = commons.open().await;
+    again.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await.expect("named");
+    assert_eq!(again.vectored(), Vectored::Missing { model: "bag".to_owned(), passages: all - made });
+    let words = by(&again, By::Best, "ship wheat", 10, Filter::default()).await.expect("words answer");
+    assert!(!words.is_empty() && words.iter().all(|hit| hit.why.is_none_or(|why| why.vectors_micro.is_none())));
+    let refused = by(&again, By::Vectors, "ship wheat", 10, Filter::default()).await.expect_err("no vectors");
+    assert!(matches!(&refused, IndexError::NoVectors { why } if why.contains("by bag")), "{refused}");
+    model.most.store(usize::MAX, Ordering::Relaxed);
+    let mut steps = Vec::new();
+    let done = again.embed(&mut |at| steps.push((at.done, at.total))).await.expect("embedded");
+    assert_eq!((done.made, done.vectors), (all - made, all));
+    assert_eq!(steps.last(), Some(&(all - made, all - made)));
+    assert_eq!(model.made.load(Ordering::Relaxed) as u64, all, "nothing is embedded twice");
+    let both = by(&again, By::Best, "ship wheat", 10, Filter::default()).await.expect("both answer");
+    assert!(both.iter().all(|hit| hit.why.is_some_and(|why| why.vectors_micro.is_some()) && hit.score_milli <= 1000));
+}
 
-    let mut after = commons.open().await;
-    remove(&commons.folder.join("d000.md"));
-    commons.write("new.md", b"One new passage.");
-    ingest(&mut after).await.expect("ingests");
-    let vectors = after.vectors().expect("vectors");
-    let new = vectors.passages_without(space, 0, 100).await.expect("listed");
-    assert_eq!(new.len(), 1, "what is there already is not asked for again");
-    let near = vector(new[0]);
-    vectors.put(space, &[(new[0], near.clone())]).await.expect("put");
-    let best = |found: commons_index::Nearest| found.hits[0].1;
-    assert_eq!(best(vectors.nearest(space, &near, None, 1).await.expect("searches")), new[0]);
-    let old = before.vectors().expect("vectors").nearest(space, &near, None, 2_000).await.expect("searches");
-    assert_eq!(old.hits, scanned(&put, &near, 2_000), "a reader stays at its revision");
-    let gone = *put.keys().next().expect("a passage");
-    assert_eq!(old.hits.iter().filter(|(_score, row)| *row == gone).count(), 1);
-    let now = vectors.nearest(space, &near, None, 2_000).await.expect("searches");
-    assert!(now.hits.iter().all(|(_score, row)| *row != gone), "it left the folder");
+#[tokio::test]
+async fn another_model_is_another_space_and_a_changed_document_is_embedded_alone() {
+    let (commons, first) = (commons(), Bag::new("first"));
+    let mut index = filled(&commons, &first).await;
+    let (_, all) = index.counts();
+    let second = Bag::new("second");
+    index.use_embedder(Arc::clone(&second) as Arc<dyn Embedder>).await.expect("named");
+    assert_eq!(index.vectored(), Vectored::Missing { model: "second".to_owned(), passages: all });
+    index.use_embedder(Arc::clone(&first) as Arc<dyn Embedder>).await.expect("named");
+    assert_eq!(index.vectored(), Vectored::Ready { model: "first".to_owned() }, "what was made is kept");
+
+    commons.write("usual/new.md", b"# New\n\nA tree that was not there.");
+    ingest(&mut index).await.expect("ingests");
+    assert_eq!(index.vectored(), Vectored::Missing { model: "first".to_owned(), passages: 1 });
+    let done = index.embed(&mut |_at| {}).await.expect("embedded");
+    assert_eq!((done.made, done.vectors), (1, all + 1));
+    let hits = by(&index, By::Vectors, "a tree that was not there", 1, Filter::default()).await.expect("found");
+    assert_eq!(hits[0].passage.path, "usual/new.md");
+    let spaces = index.spaces().await.expect("spaces");
+    assert_eq!(spaces.iter().map(|space| space.model.as_str()).collect::<Vec<_>>(), ["first"]);
+}
+
+#[tokio::test]
+async fn lost_or_damaged_vectors_are_drawn_again_and_make_the_same_answers() {
+    let (commons, model) = (commons(), Bag::new("bag"));
+    let index = filled(&commons, &model).await;
+    let query = || by(&index, By::Vectors, "river stone", 20, Filter::default());
+    let wanted = query().await.expect("found");
+    let store = commons.store(&index);
+    let files = || -> BTreeSet<String> {
+        let names = fs::read_dir(&store).expect("the store").map(|entry| entry.expect("an entry").file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with("vectors-")).collect()
+    };
+    let name = files().pop_first().expect("a file of vectors");
+    let path = store.join(&name);
+    let bytes = fs::read(&path).expect("its bytes");
+    let flipped = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let half = bytes[..bytes.len() / 2].to_vec();
+    let others = [Some(flipped(20)), Some(flipped(bytes.len() / 2)), Some(flipped(bytes.len() - 1)), Some(half), None];
+    for other in others {
+        match other {
+            Some(other) => fs::write(&path, other).expect("damaged"),
+            None => fs::remove_file(&path).expect("removed"),
+        }
+        let mut again = commons.open().await;
+        again.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await.expect("named");
+        let found = by(&again, By::Vectors, "river stone", 20, Filter::default()).await.expect("found");
+        assert_eq!(found, wanted);
+        assert_eq!(fs::read(&path).expect("drawn again"), bytes);
+    }
+    // A new revision takes the file of the old one away.
+    commons.write("usual/new.md", b"# New\n\nA tree.");
+    let mut index = filled(&commons, &model).await;
+    ingest(&mut index).await.expect("ingests");
+    assert_eq!(files().len(), 1, "{:?}", files());
+    assert!(!files().contains(&name));
+}
+
+#[tokio::test]
+async fn many_queries_at_once_answer_as_one_does() {
+    let (commons, model) = (commons(), Bag::new("bag"));
+    let index = Arc::new(filled(&commons, &model).await);
+    let queries =
+        ["ship", "wheat lamp", "river of glass", "Part 3", "OR NOT (title:x) AND \"", "*:*", "'; DROP TABLE x"];
+    let mut wanted = Vec::new();
+    for query in queries {
+        wanted.push(by(&index, By::Best, query, 5, Filter::default()).await.expect("found"));
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for turn in 0..700 {
+        let index = Arc::clone(&index);
+        tasks.spawn(async move {
+            let place = turn % queries.len();
+            (place, by(&index, By::Best, queries[place], 5, Filter::default()).await.expect("found"))
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        let (place, found) = done.expect("no panic");
+        assert_eq!(found, wanted[place]);
+    }
 }

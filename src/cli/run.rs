@@ -140,7 +140,11 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (index, ingested) = wiring::ingest(&program.home, &docs, &config, &signer, &mut reading).await?;
+    let (mut index, ingested) = wiring::ingest(&program.home, &docs, &config, &signer, None, &mut reading).await?;
+    let began = Instant::now();
+    if let Some(said) = wiring::few_vectors(&mut index, &mut |at| progress.embedding(at, began)).await? {
+        progress.say(said);
+    }
     progress.say(format!("{} documents, {} passages", ingested.documents, ingested.passages));
     if !ingested.skipped.is_empty() {
         skipped(&progress, &ingested.skipped);

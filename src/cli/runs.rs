@@ -290,9 +290,10 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
     let models = (program.wiring.models)(&program.home, &config, &run.task.models).await?;
     let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
-    let index = Collection::open_collection(program.home.root(), &run.task.collection, &signer.node_name())
+    let mut index = Collection::open_collection(program.home.root(), &run.task.collection, &signer.node_name())
         .await
         .map_err(|error| from_store(&error))?;
+    wiring::with_embedder(&mut index, &program.home, &config).await?;
     let progress = Progress::new(program.json);
     let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;
     hands::sweep(&config).await;

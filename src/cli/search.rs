@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use common_ground::port::index::{Index, Search};
+use common_ground::port::index::{By, Filter, Hit, Index, IndexError, Search};
 use serde_json::json;
 
 use super::{Program, print_json};
@@ -23,6 +23,52 @@ pub struct Args {
     /// Most passages.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50))]
     limit: u32,
+    /// What passages are ranked by.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Ranked::Best)]
+    by: Ranked,
+    /// Show what each score is made of.
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    only: Only,
+}
+
+/// What passages are ranked by.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Ranked {
+    /// Words and vectors together where the collection has vectors, else words.
+    Best,
+    /// Words alone.
+    Words,
+    /// Vectors alone.
+    Vectors,
+}
+
+/// Which documents are looked at; of an option given several times one has to fit.
+#[derive(Debug, clap::Args)]
+struct Only {
+    /// Only documents whose path or source begins so.
+    #[arg(long = "source", value_name = "BEGINNING")]
+    sources: Vec<String>,
+    /// Only documents under this licence.
+    #[arg(long = "licence", value_name = "NAME")]
+    licences: Vec<String>,
+    /// Only documents in this language, such as en or de-AT.
+    #[arg(long = "language", value_name = "TAG")]
+    languages: Vec<String>,
+    /// Only documents of this date or later: YYYY, YYYY-MM or YYYY-MM-DD.
+    #[arg(long, value_name = "DATE")]
+    since: Option<String>,
+    /// Only documents of this date or earlier.
+    #[arg(long, value_name = "DATE")]
+    until: Option<String>,
+}
+
+impl Only {
+    fn filter(self) -> Filter {
+        let Self { sources, licences, languages, since, until } = self;
+        Filter { sources, licences, languages, since, until }
+    }
 }
 
 /// Runs the command.
@@ -40,15 +86,25 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (index, _) = wiring::ingest(&program.home, &docs, &config, &signer, &mut reading).await?;
+    let (mut index, _) = wiring::ingest(&program.home, &docs, &config, &signer, None, &mut reading).await?;
+    let began = Instant::now();
+    let said = wiring::few_vectors(&mut index, &mut |at| progress.embedding(at, began)).await?;
     progress.clear();
-    let search = Search { query: args.query, limit: args.limit };
-    let hits = index.search(&search).await.map_err(Failure::internal)?;
+    if let Some(said) = said.filter(|_| !program.json) {
+        eprintln!("ii: {said}");
+    }
+    let by = match args.by {
+        Ranked::Best => By::Best,
+        Ranked::Words => By::Words,
+        Ranked::Vectors => By::Vectors,
+    };
+    let search = Search { query: args.query, limit: args.limit, by, filter: args.only.filter() };
+    let hits = index.search(&search).await.map_err(|error| from_index(&error))?;
     if program.json {
         let rows = hits.iter().map(|hit| {
             let passage = &hit.passage;
             json!({"passage": passage.id, "document": passage.document, "path": passage.path, "title": passage.title,
-                "headings": passage.headings, "content": passage.content, "score_milli": hit.score_milli})
+                "headings": passage.headings, "content": passage.content, "score_milli": hit.score_milli, "why": hit.why})
         });
         print_json(&json!({ "hits": rows.collect::<Vec<_>>() }));
         return Ok(Exit::Completed);
@@ -58,9 +114,38 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         let span = passage.id.span;
         println!("[{number}] {}, bytes {}–{}", show::plain(&passage.path), span.start, span.end);
         println!("    {}", show::squeezed(&passage.content));
+        if args.explain {
+            println!("    {}", explained(hit));
+        }
     }
     if hits.is_empty() {
         eprintln!("ii: nothing was found");
     }
     Ok(Exit::Completed)
+}
+
+/// What a score is made of, in one line.
+fn explained(hit: &Hit) -> String {
+    let why = hit.why.unwrap_or_default();
+    let words =
+        why.words_milli.map_or("none of the words".to_owned(), |milli| format!("words {:.3}", milli as f64 / 1e3));
+    let vectors =
+        why.vectors_micro.map_or("no vectors".to_owned(), |micro| format!("vectors {:.4}", micro as f64 / 1e6));
+    format!("score {:.3}: {words}, {vectors}", hit.score_milli as f64 / 1e3)
+}
+
+fn from_index(error: &IndexError) -> Failure {
+    let what = error.to_string();
+    match error {
+        IndexError::NoVectors { .. } => Failure::new(
+            Exit::Usage,
+            what,
+            "`ii commons add DIR --embeddings MODEL` makes them, `make models` fetches a model; or leave out --by",
+        ),
+        IndexError::BadDate { .. } => Failure::new(Exit::Usage, what, "such as --since 2024-05"),
+        IndexError::Unavailable { .. } => Failure::new(Exit::Model, what, "--by words searches without vectors"),
+        IndexError::UnknownText { .. } | IndexError::BadSpan { .. } | IndexError::Damaged { .. } => {
+            Failure::internal(what)
+        }
+    }
 }

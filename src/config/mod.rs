@@ -82,12 +82,27 @@ pub struct Config {
     pub tool_calls: u64,
     /// Wall time in milliseconds; 0 for none.
     pub wall_ms: u64,
+    /// The model that turns texts into vectors; none when words alone are searched.
+    pub embeddings: Option<Embeddings>,
     /// Largest document in bytes.
     pub file_bytes: u64,
     /// Ledger network.
     pub network: Digest,
     /// Root key outside the home.
     pub root_key: Option<PathBuf>,
+}
+
+/// An embedding model and how it wants its texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Embeddings {
+    /// `llama:NAME` or `PROVIDER:NAME`.
+    pub model: String,
+    /// Numbers in a vector, where one chooses.
+    pub dimensions: Option<u32>,
+    /// Put before a query.
+    pub query_prefix: String,
+    /// Put before a passage.
+    pub passage_prefix: String,
 }
 
 /// A variable of the environment, read here so that nothing past this folder reads one.
@@ -103,6 +118,7 @@ impl Config {
     pub fn from_resolved(resolved: &Resolved) -> Result<Self, Failure> {
         let path = |name| Some(resolved.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from);
         let providers = resolved.providers.typed()?;
+        let embeddings = embeddings(resolved, &providers)?;
         let model = |name: &'static str| {
             let name = if resolved.text(name).is_empty() { "model" } else { name };
             let model = resolved.text(name);
@@ -148,11 +164,32 @@ impl Config {
             currency: currency(resolved)?,
             tool_calls: number(resolved, "budget.tool_calls", 0, MOST)?,
             wall_ms: number(resolved, "budget.wall_seconds", 0, 31_536_000)? * 1000,
+            embeddings,
             file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
             network,
             root_key: path("keys.root"),
         })
     }
+}
+
+fn embeddings(resolved: &Resolved, providers: &BTreeMap<String, Provider>) -> Result<Option<Embeddings>, Failure> {
+    let model = resolved.text("embeddings.model");
+    if model.is_empty() {
+        return Ok(None);
+    }
+    let wanted = "llama:NAME or PROVIDER:NAME; `make models` fetches one";
+    match check_model(model, providers) {
+        Ok(()) if model.contains(':') => {}
+        Ok(()) => return Err(resolved.bad("embeddings.model", wanted)),
+        Err(wanted) => return Err(resolved.bad("embeddings.model", &wanted)),
+    }
+    let dimensions = small(resolved, "embeddings.dimensions", 0, 16_384)?;
+    Ok(Some(Embeddings {
+        model: model.to_owned(),
+        dimensions: Some(dimensions).filter(|dimensions| *dimensions > 0),
+        query_prefix: resolved.text("embeddings.query_prefix").to_owned(),
+        passage_prefix: resolved.text("embeddings.passage_prefix").to_owned(),
+    }))
 }
 
 /// The items of a list, one a line.

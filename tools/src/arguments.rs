@@ -30,7 +30,10 @@ pub(crate) fn refuse(tool: &str, reason: String) -> ToolError {
 /// What an index's failure means to the caller of a tool: a wrong id can be mended, the rest cannot.
 pub(crate) fn failed(tool: &str, error: &IndexError) -> ToolError {
     match error {
-        IndexError::UnknownText { .. } | IndexError::BadSpan { .. } => refuse(tool, error.to_string()),
+        IndexError::UnknownText { .. }
+        | IndexError::BadSpan { .. }
+        | IndexError::NoVectors { .. }
+        | IndexError::BadDate { .. } => refuse(tool, error.to_string()),
         IndexError::Damaged { .. } | IndexError::Unavailable { .. } => {
             ToolError::Failed { tool: tool.to_owned(), reason: error.to_string() }
         }

@@ -80,7 +80,7 @@ impl CommonsSearch {
         if !(1..=MOST).contains(&limit) {
             return Err(arguments::refuse(NAME, format!("`limit` is {limit}, not 1 to {MOST}")));
         }
-        let hits = self.index.search(&Search { query, limit }).await;
+        let hits = self.index.search(&Search::new(query, limit)).await;
         let hits = hits.map_err(|error| arguments::failed(NAME, &error))?;
         let found = hits.into_iter().map(|hit| Found {
             passage: hit.passage.id,

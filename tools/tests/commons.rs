@@ -43,7 +43,7 @@ impl Index for Shelf {
     fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Vec<Hit>, IndexError>> {
         let found = self.0.iter().filter(|text| text.contains(&search.query)).take(search.limit as usize);
         let hits = found
-            .map(|text| Ok(Hit { passage: self.passage(&whole(text))?, score_milli: text.len() as u64 }))
+            .map(|text| Ok(Hit { passage: self.passage(&whole(text))?, score_milli: text.len() as u64, why: None }))
             .collect();
         Box::pin(std::future::ready(hits))
     }

@@ -10,10 +10,70 @@ use crate::citation::Span;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// Words to look for, in the person's own language; no query syntax.
+    /// What to look for, in the person's own language; no query syntax.
     pub query: String,
     /// The most hits wanted, 1 to 100.
     pub limit: u32,
+    /// What passages are ranked by.
+    #[serde(default, skip_serializing_if = "By::is_best")]
+    pub by: By,
+    /// Which documents are looked at.
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    pub filter: Filter,
+}
+
+impl Search {
+    /// The best there is over all documents.
+    pub fn new(query: impl Into<String>, limit: u32) -> Self {
+        Self { query: query.into(), limit, by: By::Best, filter: Filter::default() }
+    }
+}
+
+/// What passages are ranked by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// Words and vectors together where the collection has vectors, else words.
+    #[default]
+    Best,
+    /// Words alone.
+    Words,
+    /// Vectors alone; refused where there are none.
+    Vectors,
+}
+
+impl By {
+    fn is_best(&self) -> bool {
+        *self == Self::Best
+    }
+}
+
+/// Which documents are looked at: those that fit every list that has something in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// Beginnings of a source's address or of a path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// Licences, in either case.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub licences: Vec<String>,
+    /// Languages by their BCP 47 tag; `de` also stands for `de-AT`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// The earliest date, `YYYY`, `YYYY-MM` or `YYYY-MM-DD`; a document without a date fits none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The latest date, inclusive, written alike: `2024` is the whole year.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+impl Filter {
+    /// Whether every document fits.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Names a passage: a span of a citable text at a digest. Two equal ids always name the same bytes.
@@ -52,8 +112,22 @@ pub struct Passage {
 pub struct Hit {
     /// The passage found.
     pub passage: Passage,
-    /// BM25 score in thousandths, so that facts and reports carry no floating point.
+    /// What it was ranked by, in thousandths, so that facts and reports carry no floating point: a BM25 score where words
+    /// alone were searched, else 0 to 1000.
     pub score_milli: u64,
+    /// What that score is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+}
+
+/// The parts of a score.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    /// BM25 score in thousandths; none where it is not among the first by words.
+    pub words_milli: Option<u64>,
+    /// Scalar product of the vectors in millionths; none where there are no vectors.
+    pub vectors_micro: Option<i64>,
 }
 
 /// The signed head of a corpus Anchor-Set, as receipts list it.
@@ -91,6 +165,18 @@ pub enum IndexError {
         /// What does not fit.
         what: String,
     },
+    /// A search by vectors where there are none.
+    #[error("there are no vectors to search by: {why}")]
+    NoVectors {
+        /// Why not.
+        why: String,
+    },
+    /// A date in a filter is none.
+    #[error("`{date}` is no date: write YYYY, YYYY-MM or YYYY-MM-DD")]
+    BadDate {
+        /// What was written.
+        date: String,
+    },
     /// The index could not be read or written.
     #[error("index unavailable: {what}")]
     Unavailable {
@@ -101,7 +187,7 @@ pub enum IndexError {
 
 /// An index of passages at one revision.
 ///
-/// Hits come in a fixed order for the same index and query (ties by path, then by span).
+/// Hits come in a fixed order for the same index and query (ties by the digest of the text, then by span); equal texts are one hit.
 pub trait Index: Send + Sync {
     /// The best passages for a query.
     fn search<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Vec<Hit>, IndexError>>;

@@ -4,6 +4,7 @@
 
 use std::{future::Future, pin::Pin};
 
+pub mod embedder;
 pub mod index;
 pub mod model;
 pub mod tool;

@@ -3,7 +3,10 @@
 //!
 //! The SQL of a database stands in its folder and gives rows; what rows mean is said once, in the files beside this folder.
 //!
-//! **Invariant:** rows of texts, passages and corpus are only added; a document row only ever gets its end.
+//! An ingest writes the rows of a revision piece by piece, each piece durable, and seals it with one row at last: until then
+//! the rows of that revision, which name its number, are nobody's but the ingest's, and the next one goes on with them.
+//!
+//! **Invariant:** rows of sealed revisions stay: of texts, passages and corpus all are, a document's only ever gets its end.
 //! **Invariant:** a schema newer than this program is refused, not guessed at.
 
 mod postgres;
@@ -19,13 +22,17 @@ use std::{
 use receipts::Digest;
 
 pub use postgres::{Nearest, NoVectors, Postgres, PostgresVectors, Way};
-pub use rows::{Live, Revision};
-pub(crate) use rows::{NewPassage, PassageRow, Piece, Placed, Titled};
+pub(crate) use rows::{
+    Counted, Drawable, NewPassage, PassageRow, Piece, Placed, Searched, Spot, Standing, Titled, VectorRow,
+};
+pub use rows::{Live, Revision, Space};
 
 use crate::{
     corpus::CorpusRow,
-    document::Document,
     error::{OfStore, StoreError},
+    intake::Known,
+    lock::Lock,
+    writing::Ready,
 };
 
 /// Texts are kept in pieces of this many bytes, each compressed by itself, so that a passage of a large text is read without
@@ -47,6 +54,22 @@ pub(crate) enum Session {
     Sqlite(sqlite::Session),
     /// To the server.
     Postgres(postgres::Session),
+}
+
+/// Being the one ingest of a collection: in this home and, where a server keeps the records, of all machines.
+pub(crate) struct Ingesting {
+    _files: Lock,
+    server: Option<postgres::Alone>,
+}
+
+impl Ingesting {
+    /// Makes sure of it before something is made durable: the connection that the server's lock hangs on may be lost.
+    pub(crate) async fn holds(&mut self) -> Result<(), StoreError> {
+        match &mut self.server {
+            None => Ok(()),
+            Some(server) => server.holds().await,
+        }
+    }
 }
 
 /// The same call on the session of whichever database it is.
@@ -126,6 +149,17 @@ impl Records {
         }
     }
 
+    /// Takes the lock of the one ingest of the collection, whose files lie in `store`: of two at once the second waits, then
+    /// is told `Busy`.
+    pub(crate) async fn ingesting(&self, store: &Path) -> Result<Ingesting, StoreError> {
+        let files = Lock::take(store).await?;
+        let server = match self {
+            Self::Sqlite(_file) => None,
+            Self::Postgres(records) => Some(records.ingesting().await?),
+        };
+        Ok(Ingesting { _files: files, server })
+    }
+
     /// The vectors that the database keeps, as of a revision.
     pub(crate) fn vectors(&self, revision: i64) -> Result<PostgresVectors, NoVectors> {
         match self {
@@ -168,9 +202,9 @@ impl Session {
         each!(self, on => on.revisions())
     }
 
-    /// Documents of the latest revision, in byte order of paths.
-    pub(crate) async fn live(&mut self) -> Result<Vec<Live>, StoreError> {
-        each!(self, on => on.live())
+    /// Documents of a revision, in byte order of paths.
+    pub(crate) async fn live(&mut self, revision: i64) -> Result<Vec<Live>, StoreError> {
+        each!(self, on => on.live(revision))
     }
 
     /// At most `most` entries of the corpus from entry `from` on, in order, each with the leaf that is kept.
@@ -183,9 +217,9 @@ impl Session {
         each!(self, on => on.leaves())
     }
 
-    /// Digests of all texts, those of documents that are gone included.
-    pub(crate) async fn texts(&mut self) -> Result<Vec<Digest>, StoreError> {
-        each!(self, on => on.texts())
+    /// Digests of all texts up to a revision, those of documents that are gone included.
+    pub(crate) async fn texts(&mut self, revision: i64) -> Result<Vec<Digest>, StoreError> {
+        each!(self, on => on.texts(revision))
     }
 
     /// The pieces of a text that start in a range of its bytes, in order.
@@ -208,13 +242,31 @@ impl Session {
         each!(self, on => on.passage_rows(ids))
     }
 
-    /// At most `most` passages of live documents after a place (path, start), in byte order of path and by span.
-    pub(crate) async fn live_passages(
+    /// Paths of a revision's documents that have a text, in byte order.
+    pub(crate) async fn paths(&mut self, text: Digest, revision: i64) -> Result<Vec<String>, StoreError> {
+        each!(self, on => on.paths(text, revision))
+    }
+
+    /// Documents of a revision that came at `since` or later, of those with the same text the first by path: by row, after a
+    /// row, at most `most`.
+    pub(crate) async fn drawable(
         &mut self,
-        after: &(String, i64),
+        revision: i64,
+        since: i64,
+        after: i64,
         most: u64,
-    ) -> Result<Vec<PassageRow>, StoreError> {
-        each!(self, on => on.live_passages(after, most))
+    ) -> Result<Vec<Drawable>, StoreError> {
+        each!(self, on => on.drawable(revision, since, after, most))
+    }
+
+    /// Where the passages of a range of documents stand, by document and place.
+    pub(crate) async fn spots(&mut self, first: i64, last: i64) -> Result<Vec<Spot>, StoreError> {
+        each!(self, on => on.spots(first, last))
+    }
+
+    /// The pieces of some texts, by text and place.
+    pub(crate) async fn pieces_of(&mut self, texts: &[Digest]) -> Result<Vec<(Digest, Piece)>, StoreError> {
+        each!(self, on => on.pieces_of(texts))
     }
 
     /// The document that has a text at a revision, or that last had it; none when the text came later or never.
@@ -228,6 +280,56 @@ impl Session {
     }
 }
 
+/// Vectors.
+impl Session {
+    /// The spaces that vectors lie in, oldest first.
+    pub(crate) async fn spaces(&mut self) -> Result<Vec<Space>, StoreError> {
+        each!(self, on => on.spaces())
+    }
+
+    /// Documents of a revision in byte order of their paths, those that are searched as another one's text too.
+    pub(crate) async fn searched(&mut self, revision: i64) -> Result<Vec<Searched>, StoreError> {
+        each!(self, on => on.searched(revision))
+    }
+
+    /// How many passages that are searched at a revision have no vector in a space.
+    pub(crate) async fn missing(&mut self, space: i64, revision: i64) -> Result<u64, StoreError> {
+        each!(self, on => on.missing(space, revision))
+    }
+
+    /// At most `most` passages searched at a revision without a vector in a space, after a row, in order of their rows.
+    pub(crate) async fn without_vector(
+        &mut self,
+        space: i64,
+        revision: i64,
+        after: u64,
+        most: u64,
+    ) -> Result<Vec<PassageRow>, StoreError> {
+        each!(self, on => on.without_vector(space, revision, after, most))
+    }
+
+    /// At most `most` vectors of passages searched at a revision, after a place (text, start), in order of text and span.
+    pub(crate) async fn vectors(
+        &mut self,
+        space: i64,
+        revision: i64,
+        after: (Digest, i64),
+        most: u64,
+    ) -> Result<Vec<VectorRow>, StoreError> {
+        each!(self, on => on.vectors(space, revision, after, most))
+    }
+
+    /// Adds a space; gives its row, which may have been there.
+    pub(crate) async fn add_space(&mut self, space: Digest, model: &str, dimensions: u32) -> Result<i64, StoreError> {
+        each!(self, on => on.add_space(space, model, dimensions))
+    }
+
+    /// Adds vectors (passage, half-precision numbers in little-endian order); those that are there already stay.
+    pub(crate) async fn add_vectors(&mut self, space: i64, vectors: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+        each!(self, on => on.add_vectors(space, vectors))
+    }
+}
+
 /// Writes, with the write lock.
 impl Session {
     /// Keeps the folder that the collection is of, where none is kept yet.
@@ -237,27 +339,17 @@ impl Session {
     }
 
     /// Ends a document's row at a revision. Its text and passages stay.
-    pub(crate) async fn end(&mut self, document: u64, revision: i64) -> Result<(), StoreError> {
+    pub(crate) async fn end(&mut self, document: i64, revision: i64) -> Result<(), StoreError> {
         each!(self, on => on.end(document, revision))
     }
 
-    /// Adds pieces of a text; those that are there already stay.
-    pub(crate) async fn add_pieces(&mut self, text: Digest, pieces: &[Piece]) -> Result<(), StoreError> {
-        each!(self, on => on.add_pieces(text, pieces))
-    }
-
-    /// Adds a document's row; gives it.
-    pub(crate) async fn add_document(&mut self, document: &Document, revision: i64) -> Result<i64, StoreError> {
-        each!(self, on => on.add_document(document, revision))
-    }
-
-    /// Adds passages of a document.
-    pub(crate) async fn add_passages(&mut self, document: i64, passages: &[NewPassage]) -> Result<(), StoreError> {
-        each!(self, on => on.add_passages(document, passages))
+    /// Adds documents with their texts and passages; pieces of texts that are there already stay.
+    pub(crate) async fn add(&mut self, ready: &[Ready], revision: i64, how: &str) -> Result<(), StoreError> {
+        each!(self, on => on.add(ready, revision, how))
     }
 
     /// Appends entries to the corpus, each with its leaf.
-    pub(crate) async fn append_rows(&mut self, rows: &[(&CorpusRow, Digest)]) -> Result<(), StoreError> {
+    pub(crate) async fn append_rows(&mut self, rows: &[(CorpusRow, Digest)]) -> Result<(), StoreError> {
         each!(self, on => on.append_rows(rows))
     }
 
@@ -269,5 +361,98 @@ impl Session {
     /// Makes all of it durable at once and gives the write lock back.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         each!(self, on => on.commit())
+    }
+}
+
+/// What an ingest asks, and takes back of one that was killed.
+impl Session {
+    /// What the caller of the last ingest said of all documents.
+    pub(crate) async fn declared(&mut self) -> Result<Option<String>, StoreError> {
+        each!(self, on => on.declared())
+    }
+
+    /// Keeps that.
+    pub(crate) async fn keep_declared(&mut self, how: &str) -> Result<(), StoreError> {
+        each!(self, on => on.keep_declared(how))
+    }
+
+    /// How many rows name a revision that is not sealed.
+    pub(crate) async fn unsealed(&mut self, revision: i64) -> Result<u64, StoreError> {
+        each!(self, on => on.unsealed(revision))
+    }
+
+    /// Documents not ended that are files, by path.
+    pub(crate) async fn known_documents(&mut self) -> Result<Vec<(String, Known)>, StoreError> {
+        each!(self, on => on.known_documents())
+    }
+
+    /// Files of many documents that were read to their end, by path.
+    pub(crate) async fn known_files(&mut self) -> Result<Vec<(String, Known)>, StoreError> {
+        each!(self, on => on.known_files())
+    }
+
+    /// Files that documents not ended come from.
+    pub(crate) async fn files_of_documents(&mut self) -> Result<Vec<String>, StoreError> {
+        each!(self, on => on.files_of_documents())
+    }
+
+    /// Documents not ended of these paths, in any order.
+    pub(crate) async fn standing(&mut self, paths: &[&str]) -> Result<Vec<Standing>, StoreError> {
+        each!(self, on => on.standing(paths))
+    }
+
+    /// The document of a path that ended at a revision.
+    pub(crate) async fn ended(&mut self, path: &str, revision: i64) -> Result<Option<Standing>, StoreError> {
+        each!(self, on => on.ended(path, revision))
+    }
+
+    /// Takes back a document's end at a revision that is not sealed.
+    pub(crate) async fn revive(&mut self, document: i64) -> Result<(), StoreError> {
+        each!(self, on => on.revive(document))
+    }
+
+    /// Takes back a document of a revision that is not sealed, and its text where nobody else has it.
+    pub(crate) async fn forget(&mut self, document: i64, text: Digest) -> Result<(), StoreError> {
+        each!(self, on => on.forget(document, text))
+    }
+
+    /// Notes that reading a document in another way gave the same.
+    pub(crate) async fn read_as(&mut self, document: i64, how: &str) -> Result<(), StoreError> {
+        each!(self, on => on.read_as(document, how))
+    }
+
+    /// Documents not ended of a file, by row, after a row, at most `most`.
+    pub(crate) async fn of_file(&mut self, file: &str, after: i64, most: u64) -> Result<Vec<Standing>, StoreError> {
+        each!(self, on => on.of_file(file, after, most))
+    }
+
+    /// Notes that a file of many documents was read to its end.
+    pub(crate) async fn keep_file(&mut self, path: &str, known: &Known) -> Result<(), StoreError> {
+        each!(self, on => on.keep_file(path, known))
+    }
+
+    /// Takes that back.
+    pub(crate) async fn drop_file(&mut self, path: &str) -> Result<(), StoreError> {
+        each!(self, on => on.drop_file(path))
+    }
+
+    /// What a revision that is not sealed changes, in numbers.
+    pub(crate) async fn counted(&mut self, revision: i64) -> Result<Counted, StoreError> {
+        each!(self, on => on.counted(revision))
+    }
+
+    /// The same as entries of the corpus without salts, in byte order of paths, after a path, at most `most`.
+    pub(crate) async fn changed(
+        &mut self,
+        revision: i64,
+        after: &str,
+        most: u64,
+    ) -> Result<Vec<CorpusRow>, StoreError> {
+        each!(self, on => on.changed(revision, after, most))
+    }
+
+    /// Whether it only adds documents, none of which is searched in place of one that was there.
+    pub(crate) async fn only_adds(&mut self, revision: i64) -> Result<bool, StoreError> {
+        each!(self, on => on.only_adds(revision))
     }
 }

@@ -7,6 +7,8 @@ use receipts::Digest;
 use crate::{
     corpus::{CorpusOp, CorpusRow},
     error::StoreError,
+    intake::Known,
+    metadata::Metadata,
 };
 
 /// A revision of the collection.
@@ -26,14 +28,14 @@ pub struct Revision {
     pub passages: u64,
 }
 
-/// A document of the latest revision, as an ingest compares it.
+/// A document of the latest revision.
 #[derive(Clone, Debug)]
 pub struct Live {
     /// Its row.
     pub id: u64,
-    /// Relative path.
+    /// Relative path; of a document among others in a file, `path#name`.
     pub path: String,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file, or of the record in it.
     pub document: Digest,
     /// Its length.
     pub bytes: u64,
@@ -41,6 +43,64 @@ pub struct Live {
     pub media: String,
     /// Its title.
     pub title: String,
+    /// What is known of it beside its words.
+    pub metadata: Metadata,
+}
+
+/// A document that is not ended, as an ingest compares it with what it reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) id: i64,
+    pub(crate) path: String,
+    /// The revision it came with; a revision that is not sealed yet, where an ingest was killed.
+    pub(crate) since: i64,
+    /// How it was read; none by a version that did not say.
+    pub(crate) how: Option<String>,
+    pub(crate) document: Digest,
+    pub(crate) text: Digest,
+    pub(crate) title: String,
+    pub(crate) metadata: Metadata,
+}
+
+/// What a revision changed, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) added: u64,
+    pub(crate) replaced: u64,
+    pub(crate) removed: u64,
+    /// Documents in it.
+    pub(crate) documents: u64,
+    /// Those of them whose text another one has too.
+    pub(crate) duplicates: u64,
+}
+
+/// A document whose passages are searched.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawable {
+    pub(crate) id: i64,
+    pub(crate) text: Digest,
+    pub(crate) title: String,
+    pub(crate) bytes: u64,
+}
+
+/// A document as a filter looks at it.
+#[derive(Clone, Debug)]
+pub(crate) struct Searched {
+    pub(crate) id: u64,
+    pub(crate) path: String,
+    pub(crate) text: Digest,
+    pub(crate) metadata: Metadata,
+}
+
+/// Where a passage of such a document stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Spot {
+    pub(crate) id: u64,
+    pub(crate) document: i64,
+    pub(crate) start: u64,
+    pub(crate) stop: u64,
+    /// One a line, outermost first.
+    pub(crate) headings: String,
 }
 
 /// A piece of a text.
@@ -83,6 +143,29 @@ pub(crate) struct NewPassage {
     pub(crate) stop: u64,
 }
 
+/// A space that vectors of the collection lie in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub(crate) id: i64,
+    /// What names it.
+    pub space: Digest,
+    /// The model's id when it was first used here.
+    pub model: String,
+    /// Numbers in a vector.
+    pub dimensions: u32,
+}
+
+/// The vector of a passage that is searched, and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct VectorRow {
+    pub(crate) passage: u64,
+    pub(crate) owner: u64,
+    pub(crate) text: Digest,
+    pub(crate) start: i64,
+    /// Half-precision numbers, little-endian.
+    pub(crate) half: Vec<u8>,
+}
+
 /// A document as a citation names it.
 #[derive(Clone, Debug)]
 pub(crate) struct Titled {
@@ -98,6 +181,8 @@ pub(crate) trait Columns {
     fn at(&self) -> &Path;
     /// A 64-bit integer.
     fn integer(&self, column: &str) -> Result<i64, StoreError>;
+    /// Text, or none.
+    fn maybe_text(&self, column: &str) -> Result<Option<String>, StoreError>;
     /// Text.
     fn text(&self, column: &str) -> Result<String, StoreError>;
     /// Bytes.
@@ -141,8 +226,94 @@ impl Live {
             bytes: row.number("bytes")?,
             media: row.text("media")?,
             title: row.text("title")?,
+            metadata: metadata(row)?,
         })
     }
+}
+
+fn metadata(row: &impl Columns) -> Result<Metadata, StoreError> {
+    Ok(Metadata {
+        source: row.maybe_text("source")?,
+        licence: row.maybe_text("licence")?,
+        revision: row.maybe_text("edition")?,
+        language: row.maybe_text("language")?,
+        date: row.maybe_text("date")?,
+    })
+}
+
+impl Searched {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self { id: row.number("id")?, path: row.text("path")?, text: row.digest("text")?, metadata: metadata(row)? })
+    }
+}
+
+impl Standing {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.integer("id")?,
+            path: row.text("path")?,
+            since: row.integer("since")?,
+            how: row.maybe_text("how")?,
+            document: row.digest("document")?,
+            text: row.digest("text")?,
+            title: row.text("title")?,
+            metadata: metadata(row)?,
+        })
+    }
+}
+
+impl Known {
+    pub(super) fn of(row: &impl Columns) -> Result<(String, Self), StoreError> {
+        let known = Self {
+            digest: row.digest("digest")?,
+            bytes: row.number("bytes")?,
+            how: row.maybe_text("how")?,
+            skipped: row.number("skipped")?,
+        };
+        Ok((row.text("path")?, known))
+    }
+}
+
+impl Counted {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            added: row.number("added")?,
+            replaced: row.number("replaced")?,
+            removed: row.number("removed")?,
+            documents: row.number("documents")?,
+            duplicates: row.number("duplicates")?,
+        })
+    }
+}
+
+impl Drawable {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.integer("id")?,
+            text: row.digest("text")?,
+            title: row.text("title")?,
+            bytes: row.number("bytes")?,
+        })
+    }
+}
+
+impl Spot {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.number("id")?,
+            document: row.integer("document")?,
+            start: row.number("start")?,
+            stop: row.number("stop")?,
+            headings: row.text("headings")?,
+        })
+    }
+}
+
+/// An entry of the corpus that is to be, without its salt.
+pub(super) fn changed(row: &impl Columns) -> Result<CorpusRow, StoreError> {
+    let op = CorpusOp::of_word(&row.text("op")?).ok_or_else(|| row.damaged("an unknown corpus operation"))?;
+    let (path, document) = named(row)?;
+    Ok(CorpusRow { op, document, bytes: row.number("bytes")?, media: row.text("media")?, path, salt: [0; 16] })
 }
 
 impl Piece {
@@ -168,6 +339,30 @@ impl PassageRow {
             placed: Placed::of(row)?,
             stop: row.number("stop")?,
             zstd: row.bytes("zstd")?,
+        })
+    }
+}
+
+impl Space {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        let dimensions = u32::try_from(row.integer("dimensions")?);
+        Ok(Self {
+            id: row.integer("id")?,
+            space: row.digest("space")?,
+            model: row.text("model")?,
+            dimensions: dimensions.map_err(|_range| row.damaged("a space has no such dimensions"))?,
+        })
+    }
+}
+
+impl VectorRow {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            passage: row.number("id")?,
+            owner: row.number("owner")?,
+            text: row.digest("text")?,
+            start: row.integer("start")?,
+            half: row.bytes("half")?,
         })
     }
 }

@@ -213,7 +213,7 @@ pub async fn ingest(index: &mut Collection) -> Result<Ingested, IngestError> {
 }
 
 pub async fn search(index: &dyn Index, query: &str) -> Vec<Hit> {
-    let search = Search { query: query.to_owned(), limit: 10 };
+    let search = Search::new(query, 10);
     index.search(&search).await.expect("searches")
 }
 

@@ -2,36 +2,91 @@
 
 use std::{path::Path, time::Instant};
 
-use commons_index::{LinkKind, SkipReason};
+use commons_index::{Declared, LinkKind, Metadata, SkipReason, Vectored, language};
 use serde_json::json;
 
 use crate::{
     cli::{Program, print_json},
     exit::{Exit, Failure},
+    failures::from_vectors,
     progress::Progress,
     show, wiring,
 };
 
-pub(super) async fn run(program: &Program, folder: &Path) -> Result<Exit, Failure> {
-    let (config, _) = program.settings(&[])?;
+/// What a person says of all documents of a folder. It is kept: an `add` that says nothing goes by what was said last.
+#[derive(Debug, clap::Args)]
+pub struct Said {
+    /// Their licence.
+    #[arg(long)]
+    licence: Option<String>,
+    /// Their language, as `en` or `de-AT`.
+    #[arg(long)]
+    language: Option<String>,
+    /// Where they come from; behind a `/` at its end goes each document's path.
+    #[arg(long)]
+    source: Option<String>,
+    /// Where JSON records keep something: `text=body`, `id=meta.key`. Of id, title, text, source, licence, language, date, revision.
+    #[arg(long = "field", value_name = "WHAT=MEMBER")]
+    fields: Vec<String>,
+}
+
+impl Said {
+    /// As the index takes it; none when nothing is said.
+    fn declared(&self) -> Result<Option<Declared>, Failure> {
+        let wrong = |what: String, hint: &str| Failure::new(Exit::Usage, what, hint);
+        let mut declared = Declared::default();
+        for field in &self.fields {
+            let set = field.split_once('=').is_some_and(|(what, member)| declared.fields.set(what, member));
+            if !set {
+                return Err(wrong(format!("no field {field}"), "write it as `text=body`"));
+            }
+        }
+        let tag = self.language.as_deref().map(|tag| {
+            language(tag).ok_or_else(|| wrong(format!("{tag} is no language"), "write it as `en` or `de-AT`"))
+        });
+        let (licence, source) = (self.licence.clone(), self.source.clone());
+        declared.metadata = Metadata { licence, source, language: tag.transpose()?, ..Metadata::default() };
+        Ok(Some(declared).filter(|declared| *declared != Declared::default()))
+    }
+}
+
+pub(super) async fn run(program: &Program, folder: &Path, model: Option<String>, said: &Said) -> Result<Exit, Failure> {
+    let declared = said.declared()?;
+    let flags: Vec<_> = model.into_iter().map(|model| ("embeddings.model", model)).collect();
+    let (config, _) = program.settings(&flags)?;
     let progress = Progress::new(program.json);
     let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (index, done) = wiring::ingest(&program.home, folder, &config, &signer, &mut reading).await?;
+    let (mut index, done) = wiring::ingest(&program.home, folder, &config, &signer, declared, &mut reading).await?;
+    let began = Instant::now();
+    let embedded = index.embed(&mut |at| progress.embedding(at, began)).await;
     progress.clear();
+    let embedded = embedded.map_err(|error| from_vectors(&error))?;
     if program.json {
         let skipped = done.skipped.iter().map(|one| json!({"path": one.path, "reason": one.reason.to_string()}));
         print_json(&json!({"collection": index.collection(), "added": done.added, "replaced": done.replaced,
             "removed": done.removed, "unchanged": done.unchanged, "documents": done.documents,
-            "passages": done.passages, "skipped": skipped.collect::<Vec<_>>()}));
+            "duplicates": done.duplicates, "resumed": done.resumed, "passages": done.passages, "vectors": embedded.vectors,
+            "embedded": embedded.made, "skipped": skipped.collect::<Vec<_>>()}));
         return Ok(Exit::Completed);
     }
     for one in done.skipped.iter().filter(|one| is_worth_a_line(&one.reason)) {
         eprintln!("ii: left out: {}", show::plain(&one.to_string()));
     }
+    let vectors = match index.vectored() {
+        Vectored::NoModel => "no vectors (no embeddings.model is set)".to_owned(),
+        Vectored::Missing { model, passages } => format!("{passages} without a vector by {model}"),
+        Vectored::Ready { model } => format!("{} vectors by {model}", embedded.vectors),
+    };
+    if done.resumed > 0 {
+        eprintln!("ii: {} of them were written by an ingest before this one that ended early", done.resumed);
+    }
+    if done.duplicates > 0 {
+        eprintln!("ii: {} have the text of another one and are searched as that", done.duplicates);
+    }
     println!(
-        "{}: {} added, {} replaced, {} removed, {} unchanged; {} documents, {} passages",
+        "{}: {} added, {} replaced, {} removed, {} unchanged; {} documents, {} passages, {vectors}",
         index.collection(),
         done.added,
         done.replaced,

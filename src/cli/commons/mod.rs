@@ -25,6 +25,12 @@ pub enum Args {
     Add {
         /// The folder.
         folder: PathBuf,
+        /// The model that turns its passages into vectors, llama:NAME or PROVIDER:NAME.
+        #[arg(long, value_name = "MODEL")]
+        embeddings: Option<String>,
+        /// What is to be said of documents that do not say it themselves.
+        #[command(flatten)]
+        said: add::Said,
     },
     /// Find passages.
     Search(search::Args),
@@ -59,7 +65,7 @@ pub enum Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     match args {
-        Args::Add { folder } => add::run(program, &folder).await,
+        Args::Add { folder, embeddings, said } => add::run(program, &folder, embeddings, &said).await,
         Args::Search(args) => search::run(args, program).await,
         Args::List => list::run(program).await,
         Args::Show { collection } => show::run(program, &collection).await,

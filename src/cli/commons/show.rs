@@ -19,7 +19,8 @@ pub(super) async fn run(program: &Program, wanted: &str) -> Result<Exit, Failure
     if program.json {
         let documents = documents.iter().map(|one| {
             json!({"path": one.path, "title": one.title, "document": one.document, "bytes": one.bytes,
-                "media": one.media})
+                "media": one.media, "source": one.metadata.source, "licence": one.metadata.licence,
+                "revision": one.metadata.revision, "language": one.metadata.language, "date": one.metadata.date})
         });
         let revisions = revisions.iter().map(|one| {
             json!({"revision": one.number, "size": one.size, "root": one.root, "documents": one.documents,
@@ -32,6 +33,12 @@ pub(super) async fn run(program: &Program, wanted: &str) -> Result<Exit, Failure
     println!("{name}  {}", folder.as_deref().map_or("its folder is not known".to_owned(), show::plain));
     for one in &documents {
         println!("  {:>10} bytes  {}  {}", one.bytes, show::plain(&one.path), show::squeezed(&one.title));
+        let about = &one.metadata;
+        let known = [&about.source, &about.licence, &about.revision, &about.language, &about.date];
+        let known: Vec<String> = known.into_iter().flatten().map(|value| show::plain(value)).collect();
+        if !known.is_empty() {
+            println!("                    {}", known.join("; "));
+        }
     }
     for one in &revisions {
         println!("revision {}: {} documents, {} entries, root {}", one.number, one.documents, one.size, one.root);

@@ -2,10 +2,12 @@
 
 use common_ground::port::{
     BoxFuture,
+    embedder::{EmbedError, Embedder, Purpose},
     model::{Model, ModelError, ModelRequest, ModelStream, Price},
 };
+use receipts::Digest;
 
-use super::{LlamaError, LlamaSettings};
+use super::{LlamaEmbedderSettings, LlamaError, LlamaSettings};
 
 /// A model in this process. This build has none.
 #[derive(Debug)]
@@ -43,6 +45,38 @@ impl Model for Llama {
     }
 
     fn complete<'a>(&'a self, _request: &'a ModelRequest) -> ModelStream<'a> {
+        match *self {}
+    }
+}
+
+/// An embedding model in this process. This build has none.
+#[derive(Debug)]
+pub enum LlamaEmbedder {}
+
+impl LlamaEmbedder {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// [`LlamaError::NotBuilt`] always.
+    pub fn load(_settings: LlamaEmbedderSettings) -> Result<Self, LlamaError> {
+        Err(LlamaError::NotBuilt)
+    }
+}
+
+impl Embedder for LlamaEmbedder {
+    fn id(&self) -> &str {
+        match *self {}
+    }
+
+    fn space(&self) -> Digest {
+        match *self {}
+    }
+
+    fn dimensions(&self) -> u32 {
+        match *self {}
+    }
+
+    fn embed<'a>(&'a self, _: &'a [String], _: Purpose) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
         match *self {}
     }
 }

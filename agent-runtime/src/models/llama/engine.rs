@@ -68,12 +68,12 @@ impl fmt::Debug for Llama {
 }
 
 /// Sizes that settings and file agree on.
-struct Sizes {
-    window: u32,
+pub(super) struct Sizes {
+    pub(super) window: u32,
     cells: u32,
-    gpu_layers: u32,
+    pub(super) gpu_layers: u32,
     fused_attention: bool,
-    threads: u32,
+    pub(super) threads: u32,
 }
 
 impl Llama {
@@ -261,7 +261,7 @@ impl Model for Llama {
     }
 }
 
-fn read_header(settings: &LlamaSettings) -> Result<Header, LlamaError> {
+pub(super) fn read_header(settings: &LlamaSettings) -> Result<Header, LlamaError> {
     let path = settings.path.clone();
     let unreadable = |source| LlamaError::Unreadable { path: path.clone(), source };
     let file = File::open(&settings.path).map_err(unreadable)?;
@@ -282,7 +282,7 @@ fn read_header(settings: &LlamaSettings) -> Result<Header, LlamaError> {
     })
 }
 
-fn sizes(settings: &LlamaSettings, header: &Header) -> Result<Sizes, LlamaError> {
+pub(super) fn sizes(settings: &LlamaSettings, header: &Header) -> Result<Sizes, LlamaError> {
     let path: &PathBuf = &settings.path;
     let bad = |setting, value: String, rule| LlamaError::Setting { path: path.clone(), setting, value, rule };
     if !(1..=MOST_PARALLEL).contains(&settings.parallel) {
@@ -332,7 +332,7 @@ fn free_gpu_memory() -> u64 {
 }
 
 /// llama.cpp is set up once for a process.
-fn backend() -> Result<&'static LlamaBackend, String> {
+pub(super) fn backend() -> Result<&'static LlamaBackend, String> {
     static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
     let backend = BACKEND.get_or_init(|| {
         // llama.cpp is compiled for these, and on a processor without them the process would be ended.

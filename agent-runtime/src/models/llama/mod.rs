@@ -18,6 +18,8 @@ mod cells;
 #[cfg(feature = "llama")]
 mod chat;
 #[cfg(feature = "llama")]
+mod embedder;
+#[cfg(feature = "llama")]
 mod engine;
 #[cfg(feature = "llama")]
 mod grammar;
@@ -43,7 +45,9 @@ mod text;
 mod vocabulary;
 
 #[cfg(not(feature = "llama"))]
-pub use absent::Llama;
+pub use absent::{Llama, LlamaEmbedder};
+#[cfg(feature = "llama")]
+pub use embedder::LlamaEmbedder;
 #[cfg(feature = "llama")]
 pub use engine::Llama;
 
@@ -108,6 +112,21 @@ impl LlamaSettings {
         let named = models.join(name);
         if named.is_file() || name.ends_with(".gguf") { named } else { models.join(format!("{name}.gguf")) }
     }
+}
+
+/// How an embedding model's file is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LlamaEmbedderSettings {
+    /// The model's id, as configuration names it.
+    pub id: String,
+    /// The GGUF file.
+    pub path: PathBuf,
+    /// Threads that compute; by default the processors this process may use.
+    pub threads: Option<u32>,
+    /// Put before a query, where the model was trained so.
+    pub query_prefix: String,
+    /// Put before a passage, where the model was trained so.
+    pub passage_prefix: String,
 }
 
 /// Why a model file was not loaded.

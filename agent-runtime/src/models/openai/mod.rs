@@ -1,7 +1,8 @@
 //! Any server that speaks OpenAI's Chat Completions, through async-openai.
 //!
 //! `settings` is what a provider is, `wire` the bytes, `answer` puts chunks together, `transport` is what async-openai sends
-//! through, `beside` asks for windows and counts.
+//! through, `beside` asks for windows and counts,
+//! `embedder` for vectors.
 //!
 //! **Invariant:** one model answers or none: nothing here ever turns to another model or another provider.
 //! **Invariant:** no prompt, answer or key stands in an error, in `Debug`, or in a span of ours. async-openai logs pieces
@@ -9,6 +10,7 @@
 
 mod answer;
 mod beside;
+mod embedder;
 mod settings;
 mod transport;
 mod wire;
@@ -26,6 +28,7 @@ use common_ground::port::{
 use futures_util::{Stream, StreamExt};
 use std::pin::Pin;
 
+pub use embedder::{EmbeddingSettings, OpenAiEmbedder};
 pub use settings::{Dialect, MaxTokensField, OpenAiSettings, SetupError, ToolChoice};
 
 pub(super) use beside::json_within;

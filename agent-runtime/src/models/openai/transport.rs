@@ -85,26 +85,52 @@ impl Transport {
                 Ok(Ok(response)) if response.status().is_success() => return self.guarded(response),
                 Ok(Ok(response)) => self.judge(response).await,
             };
-            let (reason, after) = match verdict {
-                Verdict::Final(error) => return Err(error),
-                Verdict::Again { reason, after } => (reason, after),
-            };
-            let pause = after.unwrap_or_else(|| backoff(tries));
-            if tries >= self.settings.retries {
-                return Err(self.unreachable(format!("{reason}, after {} tries", tries.saturating_add(1))));
-            }
-            if began.elapsed() + pause > self.settings.retry_time {
-                let wait = pause.as_secs_f64().ceil();
-                let longest = self.settings.retry_time.as_secs();
-                return Err(self.unreachable(format!(
-                    "{reason}; it wants {wait} s more, and providers.{}.retry_seconds is {longest}",
-                    self.settings.provider
-                )));
-            }
-            tracing::debug!(model = %self.settings.id, tries, pause_ms = pause.as_millis() as u64, "asking again");
-            sleep(pause).await;
+            sleep(self.pause(verdict, tries, began)?).await;
             tries += 1;
         }
+    }
+
+    /// Sends a request, again while there is no answer, and reads that as JSON.
+    pub async fn json(&self, request: reqwest::RequestBuilder) -> Result<Value, ModelError> {
+        let began = Instant::now();
+        let mut tries = 0_u32;
+        loop {
+            let again = request.try_clone().ok_or_else(|| self.broken("the request cannot be built"))?;
+            let verdict = match timeout(self.settings.idle, again.send()).await {
+                Err(_elapsed) => return Err(self.silent()),
+                Ok(Err(error)) => self.unconnected(error),
+                Ok(Ok(response)) if response.status().is_success() => {
+                    let read = timeout(self.settings.idle, read_json(response, MOST_ANSWER_BYTES)).await;
+                    let read = read.map_err(|_elapsed| self.silent())?;
+                    return read.map_err(|_not_json| self.broken("what came is no JSON"));
+                }
+                Ok(Ok(response)) => self.judge(response).await,
+            };
+            sleep(self.pause(verdict, tries, began)?).await;
+            tries += 1;
+        }
+    }
+
+    /// How long to wait before a request is made again, or why it is not.
+    fn pause(&self, verdict: Verdict, tries: u32, began: Instant) -> Result<Duration, ModelError> {
+        let (reason, after) = match verdict {
+            Verdict::Final(error) => return Err(error),
+            Verdict::Again { reason, after } => (reason, after),
+        };
+        let pause = after.unwrap_or_else(|| backoff(tries));
+        if tries >= self.settings.retries {
+            return Err(self.unreachable(format!("{reason}, after {} tries", tries.saturating_add(1))));
+        }
+        if began.elapsed() + pause > self.settings.retry_time {
+            let wait = pause.as_secs_f64().ceil();
+            let longest = self.settings.retry_time.as_secs();
+            return Err(self.unreachable(format!(
+                "{reason}; it wants {wait} s more, and providers.{}.retry_seconds is {longest}",
+                self.settings.provider
+            )));
+        }
+        tracing::debug!(model = %self.settings.id, tries, pause_ms = pause.as_millis() as u64, "asking again");
+        Ok(pause)
     }
 
     /// Sends a request once and reads its answer as JSON.

@@ -2,8 +2,11 @@
 //!
 //! **Invariant:** one writer per collection: it holds the collection's row until it commits; whoever waits too long is told
 //! `Busy`.
-//! **Invariant:** an ingest is one transaction of the server: whoever or whatever ends on the way, none of it is there.
+//! **Invariant:** one ingest per collection, of all machines: it holds a lock of the server from its first row to its seal.
+//! The lock is a session's, so that a pooler before the server has to give each client a session of its own.
 
+mod intake;
+mod near;
 mod reading;
 mod schema;
 mod vectors;
@@ -25,7 +28,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-pub use vectors::{Nearest, NoVectors, PostgresVectors, Way};
+pub use near::{Nearest, NoVectors, PostgresVectors, Way};
 
 use super::rows::Columns;
 use crate::error::{StoreError, from_io, from_postgres};
@@ -64,6 +67,13 @@ pub(crate) struct Records {
     lock: PathBuf,
 }
 
+/// The server's side of being the one ingest of a collection. The server gives the lock back when the connection ends.
+#[derive(Debug)]
+pub(crate) struct Alone {
+    at: Arc<Path>,
+    on: PgConnection,
+}
+
 /// A connection to it.
 pub(crate) struct Session {
     at: Arc<Path>,
@@ -86,13 +96,16 @@ fn failed(at: &Path) -> impl Fn(sqlx::Error) -> StoreError + '_ {
 }
 
 /// Readies a new connection. Types and operators of pgvector are found wherever the database has them. The server notices
-/// a client that is gone without a word, so that its lock does not outlive it for hours. Compiling a statement of ours takes
-/// longer than running it.
+/// a client that is gone without a word, so that its lock does not outlive it for hours, and one that is there may be silent
+/// for as long as it reads. Compiling a statement of ours takes longer than running it.
 async fn settle(on: &mut PgConnection) -> Result<(), sqlx::Error> {
     let path = "SELECT set_config('search_path', 'ii_commons, ' || coalesce(
         (SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace
          WHERE extname = 'vector'), 'public'), false)";
     sqlx::query(path).execute(&mut *on).await?;
+    let silence = "SELECT set_config(name, '0', false) FROM pg_settings
+         WHERE name IN ('idle_session_timeout', 'idle_in_transaction_session_timeout')";
+    sqlx::query(silence).execute(&mut *on).await?;
     let settings = "SET jit = off; SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10;
         SET tcp_keepalives_count = 6;";
     sqlx::raw_sql(settings).execute(on).await.map(drop)
@@ -177,11 +190,11 @@ impl Postgres {
     }
 
     /// Begins a collection, if nobody else did just now.
-    pub(crate) async fn begin(&self, name: &str, node: &str, of: &Path) -> Result<(), StoreError> {
+    pub(crate) async fn begin(&self, name: &str, node: &str, of: Option<&Path>) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO collections (name, node, folder) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
         );
-        let query = query.bind(name).bind(node).bind(of.display().to_string());
+        let query = query.bind(name).bind(node).bind(of.map(|of| of.display().to_string()));
         query.execute(&self.pool).await.map_err(failed(&self.at)).map(drop)
     }
 }
@@ -241,6 +254,24 @@ impl Records {
         Ok(self.session(On::One(on), Some(lock)))
     }
 
+    /// The lock of the one ingest.
+    pub(crate) async fn ingesting(&self) -> Result<Alone, StoreError> {
+        let mut on = self.server.pool.acquire().await.map_err(failed(self.at()))?.detach();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let query = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('ii_commons ' || $1, 0))");
+            let taken: bool =
+                query.bind(self.collection.to_string()).fetch_one(&mut on).await.map_err(failed(self.at()))?;
+            if taken {
+                return Ok(Alone { at: Arc::clone(&self.server.at), on });
+            }
+            if Instant::now() >= until {
+                return Err(StoreError::Busy { path: self.at().to_owned() });
+            }
+            sleep(TURN).await;
+        }
+    }
+
     /// The lock on this home's files of the collection; it goes with the file.
     async fn alone(&self) -> Result<File, StoreError> {
         if let Some(folder) = self.lock.parent() {
@@ -257,6 +288,13 @@ impl Records {
                 Err(TryLockError::Error(error)) => return Err(from_io(&self.lock, &error)),
             }
         }
+    }
+}
+
+impl Alone {
+    /// Makes sure that the server still knows of the lock.
+    pub(crate) async fn holds(&mut self) -> Result<(), StoreError> {
+        self.on.ping().await.map_err(failed(&self.at))
     }
 }
 
@@ -294,6 +332,10 @@ impl Columns for RowOf<'_> {
     }
 
     fn text(&self, column: &str) -> Result<String, StoreError> {
+        sqlx::Row::try_get(self.row, column).map_err(failed(self.at))
+    }
+
+    fn maybe_text(&self, column: &str) -> Result<Option<String>, StoreError> {
         sqlx::Row::try_get(self.row, column).map_err(failed(self.at))
     }
 

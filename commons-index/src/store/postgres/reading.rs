@@ -12,17 +12,18 @@ use crate::{
     store::rows::{self, Columns as _, Live, PassageRow, Piece, Placed, Revision, Titled, signed},
 };
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
 
 /// A row of passages with its document's columns and the piece of text it starts in (65,536 is [`crate::store::CHUNK`]).
 /// Passages are taken document by document, and the piece by its whole key: whatever the planner knows of tables that were
 /// filled a moment ago, it has no other way.
-const COLUMNS: &str = "SELECT d.path, d.document, d.text, d.title, p.id, p.start, p.stop, p.headings, p.sentences,
+pub(super) const COLUMNS: &str =
+    "SELECT d.path, d.document, d.text, d.title, p.id, p.start, p.stop, p.headings, p.sentences,
     (SELECT c.zstd FROM chunks c
      WHERE c.collection = d.collection AND c.text = d.text AND c.start = p.start - p.start % 65536) AS zstd ";
 
 impl Session {
-    async fn all<T>(
+    pub(super) async fn all<T>(
         &mut self,
         query: Query<'_>,
         read: impl Fn(&RowOf<'_>) -> Result<T, StoreError>,
@@ -32,7 +33,7 @@ impl Session {
         rows.iter().map(|row| read(&RowOf { at: &self.at, row })).collect()
     }
 
-    async fn one<T>(
+    pub(super) async fn one<T>(
         &mut self,
         query: Query<'_>,
         read: impl Fn(&RowOf<'_>) -> Result<T, StoreError>,
@@ -57,12 +58,12 @@ impl Session {
         self.all(query.bind(self.collection), |row| Revision::of(row)).await
     }
 
-    pub(crate) async fn live(&mut self) -> Result<Vec<Live>, StoreError> {
+    pub(crate) async fn live(&mut self, revision: i64) -> Result<Vec<Live>, StoreError> {
         let query = sqlx::query(
-            "SELECT id, path, document, bytes, media, title FROM documents
-             WHERE collection = $1 AND until IS NULL ORDER BY path",
+            "SELECT id, path, document, bytes, media, title, source, licence, edition, language, date FROM documents
+             WHERE collection = $1 AND since <= $2 AND (until IS NULL OR until > $2) ORDER BY path",
         );
-        self.all(query.bind(self.collection), |row| Live::of(row)).await
+        self.all(query.bind(self.collection).bind(revision), |row| Live::of(row)).await
     }
 
     pub(crate) async fn corpus(&mut self, from: u64, most: u64) -> Result<Vec<(CorpusRow, Digest)>, StoreError> {
@@ -76,9 +77,9 @@ impl Session {
         self.all(query.bind(self.collection), |row| row.digest("leaf")).await
     }
 
-    pub(crate) async fn texts(&mut self) -> Result<Vec<Digest>, StoreError> {
-        let query = sqlx::query("SELECT DISTINCT text FROM documents WHERE collection = $1 ORDER BY text");
-        self.all(query.bind(self.collection), |row| row.digest("text")).await
+    pub(crate) async fn texts(&mut self, revision: i64) -> Result<Vec<Digest>, StoreError> {
+        let query = "SELECT DISTINCT text FROM documents WHERE collection = $1 AND since <= $2 ORDER BY text";
+        self.all(sqlx::query(query).bind(self.collection).bind(revision), |row| row.digest("text")).await
     }
 
     pub(crate) async fn pieces(&mut self, text: Digest, range: Range<u64>) -> Result<Vec<Piece>, StoreError> {
@@ -99,9 +100,8 @@ impl Session {
     }
 
     pub(crate) async fn verbatim(&mut self, text: Digest) -> Result<Vec<(String, Digest)>, StoreError> {
-        let query = sqlx::query(
-            "SELECT path, document FROM documents WHERE collection = $1 AND text = $2 AND media <> 'text/html'",
-        );
+        let query =
+            sqlx::query("SELECT path, document FROM documents WHERE collection = $1 AND text = $2 AND NOT drawn");
         self.all(query.bind(self.collection).bind(text.0.to_vec()), |row| rows::named(row)).await
     }
 
@@ -113,20 +113,12 @@ impl Session {
         self.all(sqlx::query(query).bind(ids).bind(self.collection), |row| PassageRow::of(row)).await
     }
 
-    pub(crate) async fn live_passages(
-        &mut self,
-        after: &(String, i64),
-        most: u64,
-    ) -> Result<Vec<PassageRow>, StoreError> {
-        // That a path is not before the last one is said twice: the index is looked up by it alone.
-        let query = sqlx::AssertSqlSafe(format!(
-            "{COLUMNS} FROM documents d
-             CROSS JOIN LATERAL (SELECT * FROM passages WHERE document = d.id ORDER BY start OFFSET 0) p
-             WHERE d.collection = $1 AND d.until IS NULL AND d.path >= $2 AND (d.path, p.start) > ($2, $3)
-             ORDER BY d.path, p.start LIMIT $4"
-        ));
-        let query = sqlx::query(query).bind(self.collection).bind(after.0.clone()).bind(after.1).bind(signed(most));
-        self.all(query, |row| PassageRow::of(row)).await
+    pub(crate) async fn paths(&mut self, text: Digest, revision: i64) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query(
+            "SELECT path FROM documents WHERE collection = $1 AND text = $2 AND since <= $3
+                AND (until IS NULL OR until > $3) ORDER BY path",
+        );
+        self.all(query.bind(self.collection).bind(text.0.to_vec()).bind(revision), |row| row.text("path")).await
     }
 
     pub(crate) async fn titled(&mut self, text: Digest, revision: i64) -> Result<Option<Titled>, StoreError> {

@@ -1,6 +1,6 @@
 //! The schema `ii_commons`: made where it is missing, brought up to date under a lock, refused where it is newer.
 //!
-//! Its two parts have versions of their own: `records` is for every database, `vectors` for those with pgvector.
+//! Its two parts have versions of their own: `records` is for every database, `near` for those with pgvector.
 
 use std::path::Path;
 
@@ -19,17 +19,26 @@ const PGVECTOR: Version = (0, 8, 0);
 const RECORDS: &[&str] = &[r#"
     CREATE TABLE ii_commons.collections (
         collection BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT COLLATE "C" NOT NULL UNIQUE,
-        node TEXT NOT NULL, folder TEXT);
+        node TEXT NOT NULL, folder TEXT, declared TEXT);
     CREATE TABLE ii_commons.revisions (
         collection BIGINT NOT NULL REFERENCES ii_commons.collections, revision BIGINT NOT NULL, size BIGINT NOT NULL,
         root BYTEA NOT NULL, checkpoint BYTEA NOT NULL, documents BIGINT NOT NULL, passages BIGINT NOT NULL,
         PRIMARY KEY (collection, revision));
     CREATE TABLE ii_commons.documents (
         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, collection BIGINT NOT NULL REFERENCES ii_commons.collections,
-        path TEXT COLLATE "C" NOT NULL, document BYTEA NOT NULL, text BYTEA NOT NULL, bytes BIGINT NOT NULL,
-        media TEXT NOT NULL, title TEXT NOT NULL, since BIGINT NOT NULL, until BIGINT);
+        path TEXT COLLATE "C" NOT NULL, file TEXT COLLATE "C", document BYTEA NOT NULL, text BYTEA NOT NULL,
+        bytes BIGINT NOT NULL, media TEXT NOT NULL, title TEXT NOT NULL, since BIGINT NOT NULL, until BIGINT,
+        how TEXT NOT NULL, drawn BOOLEAN NOT NULL,
+        source TEXT, licence TEXT, edition TEXT, language TEXT, date TEXT);
     CREATE UNIQUE INDEX documents_live ON ii_commons.documents (collection, path) WHERE until IS NULL;
-    CREATE INDEX documents_text ON ii_commons.documents (collection, text);
+    CREATE INDEX documents_order ON ii_commons.documents (collection, id);
+    CREATE INDEX documents_text ON ii_commons.documents (collection, text, path);
+    CREATE INDEX documents_since ON ii_commons.documents (collection, since, path);
+    CREATE INDEX documents_until ON ii_commons.documents (collection, until, path) WHERE until IS NOT NULL;
+    CREATE INDEX documents_file ON ii_commons.documents (collection, file) WHERE file IS NOT NULL AND until IS NULL;
+    CREATE TABLE ii_commons.files (
+        collection BIGINT NOT NULL REFERENCES ii_commons.collections, path TEXT COLLATE "C" NOT NULL,
+        digest BYTEA NOT NULL, bytes BIGINT NOT NULL, how TEXT, skipped BIGINT NOT NULL, PRIMARY KEY (collection, path));
     CREATE TABLE ii_commons.chunks (
         collection BIGINT NOT NULL REFERENCES ii_commons.collections, text BYTEA NOT NULL, start BIGINT NOT NULL,
         zstd BYTEA NOT NULL, PRIMARY KEY (collection, text, start));
@@ -45,22 +54,30 @@ const RECORDS: &[&str] = &[r#"
         collection BIGINT NOT NULL REFERENCES ii_commons.collections, seq BIGINT NOT NULL, op TEXT NOT NULL,
         document BYTEA NOT NULL, bytes BIGINT NOT NULL, media TEXT NOT NULL, path TEXT COLLATE "C" NOT NULL,
         salt BYTEA NOT NULL, leaf BYTEA NOT NULL, PRIMARY KEY (collection, seq));
+    CREATE TABLE ii_commons.spaces (
+        id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, collection BIGINT NOT NULL REFERENCES ii_commons.collections,
+        space BYTEA NOT NULL, model TEXT NOT NULL, dimensions BIGINT NOT NULL, UNIQUE (collection, space));
+    CREATE TABLE ii_commons.vectors (
+        space BIGINT NOT NULL REFERENCES ii_commons.spaces, passage BIGINT NOT NULL REFERENCES ii_commons.passages,
+        half BYTEA NOT NULL, PRIMARY KEY (space, passage));
+    -- Nothing makes half-precision numbers shorter.
+    ALTER TABLE ii_commons.vectors ALTER COLUMN half SET STORAGE EXTERNAL;
 "#];
 
-/// Vectors of one space have one length; those of several spaces stand in one table, so the column fixes none. Only a
+/// What pgvector searches. Vectors of one space have one length; those of several spaces stand in one table, so the column fixes none. Only a
 /// collection's own index has its length, and is found by a statement with the same constants in it. The settings of the
 /// search by index are its function's, so that they hold for nothing else: an index scan that goes on, in order, until as many
 /// rows came as were asked for, however many a filter takes away; and no plan that sorts what it scanned.
-const VECTORS: &[&str] = &["
+const NEAR: &[&str] = &["
     -- Loads the library, whose settings only then are known.
     SELECT '[1]'::halfvec;
-    CREATE TABLE ii_commons.spaces (
+    CREATE TABLE ii_commons.near_spaces (
         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, space BYTEA NOT NULL UNIQUE, dimensions INTEGER NOT NULL);
-    CREATE TABLE ii_commons.vectors (
-        collection BIGINT NOT NULL REFERENCES ii_commons.collections, space BIGINT NOT NULL REFERENCES ii_commons.spaces,
+    CREATE TABLE ii_commons.near_vectors (
+        collection BIGINT NOT NULL REFERENCES ii_commons.collections, space BIGINT NOT NULL REFERENCES ii_commons.near_spaces,
         passage BIGINT NOT NULL REFERENCES ii_commons.passages, document BIGINT NOT NULL, embedding HALFVEC NOT NULL,
         PRIMARY KEY (space, passage));
-    CREATE INDEX vectors_document ON ii_commons.vectors (collection, space, document);
+    CREATE INDEX near_vectors_document ON ii_commons.near_vectors (collection, space, document);
     CREATE FUNCTION ii_commons.near_by_index(
         of_collection BIGINT, of_space BIGINT, query REAL[], at_revision BIGINT, documents BIGINT[], most BIGINT)
     RETURNS TABLE (passage BIGINT, document BIGINT, embedding HALFVEC) LANGUAGE plpgsql STABLE
@@ -68,7 +85,7 @@ const VECTORS: &[&str] = &["
     DECLARE numbers CONSTANT INTEGER := array_length(query, 1);
     BEGIN
         RETURN QUERY EXECUTE format(
-            'SELECT v.passage, v.document, v.embedding FROM ii_commons.vectors v
+            'SELECT v.passage, v.document, v.embedding FROM ii_commons.near_vectors v
              WHERE v.collection = %s AND v.space = %s %s AND EXISTS (
                 SELECT FROM ii_commons.documents d
                 WHERE d.id = v.document AND d.since <= $2 AND (d.until IS NULL OR d.until > $2))
@@ -103,7 +120,7 @@ pub(super) async fn migrate_vectors(on: &mut PgConnection, at: &Path) -> Result<
     if version < PGVECTOR {
         return Ok(Err(format!("pgvector {text} is too old: 0.8.0 or later is needed")));
     }
-    part(on, at, "vectors", VECTORS).await.map(|()| Ok(version))
+    part(on, at, "near", NEAR).await.map(|()| Ok(version))
 }
 
 async fn installed(on: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {

@@ -1,338 +1,101 @@
-//! Vectors that the database keeps and searches by pgvector, in half precision.
-//!
-//! Below [`INDEX_FROM`] vectors every search is an exact scan. From there on a collection has one HNSW index for each space,
-//! of its own vectors only, and a filter that lets less than one document in four through is still scanned exactly: such an
-//! index finds near vectors first and filters them after, so that a narrow filter leaves it with few of the right ones; and the scan behind such a filter is short.
-//!
-//! **Invariant:** as many rows come as are wanted or as there are, whichever is less: an index that gave fewer is not believed.
-//! **Invariant:** a score is the scalar product of the vectors as they are kept, in double precision; what the database
-//! reckoned only chooses whom to score.
-//! **Invariant:** only passages of the revision that the searcher stands at are found.
+//! Vectors in the schema `ii_commons`, as they were made: every database has them, with or without pgvector. A home draws
+//! its file of them, and answers from that as it does from one drawn from `records.sqlite`.
 
-use std::cmp::Reverse;
-
-use half::f16;
 use receipts::Digest;
-use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
 
-use super::{Postgres, RowOf, Version, failed};
+use super::Session;
 use crate::{
     error::StoreError,
-    store::rows::{Columns as _, signed},
+    store::rows::{Columns as _, PassageRow, Searched, Space, VectorRow, signed},
 };
 
-/// From this many vectors of a collection in one space on, an index is worth its building (20 to 30 s for 100,000 vectors of
-/// 384 numbers, where an exact scan takes some 40 ms) and its error of some thousandths.
-pub(crate) const INDEX_FROM: u64 = 50_000;
-/// A filter that lets fewer documents through than one in this many is scanned exactly.
-const NARROW: usize = 4;
-/// Twice as many are scored as are wanted, and these more: the database's products err by thousandths.
-const SPARE: usize = 64;
-/// Millionths: what a score is counted in.
-const MICRO: f64 = 1e6;
-/// The most vectors of one statement: 6 MB of 384 numbers each.
-const ROWS: usize = 4_096;
-/// Memory of an index being built.
-const BUILD_MEMORY: &str = "512MB";
-/// Before it, an index built by several workers may be wrong.
-const PARALLEL: Version = (0, 8, 4);
+/// Documents of collection $1 that are searched at revision $2: of several with one text the first by path.
+const SEARCHED: &str = "d.collection = $1 AND d.since <= $2 AND (d.until IS NULL OR d.until > $2) AND NOT EXISTS (
+    SELECT FROM documents o WHERE o.collection = $1 AND o.text = d.text AND o.path < d.path AND o.since <= $2
+        AND (o.until IS NULL OR o.until > $2))";
 
-/// The vectors of one collection, at one revision.
-#[derive(Clone, Debug)]
-pub struct PostgresVectors {
-    server: Postgres,
-    version: Version,
-    collection: i64,
-    revision: i64,
-}
-
-/// Why no database keeps a collection's vectors.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoVectors {
-    /// Its records are in a file.
-    #[error("its records are in a file, not in a database")]
-    InFile,
-    /// The database has no pgvector, or one too old.
-    #[error("{why}; searches are by words only")]
-    Missing {
-        /// What it lacks.
-        why: String,
-    },
-}
-
-/// What a search found, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nearest {
-    /// Score in millionths and passage's row, best first; equal scores by path and span.
-    pub hits: Vec<(i64, u64)>,
-    /// How they were found.
-    pub by: Way,
-}
-
-/// How vectors are searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Each vector was compared.
-    Scan,
-    /// By the index.
-    Index,
-    /// By the index, which gave too few; then each vector was compared.
-    IndexThenScan,
-}
-
-/// A space as the database has it.
-struct Space {
-    id: i64,
-    dimensions: usize,
-    indexed: bool,
-    /// Documents of the collection, at the revision.
-    documents: usize,
-}
-
-impl PostgresVectors {
-    pub(super) fn of(server: &Postgres, version: Version, collection: i64, revision: i64) -> Self {
-        Self { server: server.clone(), version, collection, revision }
+impl Session {
+    pub(crate) async fn spaces(&mut self) -> Result<Vec<Space>, StoreError> {
+        let query = sqlx::query("SELECT id, space, model, dimensions FROM spaces WHERE collection = $1 ORDER BY id");
+        self.all(query.bind(self.collection), |row| Space::of(row)).await
     }
 
-    fn failed(&self) -> impl Fn(sqlx::Error) -> StoreError + '_ {
-        failed(&self.server.at)
-    }
-
-    fn index_name(&self, space: i64) -> String {
-        format!("hnsw_{}_{space}", self.collection)
-    }
-
-    async fn space(&self, space: Digest) -> Result<Option<Space>, StoreError> {
+    pub(crate) async fn searched(&mut self, revision: i64) -> Result<Vec<Searched>, StoreError> {
         let query = sqlx::query(
-            "SELECT id, dimensions::bigint AS dimensions, EXISTS (
-                SELECT FROM pg_index JOIN pg_class c ON c.oid = indexrelid
-                WHERE indrelid = 'vectors'::regclass AND indisvalid AND relname = 'hnsw_' || $2 || '_' || id) AS indexed,
-                coalesce((SELECT documents FROM revisions WHERE collection = $2 AND revision = $3), 0) AS documents
-             FROM spaces WHERE space = $1",
+            "SELECT id, path, text, source, licence, edition, language, date FROM documents
+             WHERE collection = $1 AND since <= $2 AND (until IS NULL OR until > $2) ORDER BY path",
         );
-        let query = query.bind(space.0.to_vec()).bind(self.collection).bind(self.revision);
-        let row = query.fetch_optional(&self.server.pool).await.map_err(self.failed())?;
-        row.map(|row| {
-            let columns = RowOf { at: &self.server.at, row: &row };
-            let count = |column| Ok::<_, StoreError>(usize::try_from(columns.number(column)?).unwrap_or(usize::MAX));
-            Ok(Space {
-                id: columns.integer("id")?,
-                dimensions: count("dimensions")?,
-                documents: count("documents")?,
-                indexed: row.try_get("indexed").map_err(self.failed())?,
-            })
-        })
-        .transpose()
+        self.all(query.bind(self.collection).bind(revision), |row| Searched::of(row)).await
     }
 
-    /// Keeps vectors of length one, by passage's row; those that are there already stay.
-    ///
-    /// # Errors
-    /// Vectors of several lengths, or of another than the space has; the store failed. Then none is kept.
-    pub async fn put(&self, space: Digest, vectors: &[(u64, Vec<f32>)]) -> Result<(), StoreError> {
-        let Some(dimensions) = vectors.first().map(|(_passage, vector)| vector.len()) else {
-            return Ok(());
-        };
-        let mut on = self.server.pool.begin().await.map_err(self.failed())?;
-        let query =
-            sqlx::query("INSERT INTO spaces (space, dimensions) VALUES ($1, $2) ON CONFLICT (space) DO NOTHING");
-        let query = query.bind(space.0.to_vec()).bind(i32::try_from(dimensions).unwrap_or(i32::MAX));
-        query.execute(&mut *on).await.map_err(self.failed())?;
-        let query = sqlx::query_as("SELECT id, dimensions FROM spaces WHERE space = $1").bind(space.0.to_vec());
-        let (id, kept): (i64, i32) = query.fetch_one(&mut *on).await.map_err(self.failed())?;
-        let fits = |(_passage, vector): &(u64, Vec<f32>)| i32::try_from(vector.len()) == Ok(kept);
-        if let Some((passage, vector)) = vectors.iter().find(|vector| !fits(vector)) {
-            let cause = format!("the vector of passage {passage} has {} numbers, not {kept}", vector.len());
-            return Err(StoreError::Unwritable { path: self.server.at.to_path_buf(), cause });
-        }
-        for vectors in vectors.chunks(ROWS) {
-            let passages: Vec<i64> = vectors.iter().map(|(passage, _vector)| signed(*passage)).collect();
-            let numbers: Vec<f32> = vectors.iter().flat_map(|(_passage, vector)| vector.iter().copied()).collect();
-            let query = sqlx::query(
-                "INSERT INTO vectors (collection, space, passage, document, embedding)
-                 SELECT $1, $2, p.id, p.document, ($4::real[])[(one.place - 1) * $5 + 1 : one.place * $5]::halfvec
-                 FROM unnest($3::bigint[]) WITH ORDINALITY AS one (passage, place)
-                 JOIN passages p ON p.id = one.passage AND p.collection = $1
-                 ON CONFLICT DO NOTHING",
-            );
-            let query = query.bind(self.collection).bind(id).bind(passages).bind(numbers).bind(i64::from(kept));
-            query.execute(&mut *on).await.map_err(self.failed())?;
-        }
-        on.commit().await.map_err(self.failed())
-    }
-
-    /// At most `limit` passages of live documents that have no vector in a space, by row, beyond row `after`.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn passages_without(&self, space: Digest, after: u64, limit: u64) -> Result<Vec<u64>, StoreError> {
-        let query = sqlx::query(
-            "SELECT p.id FROM passages p JOIN documents d ON d.id = p.document
-             WHERE p.collection = $1 AND p.id > $3 AND d.until IS NULL AND NOT EXISTS (
-                SELECT FROM vectors v JOIN spaces s ON s.id = v.space WHERE s.space = $2 AND v.passage = p.id)
-             ORDER BY p.id LIMIT $4",
-        );
-        let query = query.bind(self.collection).bind(space.0.to_vec()).bind(signed(after)).bind(signed(limit));
-        let rows = query.fetch_all(&self.server.pool).await.map_err(self.failed())?;
-        rows.iter().map(|row| RowOf { at: &self.server.at, row }.number("id")).collect()
-    }
-
-    /// Builds the index of a space where its vectors are many enough and it has none, while others go on reading and
-    /// writing; says whether there is one now. To be called when the last of many vectors is put.
-    ///
-    /// # Errors
-    /// The store failed; searches go on without an index.
-    pub async fn index(&self, space: Digest) -> Result<bool, StoreError> {
-        self.index_from(space, INDEX_FROM).await
-    }
-
-    /// The same from another number of vectors on.
-    ///
-    /// # Errors
-    /// As [`Self::index`].
-    pub async fn index_from(&self, space: Digest, from: u64) -> Result<bool, StoreError> {
-        let Some(Space { id, dimensions, indexed: false, .. }) = self.space(space).await? else {
-            return Ok(self.space(space).await?.is_some_and(|space| space.indexed));
-        };
-        let query = sqlx::query_scalar("SELECT count(*) FROM vectors WHERE collection = $1 AND space = $2");
-        let count: i64 =
-            query.bind(self.collection).bind(id).fetch_one(&self.server.pool).await.map_err(self.failed())?;
-        if count.unsigned_abs() < from {
-            return Ok(false);
-        }
-        let name = self.index_name(id);
-        // Waits for another program that builds it. What a killed one left is not valid and goes.
-        let mut on = self.server.pool.begin().await.map_err(self.failed())?;
-        let lock = "LOCK TABLE vectors IN SHARE UPDATE EXCLUSIVE MODE";
-        sqlx::raw_sql(lock).execute(&mut *on).await.map_err(self.failed())?;
-        if self.space(space).await?.is_some_and(|space| space.indexed) {
-            return Ok(true);
-        }
-        let away = AssertSqlSafe(format!("DROP INDEX IF EXISTS {name}"));
-        sqlx::raw_sql(away).execute(&mut *on).await.map_err(self.failed())?;
-        on.commit().await.map_err(self.failed())?;
-        let workers = if self.version < PARALLEL { "0" } else { "2" };
-        let settings = [("maintenance_work_mem", BUILD_MEMORY), ("max_parallel_maintenance_workers", workers)];
-        let mut on = self.server.pool.acquire().await.map_err(self.failed())?;
-        for (setting, value) in settings {
-            let query = sqlx::query("SELECT set_config($1, $2, false)").bind(setting).bind(value);
-            query.execute(&mut *on).await.map_err(self.failed())?;
-        }
-        let build = AssertSqlSafe(format!(
-            "CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON vectors
-             USING hnsw ((embedding::halfvec({dimensions})) halfvec_ip_ops) WHERE collection = {} AND space = {id}",
-            self.collection
+    pub(crate) async fn missing(&mut self, space: i64, revision: i64) -> Result<u64, StoreError> {
+        let query = sqlx::AssertSqlSafe(format!(
+            "SELECT count(*) AS count FROM passages p JOIN documents d ON d.id = p.document WHERE {SEARCHED}
+             AND NOT EXISTS (SELECT FROM vectors v WHERE v.space = $3 AND v.passage = p.id)"
         ));
-        let built = sqlx::raw_sql(build).execute(&mut *on).await.map_err(self.failed());
-        for (setting, _value) in settings {
-            let back = AssertSqlSafe(format!("RESET {setting}"));
-            sqlx::raw_sql(back).execute(&mut *on).await.map_err(self.failed())?;
-        }
-        built.map(|_done| true)
+        let query = sqlx::query(query).bind(self.collection).bind(revision).bind(space);
+        Ok(self.one(query, |row| row.number("count")).await?.unwrap_or(0))
     }
 
-    /// The nearest passages: of all documents, or of these rows only. None where the space is unknown here or its vectors
-    /// have another length than the query.
-    ///
-    /// # Errors
-    /// The store failed, also after it was asked once more.
-    pub async fn nearest(
-        &self,
-        space: Digest,
-        query: &[f32],
-        documents: Option<&[u64]>,
-        limit: usize,
-    ) -> Result<Nearest, StoreError> {
-        match self.nearest_once(space, query, documents, limit).await {
-            Err(StoreError::Unreachable { .. }) => {
-                self.server.back().await?;
-                self.nearest_once(space, query, documents, limit).await
-            }
-            done => done,
-        }
-    }
-
-    async fn nearest_once(
-        &self,
-        space: Digest,
-        query: &[f32],
-        documents: Option<&[u64]>,
-        limit: usize,
-    ) -> Result<Nearest, StoreError> {
-        let none = Nearest { hits: Vec::new(), by: Way::Scan };
-        let Some(space) = self.space(space).await?.filter(|space| space.dimensions == query.len() && limit > 0) else {
-            return Ok(none);
-        };
-        let documents: Option<Vec<i64>> = documents.map(|rows| rows.iter().map(|row| signed(*row)).collect());
-        let narrow = documents.as_ref().is_some_and(|rows| rows.len().saturating_mul(NARROW) < space.documents);
-        let mut by = Way::Scan;
-        if space.indexed && !narrow {
-            let hits = self.ask(space.id, query, documents.as_deref(), limit, Way::Index).await?;
-            if hits.len() == limit {
-                return Ok(Nearest { hits, by: Way::Index });
-            }
-            by = Way::IndexThenScan;
-        }
-        let hits = self.ask(space.id, query, documents.as_deref(), limit, Way::Scan).await?;
-        Ok(Nearest { hits, by })
-    }
-
-    /// One statement. A scan's order is that of the column itself, which no index has, so that none is taken for it.
-    async fn ask(
-        &self,
+    pub(crate) async fn without_vector(
+        &mut self,
         space: i64,
-        query: &[f32],
-        documents: Option<&[i64]>,
-        limit: usize,
-        way: Way,
-    ) -> Result<Vec<(i64, u64)>, StoreError> {
-        let near = match way {
-            Way::Index => "near_by_index($1, $2, $3, $4, $5, $6)".to_owned(),
-            Way::Scan | Way::IndexThenScan => {
-                let only = if documents.is_some() { "v.document = ANY($5)" } else { "$5::bigint[] IS NULL" };
-                format!(
-                    "(SELECT v.passage, v.document, v.embedding FROM vectors v JOIN documents d ON d.id = v.document
-                      WHERE v.collection = $1 AND v.space = $2 AND {only}
-                        AND d.since <= $4 AND (d.until IS NULL OR d.until > $4)
-                      ORDER BY v.embedding <#> $3::halfvec LIMIT $6)"
-                )
-            }
-        };
-        let text = format!(
-            "SELECT near.passage, d.path, p.start, halfvec_send(near.embedding) AS numbers FROM {near} AS near
-             JOIN documents d ON d.id = near.document JOIN passages p ON p.id = near.passage"
+        revision: i64,
+        after: u64,
+        most: u64,
+    ) -> Result<Vec<PassageRow>, StoreError> {
+        let query = sqlx::AssertSqlSafe(format!(
+            "{} FROM passages p JOIN documents d ON d.id = p.document
+             WHERE {SEARCHED} AND p.collection = $1 AND p.id > $4
+             AND NOT EXISTS (SELECT FROM vectors v WHERE v.space = $3 AND v.passage = p.id) ORDER BY p.id LIMIT $5",
+            super::reading::COLUMNS
+        ));
+        let query = sqlx::query(query).bind(self.collection).bind(revision).bind(space);
+        self.all(query.bind(signed(after)).bind(signed(most)), |row| PassageRow::of(row)).await
+    }
+
+    pub(crate) async fn vectors(
+        &mut self,
+        space: i64,
+        revision: i64,
+        (text, start): (Digest, i64),
+        most: u64,
+    ) -> Result<Vec<VectorRow>, StoreError> {
+        // That a text is not before the last one is said twice: the index is looked up by it alone.
+        let query = sqlx::AssertSqlSafe(format!(
+            "SELECT p.id, d.id AS owner, d.text, p.start, p.half FROM documents d
+             CROSS JOIN LATERAL (
+                SELECT p.id, p.start, v.half FROM passages p JOIN vectors v ON v.space = $3 AND v.passage = p.id
+                WHERE p.document = d.id ORDER BY p.start OFFSET 0) p
+             WHERE {SEARCHED} AND d.text >= $4 AND (d.text, p.start) > ($4, $5) ORDER BY d.text, p.start LIMIT $6"
+        ));
+        let query = sqlx::query(query).bind(self.collection).bind(revision).bind(space);
+        let query = query.bind(text.0.to_vec()).bind(start).bind(signed(most));
+        self.all(query, |row| VectorRow::of(row)).await
+    }
+
+    pub(crate) async fn add_space(&mut self, space: Digest, model: &str, dimensions: u32) -> Result<i64, StoreError> {
+        let query = sqlx::query(
+            "INSERT INTO spaces (collection, space, model, dimensions) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (collection, space) DO NOTHING",
         );
-        let most = limit.saturating_mul(2).saturating_add(SPARE);
-        let asked = sqlx::query(AssertSqlSafe(text)).bind(self.collection).bind(space).bind(query).bind(self.revision);
-        let asked = asked.bind(documents).bind(signed(most as u64));
-        let rows = asked.fetch_all(&self.server.pool).await.map_err(self.failed())?;
-        let query = halves(query);
-        let mut found = rows.iter().map(|row| self.scored(&query, row)).collect::<Result<Vec<_>, _>>()?;
-        found.sort_by(|a, b| (Reverse(a.0), &a.1, a.2).cmp(&(Reverse(b.0), &b.1, b.2)));
-        found.truncate(limit);
-        Ok(found.into_iter().map(|(score, _path, _start, passage)| (score, passage)).collect())
+        let query = query.bind(self.collection).bind(space.0.to_vec()).bind(model).bind(i64::from(dimensions));
+        query.execute(self.on()).await.map_err(self.failed())?;
+        let query = sqlx::query("SELECT id FROM spaces WHERE collection = $1 AND space = $2");
+        let found = self.one(query.bind(self.collection).bind(space.0.to_vec()), |row| row.integer("id")).await?;
+        found
+            .ok_or_else(|| StoreError::Damaged { path: self.at().to_owned(), cause: "a space was not kept".to_owned() })
     }
 
-    fn scored(&self, query: &[f16], row: &PgRow) -> Result<(i64, String, i64, u64), StoreError> {
-        let columns = RowOf { at: &self.server.at, row };
-        let numbers = columns.bytes("numbers")?;
-        // Two counts of 16 bits, then the numbers, all big-endian.
-        let halves = numbers.get(4..).map(|bytes| bytes.as_chunks::<2>().0).unwrap_or_default();
-        if halves.len() != query.len() {
-            return Err(columns.damaged("a vector has another length than its space"));
-        }
-        let score = score(query, halves.iter().map(|pair| f16::from_bits(u16::from_be_bytes(*pair))));
-        Ok((score, columns.text("path")?, columns.integer("start")?, columns.number("passage")?))
+    pub(crate) async fn add_vectors(&mut self, space: i64, vectors: &[(u64, Vec<u8>)]) -> Result<(), StoreError> {
+        let passages: Vec<i64> = vectors.iter().map(|(passage, _half)| signed(*passage)).collect();
+        let halves: Vec<&[u8]> = vectors.iter().map(|(_passage, half)| half.as_slice()).collect();
+        let query = sqlx::query(
+            "INSERT INTO vectors (space, passage, half)
+             SELECT $1, one.passage, one.half FROM unnest($2::bigint[], $3::bytea[]) AS one (passage, half)
+             ON CONFLICT DO NOTHING",
+        );
+        let query = query.bind(space).bind(passages).bind(halves);
+        query.execute(self.on()).await.map_err(self.failed()).map(drop)
     }
-}
-
-/// Half precision, as pgvector rounds it.
-fn halves(vector: &[f32]) -> Vec<f16> {
-    vector.iter().map(|number| f16::from_f32(*number)).collect()
-}
-
-/// The scalar product in millionths.
-#[expect(clippy::cast_possible_truncation, reason = "a product of vectors of length one")]
-fn score(a: &[f16], b: impl Iterator<Item = f16>) -> i64 {
-    (a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum::<f64>() * MICRO).round() as i64
 }

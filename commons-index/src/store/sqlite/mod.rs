@@ -1,6 +1,8 @@
 //! The records in `records.sqlite` of the collection's folder.
 
+mod intake;
 mod reading;
+mod vectors;
 mod writing;
 
 use std::{
@@ -42,6 +44,30 @@ const MIGRATIONS: &[&str] = &["
         path TEXT NOT NULL, salt BLOB NOT NULL, leaf BLOB NOT NULL) STRICT;
 ", "
     CREATE TABLE source (folder TEXT PRIMARY KEY) STRICT;
+", "
+    ALTER TABLE documents ADD COLUMN drawn INTEGER NOT NULL DEFAULT 0;
+    UPDATE documents SET drawn = text <> document;
+    ALTER TABLE documents ADD COLUMN file TEXT;
+    ALTER TABLE documents ADD COLUMN how TEXT;
+    ALTER TABLE documents ADD COLUMN source TEXT;
+    ALTER TABLE documents ADD COLUMN licence TEXT;
+    ALTER TABLE documents ADD COLUMN edition TEXT;
+    ALTER TABLE documents ADD COLUMN language TEXT;
+    ALTER TABLE documents ADD COLUMN date TEXT;
+    DROP INDEX documents_text;
+    CREATE INDEX documents_text ON documents (text, path);
+    CREATE INDEX documents_since ON documents (since, path);
+    CREATE INDEX documents_until ON documents (until, path) WHERE until IS NOT NULL;
+    CREATE INDEX documents_file ON documents (file) WHERE file IS NOT NULL AND until IS NULL;
+    CREATE TABLE files (
+        path TEXT PRIMARY KEY, digest BLOB NOT NULL, bytes INTEGER NOT NULL, how TEXT, skipped INTEGER NOT NULL) STRICT;
+    CREATE TABLE declared (how TEXT NOT NULL) STRICT;
+", "
+    CREATE TABLE spaces (
+        id INTEGER PRIMARY KEY, space BLOB NOT NULL UNIQUE, model TEXT NOT NULL, dimensions INTEGER NOT NULL) STRICT;
+    CREATE TABLE vectors (
+        space INTEGER NOT NULL REFERENCES spaces (id), passage INTEGER NOT NULL REFERENCES passages (id), half BLOB NOT NULL,
+        PRIMARY KEY (space, passage)) STRICT, WITHOUT ROWID;
 "];
 
 /// The open database.
@@ -73,6 +99,8 @@ impl Records {
             .journal_mode(SqliteJournalMode::Wal)
             // A lost revision after a power cut is indexed again; a torn one is not possible in WAL.
             .synchronous(SqliteSynchronous::Normal)
+            // Digests come in no order: their index is written all over, and its pages should not be fetched each time.
+            .pragma("cache_size", "-32768")
             .busy_timeout(Duration::from_secs(5));
         let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(10));
         let pool = pool.connect_with(options).await.map_err(|error| from_sqlx(&path, &error))?;
@@ -179,6 +207,10 @@ impl Columns for RowOf<'_> {
     }
 
     fn text(&self, column: &str) -> Result<String, StoreError> {
+        self.row.try_get(column).map_err(|error| from_sqlx(self.at, &error))
+    }
+
+    fn maybe_text(&self, column: &str) -> Result<Option<String>, StoreError> {
         self.row.try_get(column).map_err(|error| from_sqlx(self.at, &error))
     }
 

@@ -12,16 +12,16 @@ use crate::{
     store::rows::{self, Columns as _, Live, PassageRow, Piece, Placed, Revision, Titled, signed},
 };
 
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// A row of passages with its document's columns and the piece of text it starts in (65,536 is [`crate::store::CHUNK`]).
-const PASSAGE: &str =
+pub(super) const PASSAGE: &str =
     "SELECT d.path, d.document, d.text, d.title, p.id, p.start, p.stop, p.headings, p.sentences, c.zstd
     FROM passages p JOIN documents d ON d.id = p.document
     JOIN chunks c ON c.text = d.text AND c.start = p.start - p.start % 65536 ";
 
 impl Session {
-    async fn all<T>(
+    pub(super) async fn all<T>(
         &mut self,
         query: Query<'_>,
         read: impl Fn(&super::RowOf<'_>) -> Result<T, StoreError>,
@@ -31,7 +31,7 @@ impl Session {
         rows.iter().map(|row| read(&self.columns(row))).collect()
     }
 
-    async fn one<T>(
+    pub(super) async fn one<T>(
         &mut self,
         query: Query<'_>,
         read: impl Fn(&super::RowOf<'_>) -> Result<T, StoreError>,
@@ -54,11 +54,12 @@ impl Session {
         self.all(sqlx::query("SELECT * FROM revisions ORDER BY revision"), |row| Revision::of(row)).await
     }
 
-    pub(crate) async fn live(&mut self) -> Result<Vec<Live>, StoreError> {
+    pub(crate) async fn live(&mut self, revision: i64) -> Result<Vec<Live>, StoreError> {
         let query = sqlx::query(
-            "SELECT id, path, document, bytes, media, title FROM documents WHERE until IS NULL ORDER BY path",
+            "SELECT id, path, document, bytes, media, title, source, licence, edition, language, date FROM documents
+             WHERE since <= ? AND (until IS NULL OR until > ?) ORDER BY path",
         );
-        self.all(query, |row| Live::of(row)).await
+        self.all(query.bind(revision).bind(revision), |row| Live::of(row)).await
     }
 
     pub(crate) async fn corpus(&mut self, from: u64, most: u64) -> Result<Vec<(CorpusRow, Digest)>, StoreError> {
@@ -70,13 +71,15 @@ impl Session {
         self.all(sqlx::query("SELECT leaf FROM corpus ORDER BY seq"), |row| row.digest("leaf")).await
     }
 
-    pub(crate) async fn texts(&mut self) -> Result<Vec<Digest>, StoreError> {
-        self.all(sqlx::query("SELECT DISTINCT text FROM documents ORDER BY text"), |row| row.digest("text")).await
+    pub(crate) async fn texts(&mut self, revision: i64) -> Result<Vec<Digest>, StoreError> {
+        let query = sqlx::query("SELECT DISTINCT text FROM documents WHERE since <= ? ORDER BY text");
+        self.all(query.bind(revision), |row| row.digest("text")).await
     }
 
     pub(crate) async fn pieces(&mut self, text: Digest, range: Range<u64>) -> Result<Vec<Piece>, StoreError> {
-        let query =
-            sqlx::query("SELECT start, zstd FROM chunks WHERE text = ? AND start >= ? AND start < ? ORDER BY start");
+        let query = sqlx::query(
+            "SELECT text, start, zstd FROM chunks WHERE text = ? AND start >= ? AND start < ? ORDER BY start",
+        );
         let query = query.bind(text.0.to_vec()).bind(signed(range.start)).bind(signed(range.end));
         self.all(query, |row| Piece::of(row)).await
     }
@@ -89,7 +92,7 @@ impl Session {
     }
 
     pub(crate) async fn verbatim(&mut self, text: Digest) -> Result<Vec<(String, Digest)>, StoreError> {
-        let query = sqlx::query("SELECT path, document FROM documents WHERE text = ? AND media <> 'text/html'");
+        let query = sqlx::query("SELECT path, document FROM documents WHERE text = ? AND drawn = 0");
         self.all(query.bind(text.0.to_vec()), |row| rows::named(row)).await
     }
 
@@ -104,16 +107,11 @@ impl Session {
         self.all(query.build(), |row| PassageRow::of(row)).await
     }
 
-    pub(crate) async fn live_passages(
-        &mut self,
-        after: &(String, i64),
-        most: u64,
-    ) -> Result<Vec<PassageRow>, StoreError> {
-        let query = sqlx::AssertSqlSafe(format!(
-            "{PASSAGE} WHERE d.until IS NULL AND (d.path, p.start) > (?, ?) ORDER BY d.path, p.start LIMIT ?"
-        ));
-        let query = sqlx::query(query).bind(after.0.clone()).bind(after.1).bind(signed(most));
-        self.all(query, |row| PassageRow::of(row)).await
+    pub(crate) async fn paths(&mut self, text: Digest, revision: i64) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query(
+            "SELECT path FROM documents WHERE text = ? AND since <= ? AND (until IS NULL OR until > ?) ORDER BY path",
+        );
+        self.all(query.bind(text.0.to_vec()).bind(revision).bind(revision), |row| row.text("path")).await
     }
 
     pub(crate) async fn titled(&mut self, text: Digest, revision: i64) -> Result<Option<Titled>, StoreError> {

@@ -5,13 +5,13 @@ use receipts::Digest;
 use super::{On, Session};
 use crate::{
     corpus::CorpusRow,
-    document::Document,
     error::StoreError,
     store::rows::{NewPassage, Piece, Revision, signed},
+    writing::Ready,
 };
 
-/// Rows of one statement: SQLite takes 32,766 values.
-const ROWS: usize = 1000;
+/// Rows of one statement. SQLite takes 32,766 values; longer statements gain nothing.
+const ROWS: usize = 200;
 
 impl Session {
     pub(crate) async fn keep_folder(&mut self, folder: &str) -> Result<(), StoreError> {
@@ -20,54 +20,70 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) async fn end(&mut self, document: u64, revision: i64) -> Result<(), StoreError> {
-        let query = sqlx::query("UPDATE documents SET until = ? WHERE id = ?").bind(revision).bind(signed(document));
+    pub(crate) async fn end(&mut self, document: i64, revision: i64) -> Result<(), StoreError> {
+        let query = sqlx::query("UPDATE documents SET until = ? WHERE id = ?").bind(revision).bind(document);
         query.execute(self.on()).await.map_err(self.failed())?;
         Ok(())
     }
 
-    pub(crate) async fn add_pieces(&mut self, text: Digest, pieces: &[Piece]) -> Result<(), StoreError> {
-        for piece in pieces {
-            let query = sqlx::query("INSERT OR IGNORE INTO chunks (text, start, zstd) VALUES (?, ?, ?)");
-            let query = query.bind(text.0.to_vec()).bind(signed(piece.start)).bind(&piece.zstd);
-            query.execute(self.on()).await.map_err(self.failed())?;
+    pub(crate) async fn add(&mut self, ready: &[Ready], revision: i64, how: &str) -> Result<(), StoreError> {
+        let query = sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM documents");
+        let last: i64 = query.fetch_one(self.on()).await.map_err(self.failed())?;
+        let rows: Vec<(i64, &Ready)> = (last + 1..).zip(ready).collect();
+        for rows in rows.chunks(ROWS) {
+            let mut insert = sqlx::QueryBuilder::new(
+                "INSERT INTO documents (id, path, file, document, text, bytes, media, title, since, how, drawn, source, \
+                 licence, edition, language, date) ",
+            );
+            insert.push_values(rows, |mut row, (id, ready)| {
+                let document = &ready.document;
+                let about = &document.metadata;
+                row.push_bind(*id).push_bind(&document.path).push_bind(&document.file);
+                row.push_bind(document.digest.0.as_slice()).push_bind(document.text_digest.0.as_slice());
+                row.push_bind(signed(document.bytes)).push_bind(document.media).push_bind(&document.title);
+                row.push_bind(revision).push_bind(how).push_bind(i64::from(document.text_digest != document.digest));
+                row.push_bind(&about.source).push_bind(&about.licence);
+                row.push_bind(&about.revision).push_bind(&about.language).push_bind(&about.date);
+            });
+            insert.build().execute(self.on()).await.map_err(self.failed())?;
         }
-        Ok(())
-    }
-
-    pub(crate) async fn add_document(&mut self, document: &Document, revision: i64) -> Result<i64, StoreError> {
-        let query = sqlx::query(
-            "INSERT INTO documents (path, document, text, bytes, media, title, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        );
-        let query = query.bind(&document.path).bind(document.digest.0.to_vec()).bind(document.text_digest.0.to_vec());
-        let query = query.bind(signed(document.bytes)).bind(document.media.name()).bind(&document.title).bind(revision);
-        Ok(query.execute(self.on()).await.map_err(self.failed())?.last_insert_rowid())
-    }
-
-    pub(crate) async fn add_passages(&mut self, document: i64, passages: &[NewPassage]) -> Result<(), StoreError> {
+        let pieces: Vec<(&Ready, &Piece)> =
+            ready.iter().flat_map(|ready| ready.pieces.iter().map(move |piece| (ready, piece))).collect();
+        for pieces in pieces.chunks(ROWS) {
+            let mut insert = sqlx::QueryBuilder::new("INSERT OR IGNORE INTO chunks (text, start, zstd) ");
+            insert.push_values(pieces, |mut row, (ready, piece)| {
+                row.push_bind(ready.document.text_digest.0.as_slice()).push_bind(signed(piece.start));
+                row.push_bind(piece.zstd.as_slice());
+            });
+            insert.build().execute(self.on()).await.map_err(self.failed())?;
+        }
+        let passages: Vec<(i64, &NewPassage)> =
+            rows.iter().flat_map(|(id, ready)| ready.passages.iter().map(move |passage| (*id, passage))).collect();
         for passages in passages.chunks(ROWS) {
             let mut insert =
                 sqlx::QueryBuilder::new("INSERT INTO passages (document, start, stop, headings, sentences) ");
-            insert.push_values(passages, |mut row, passage| {
-                row.push_bind(document)
+            insert.push_values(passages, |mut row, (document, passage)| {
+                row.push_bind(*document)
                     .push_bind(signed(passage.placed.start))
                     .push_bind(signed(passage.stop))
                     .push_bind(&passage.placed.headings)
-                    .push_bind(&passage.placed.sentences);
+                    .push_bind(passage.placed.sentences.as_slice());
             });
             insert.build().execute(self.on()).await.map_err(self.failed())?;
         }
         Ok(())
     }
 
-    pub(crate) async fn append_rows(&mut self, rows: &[(&CorpusRow, Digest)]) -> Result<(), StoreError> {
-        for (row, leaf) in rows {
-            let query = sqlx::query(
-                "INSERT INTO corpus (op, document, bytes, media, path, salt, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            );
-            let query = query.bind(row.op.word()).bind(row.document.0.to_vec()).bind(signed(row.bytes));
-            let query = query.bind(&row.media).bind(&row.path).bind(row.salt.to_vec()).bind(leaf.0.to_vec());
-            query.execute(self.on()).await.map_err(self.failed())?;
+    pub(crate) async fn append_rows(&mut self, rows: &[(CorpusRow, Digest)]) -> Result<(), StoreError> {
+        for rows in rows.chunks(ROWS) {
+            let mut insert =
+                sqlx::QueryBuilder::new("INSERT INTO corpus (op, document, bytes, media, path, salt, leaf) ");
+            insert.push_values(rows, |mut line, (row, leaf)| {
+                line.push_bind(row.op.word()).push_bind(row.document.0.as_slice()).push_bind(signed(row.bytes));
+                line.push_bind(&row.media).push_bind(&row.path).push_bind(row.salt.as_slice());
+                line.push_bind(leaf.0.as_slice());
+            });
+            insert.build().execute(self.on()).await.map_err(self.failed())?;
         }
         Ok(())
     }

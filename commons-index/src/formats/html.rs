@@ -4,9 +4,16 @@
 //! **Invariant:** depth of nesting is no danger: the tree is walked, never recursed into, and a page that nests thousands deep
 //! is told before it is parsed.
 
-use scraper::{Html, Node};
+use encoding_rs::Encoding;
+use scraper::{Html, Node, node::Element};
 
-use crate::blocks::{Block, Kind};
+use super::Drawn;
+use crate::{
+    blocks::{Block, Kind},
+    metadata::Metadata,
+    passages,
+    scan::SkipReason,
+};
 
 /// What is dropped with all that is in it.
 const DROPPED: &[&str] = &[
@@ -19,16 +26,6 @@ const INLINE: &[&str] = &[
     "ins", "kbd", "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub",
     "sup", "time", "tt", "u", "var", "wbr", "td", "th", "tbody", "thead", "tfoot",
 ];
-
-/// The readable text of a page, with its structure.
-pub(crate) struct Readable {
-    /// `<title>`, else the first heading, when either has words.
-    pub(crate) title: Option<String>,
-    /// The citable text.
-    pub(crate) text: String,
-    /// Its blocks.
-    pub(crate) blocks: Vec<Block>,
-}
 
 struct Writer {
     text: String,
@@ -117,11 +114,50 @@ pub(crate) fn too_deep(page: &str) -> bool {
     false
 }
 
+/// The encoding that a page declares in its first kilobyte, as browsers look for it.
+pub(super) fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_ascii_lowercase();
+    let (_before, rest) = head.split_once("charset=")?;
+    let name = rest.trim_start_matches(['"', '\'']).split(['"', '\'', '>', ';', ' ', '/']).next()?;
+    Encoding::for_label(name.as_bytes())
+}
+
+/// Reads a page.
+pub(super) fn page(text: String) -> Result<Drawn, SkipReason> {
+    if too_deep(&text) { Err(SkipReason::TooDeep) } else { Ok(readable(&text)) }
+}
+
+/// What an element says of the page it stands in.
+fn said(about: &mut Metadata, element: &Element) {
+    let attribute = |name| element.attr(name).unwrap_or_default();
+    match element.name() {
+        "html" => about.take("lang", attribute("lang")),
+        "link" => match attribute("rel").to_ascii_lowercase().as_str() {
+            "canonical" => about.take("canonical", attribute("href")),
+            "license" => about.take("license", attribute("href")),
+            _other => {}
+        },
+        "meta" => {
+            let name = if attribute("name").is_empty() { attribute("property") } else { attribute("name") };
+            let name = match name.to_ascii_lowercase().as_str() {
+                "dc.rights" | "dcterms.rights" | "dcterms.license" | "license" | "licence" => "license",
+                "dc.date" | "dcterms.date" | "date" | "article:published_time" => "date",
+                "og:url" => "source",
+                "dc.language" | "language" => "lang",
+                _other => return,
+            };
+            about.take(name, attribute("content"));
+        }
+        _other => {}
+    }
+}
+
 /// Reads a page. Any text is some page by browser rules, so this cannot fail; it may come out empty.
-pub(crate) fn readable(page: &str) -> Readable {
+fn readable(page: &str) -> Drawn {
     let html = Html::parse_document(page);
     let mut writer = Writer { text: String::new(), blocks: Vec::new(), start: 0, kinds: Vec::new(), space: false };
     let mut title = String::new();
+    let mut metadata = Metadata::default();
     let mut dropped: usize = 0;
     let mut in_title = false;
     let mut visit = |node: &Node, open: bool| match node {
@@ -129,6 +165,9 @@ pub(crate) fn readable(page: &str) -> Readable {
         Node::Text(words) if open && dropped == 0 => writer.words(&words.text),
         Node::Element(element) => {
             let name = element.name();
+            if open {
+                said(&mut metadata, element);
+            }
             // An SVG has titles of its own; the page's comes first.
             if name == "title" && (title.is_empty() || in_title) {
                 in_title = open;
@@ -168,10 +207,11 @@ pub(crate) fn readable(page: &str) -> Readable {
     writer.end();
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
     let title = Some(title).filter(|words| !words.is_empty());
-    Readable {
-        title: title.or_else(|| crate::passages::first_heading(&writer.text, &writer.blocks)),
+    Drawn {
+        title: title.or_else(|| passages::first_heading(&writer.text, &writer.blocks)),
         text: writer.text,
         blocks: writer.blocks,
+        metadata,
     }
 }
 
@@ -199,8 +239,21 @@ fn element(writer: &mut Writer, name: &str, open: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{readable, too_deep};
+    use super::{declared, readable, too_deep};
     use crate::blocks::Kind;
+
+    #[test]
+    fn a_page_says_what_it_is() {
+        let page = "<html lang='de-AT'><head><link rel=canonical href='https://x.example/p'><meta name='dcterms.rights' content='CC0'>\
+            <meta property='article:published_time' content='2024-01-02'></head><body><p>x <link rel=license href=no></body>";
+        let about = readable(page).metadata;
+        assert_eq!((about.language.as_deref(), about.source.as_deref()), (Some("de"), Some("https://x.example/p")));
+        assert_eq!((about.licence.as_deref(), about.date.as_deref()), (Some("CC0"), Some("2024-01-02")));
+        let charset = |page: &[u8]| declared(page).map(encoding_rs::Encoding::name);
+        assert_eq!(charset(b"<meta charset=\"Shift_JIS\">"), Some("Shift_JIS"));
+        assert_eq!(charset(b"<meta http-equiv=x content='text/html; charset=iso-8859-1'>"), Some("windows-1252"));
+        assert_eq!(charset(b"<p>charset"), None);
+    }
 
     #[test]
     fn reading_matter_stays_and_the_rest_goes() {

@@ -5,7 +5,13 @@
 
 use std::ops::Range;
 
-use crate::blocks::{Block, Kind, item_marker, lines};
+use super::Drawn;
+use crate::{
+    blocks::{Block, Kind, item_marker, lines},
+    metadata::Metadata,
+    passages,
+    scan::SkipReason,
+};
 
 /// Which marks mean something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +116,35 @@ impl Reader {
     }
 }
 
+/// Reads a Markdown file.
+pub(super) fn markdown(text: String) -> Result<Drawn, SkipReason> {
+    let blocks = blocks(&text, Dialect::Markdown);
+    let title = passages::first_heading(&text, &blocks);
+    let matter = blocks.first().filter(|block| block.kind == Kind::FrontMatter);
+    let metadata = matter.map_or_else(Metadata::default, |block| said(&text[block.range.clone()]));
+    Ok(Drawn { title, text, blocks, metadata })
+}
+
+/// Reads a text file.
+pub(super) fn plain(text: String) -> Result<Drawn, SkipReason> {
+    Ok(super::paragraphs(text))
+}
+
+/// What front matter says: one scalar a line, in YAML or in TOML.
+fn said(matter: &str) -> Metadata {
+    let mut found = Metadata::default();
+    for line in matter.lines() {
+        let Some((name, value)) = line.split_once([':', '=']) else { continue };
+        let value = value.trim();
+        let quoted = |mark: char| value.strip_prefix(mark).and_then(|value| value.strip_suffix(mark));
+        // An indented name belongs to another one.
+        if !name.starts_with(char::is_whitespace) {
+            found.take(name.trim_end(), quoted('"').or_else(|| quoted('\'')).unwrap_or(value));
+        }
+    }
+    found
+}
+
 /// Blocks of a text.
 pub(crate) fn blocks(text: &str, dialect: Dialect) -> Vec<Block> {
     let mut reader = Reader { dialect, blocks: Vec::new(), open: None, after_blank: true, in_list: false };
@@ -211,8 +246,21 @@ fn is_rule(words: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dialect, blocks};
+    use super::{Dialect, blocks, markdown};
     use crate::blocks::Kind;
+
+    #[test]
+    fn front_matter_says_what_a_document_is() {
+        let text = "---\nlicense: \"CC BY 4.0\"\nlang: en-GB\nauthor:\n  source: no\nsource: https://x.example/a:b\ndate: 2024-05-06\n---\n# T\n";
+        let about = markdown(text.to_owned()).expect("reads").metadata;
+        assert_eq!((about.licence.as_deref(), about.language.as_deref()), (Some("CC BY 4.0"), Some("en")));
+        assert_eq!(
+            (about.source.as_deref(), about.date.as_deref()),
+            (Some("https://x.example/a:b"), Some("2024-05-06"))
+        );
+        let toml = markdown("+++\nlicence = 'MIT'\n+++\nwords".to_owned()).expect("reads");
+        assert_eq!(toml.metadata.licence.as_deref(), Some("MIT"));
+    }
 
     fn kinds(text: &str) -> Vec<(Kind, &str)> {
         blocks(text, Dialect::Markdown).into_iter().map(|block| (block.kind, text[block.range].trim_end())).collect()

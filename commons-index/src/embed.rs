@@ -1,0 +1,187 @@
+//! Vectors of a collection's passages: which model makes them, which are missing, and making those.
+//!
+//! **Invariant:** vectors of one space answer a search, and all passages of the revision have one in it, or words answer
+//! alone: never a mixture.
+//! **Invariant:** a vector once made is kept; made again is only what is missing.
+
+use std::{path::Path, sync::Arc};
+
+use common_ground::port::embedder::{Embedder, Purpose};
+use receipts::Digest;
+
+use crate::{
+    collection::Collection,
+    error::{StoreError, VectorError},
+    ingest::{Progress, blocking},
+    store::{Records, Revision},
+    vectors::{self, Builder, Vectors},
+};
+
+/// Passages embedded between two commits.
+const BATCH: u64 = 64;
+/// Vectors of one batch on their way into the file.
+const DRAWN: u64 = 2_000;
+
+/// What a collection knows of meaning.
+#[derive(Clone)]
+pub(crate) enum Meaning {
+    /// No model was named.
+    None,
+    /// A model is there, and so many passages have no vector by it.
+    Missing(Arc<dyn Embedder>, u64),
+    /// Every passage has one.
+    Ready(Arc<dyn Embedder>, Arc<Vectors>),
+}
+
+/// How far the vectors of a collection are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Vectored {
+    /// No model is named: words alone are searched.
+    NoModel,
+    /// So many passages have no vector by the model: words alone are searched.
+    Missing {
+        /// The model's id.
+        model: String,
+        /// How many.
+        passages: u64,
+    },
+    /// Words and vectors are searched.
+    Ready {
+        /// The model's id.
+        model: String,
+    },
+}
+
+/// What embedding did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// Vectors made.
+    pub made: u64,
+    /// Vectors there are now.
+    pub vectors: u64,
+}
+
+impl Collection {
+    /// Names the model that queries and passages are embedded by from here on.
+    pub async fn use_embedder(&mut self, model: Arc<dyn Embedder>) -> Result<(), StoreError> {
+        self.meaning = Meaning::Missing(model, 0);
+        self.meaning = self.meaning_now().await?;
+        Ok(())
+    }
+
+    /// How far the vectors are.
+    pub fn vectored(&self) -> Vectored {
+        match &self.meaning {
+            Meaning::None => Vectored::NoModel,
+            Meaning::Missing(model, passages) => {
+                Vectored::Missing { model: model.id().to_owned(), passages: *passages }
+            }
+            Meaning::Ready(model, _) => Vectored::Ready { model: model.id().to_owned() },
+        }
+    }
+
+    /// Makes the vectors that are missing, and tells after each batch how many are made. Stopped at any moment, it goes on
+    /// from there the next time.
+    ///
+    /// # Errors
+    /// The model's or the store's; what was made until then stays.
+    pub async fn embed(&mut self, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Embedded, VectorError> {
+        let (Meaning::Missing(model, _) | Meaning::Ready(model, _)) = self.meaning.clone() else {
+            return Ok(Embedded { made: 0, vectors: 0 });
+        };
+        let Some((revision, _words)) = &self.at else {
+            return Ok(Embedded { made: 0, vectors: 0 });
+        };
+        let number = revision.number;
+        let mut lock = self.records.write().await?;
+        let space = lock.add_space(model.space(), model.id(), model.dimensions()).await?;
+        lock.commit().await?;
+        let total = self.records.reading(|mut on| async move { on.missing(space, number).await }).await?;
+        let (mut at, mut after) = (Progress { done: 0, total, bytes: 0, total_bytes: 0 }, 0);
+        loop {
+            let texts =
+                self.records.reading(|mut on| async move { on.unembedded(space, number, after, BATCH).await }).await?;
+            let Some((last, _)) = texts.last() else { break };
+            after = *last;
+            let (rows, texts): (Vec<u64>, Vec<String>) = texts.into_iter().unzip();
+            let found = model.embed(&texts, Purpose::Passage).await?;
+            let little =
+                |vector: Vec<f32>| vectors::halves(&vector).iter().flat_map(|half| half.to_le_bytes()).collect();
+            let made: Vec<(u64, Vec<u8>)> = rows.into_iter().zip(found.into_iter().map(little)).collect();
+            let mut lock = self.records.write().await?;
+            lock.add_vectors(space, &made).await?;
+            lock.commit().await?;
+            at.done += made.len() as u64;
+            at.bytes += texts.iter().map(|text| text.len() as u64).sum::<u64>();
+            progress(at);
+        }
+        self.meaning = self.meaning_now().await?;
+        let vectors = if let Meaning::Ready(_, vectors) = &self.meaning { vectors.len() as u64 } else { 0 };
+        Ok(Embedded { made: at.done, vectors })
+    }
+
+    /// The vectors of the revision that is open, read or drawn where all of them are there.
+    pub(crate) async fn meaning_now(&self) -> Result<Meaning, StoreError> {
+        let (Meaning::Missing(model, _) | Meaning::Ready(model, _)) = self.meaning.clone() else {
+            return Ok(Meaning::None);
+        };
+        let Some((revision, _words)) = &self.at else {
+            return Ok(Meaning::Missing(model, 0));
+        };
+        let known = self.spaces().await?.into_iter().find(|space| space.space == model.space());
+        let Some(space) = known else {
+            return Ok(Meaning::Missing(model, revision.passages));
+        };
+        let missing = self.records.reading(|mut on| async move { on.missing(space.id, revision.number).await }).await?;
+        if missing > 0 {
+            return Ok(Meaning::Missing(model, missing));
+        }
+        let vectors = match open(&self.store, revision, &*model).await {
+            Ok(Some(vectors)) => vectors,
+            // Not drawn yet, or to be drawn again.
+            Ok(None) | Err(_) => {
+                draw(&self.records, &self.store, revision, (space.id, &*model)).await?;
+                let drawn = open(&self.store, revision, &*model).await?;
+                drawn.ok_or_else(|| StoreError::Busy { path: self.store.clone() })?
+            }
+        };
+        if vectors.len() as u64 != revision.passages {
+            // Another program has brought the collection further since this one opened it.
+            return Ok(Meaning::Missing(model, revision.passages.abs_diff(vectors.len() as u64)));
+        }
+        Ok(Meaning::Ready(model, Arc::new(vectors)))
+    }
+}
+
+async fn open(store: &Path, revision: &Revision, model: &dyn Embedder) -> Result<Option<Vectors>, StoreError> {
+    let (at, number, mark, space) = (store.to_owned(), revision.number, revision.root, model.space());
+    blocking(store, move || Vectors::open(&at, number, space, mark)).await?
+}
+
+/// Draws the vectors of a revision from the records.
+async fn draw(
+    records: &Records,
+    store: &Path,
+    revision: &Revision,
+    (space, model): (i64, &dyn Embedder),
+) -> Result<(), StoreError> {
+    let mut on = records.snapshot().await?;
+    let mut builder = Builder::new(store, revision.number, model.space(), revision.root, model.dimensions())?;
+    let length = 2 * model.dimensions() as usize;
+    let mut after = (Digest([0; 32]), -1);
+    loop {
+        let rows = on.vectors(space, revision.number, after, DRAWN).await?;
+        let Some(last) = rows.last() else { break };
+        after = (last.text, last.start);
+        if let Some(row) = rows.iter().find(|row| row.half.len() != length) {
+            return Err(on.damaged(&format!("the vector of passage {} has {} bytes", row.passage, row.half.len())));
+        }
+        builder = blocking(store, move || {
+            rows.iter().try_for_each(|row| builder.add(row.passage, row.owner, &row.half))?;
+            Ok::<_, StoreError>(builder)
+        })
+        .await??;
+    }
+    blocking(store, move || builder.finish()).await??;
+    vectors::remove_others(store, revision.number)
+}
