@@ -300,7 +300,7 @@ async fn both_databases_give_the_same_hits_and_scores() {
     assert_eq!((one.heads()[0].root, one.counts()), (two.heads()[0].root, two.counts()));
     let mut found = BTreeSet::new();
     for n in 0..50 {
-        let query = Search { query: words(seed, 300, n % 6 + 1), limit: 10 };
+        let query = Search::new(words(seed, 300, n % 6 + 1), 10);
         let (hits, same) = (one.search(&query).await.expect("searches"), two.search(&query).await.expect("searches"));
         assert_eq!(hits, same, "{}", query.query);
         assert_eq!(hits.len(), 10, "{}", query.query);

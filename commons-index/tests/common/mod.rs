@@ -155,6 +155,15 @@ impl Commons {
         }
     }
 
+    /// The collection of what a caller gives.
+    pub async fn open_list(&self, name: &str) -> Collection {
+        let opened = match &self.postgres {
+            None => Collection::open_list(&self.home, name, NODE, Limits::default()).await,
+            Some((postgres, _)) => Collection::open_list_in(postgres, &self.home, name, NODE, Limits::default()).await,
+        };
+        opened.expect("opens")
+    }
+
     /// By the collection's name.
     pub async fn open_named(&self, collection: &str) -> Result<Collection, StoreError> {
         match &self.postgres {
