@@ -10,6 +10,9 @@ use crate::{
     store::rows::{self, Columns as _, Counted, Drawable, Piece, Spot, Standing, signed},
 };
 
+// `OFFSET 0` keeps a subquery one that is asked for each row, by its index, and `+ 0` an index of revisions out of it: of
+// tables that were filled a moment ago the planner knows nothing, and would join them whole for each page.
+
 const STANDING: &str =
     "SELECT id, path, since, how, document, text, title, source, licence, edition, language, date FROM documents ";
 
@@ -123,7 +126,7 @@ impl Session {
              FROM (SELECT
                 (SELECT count(*) FROM documents WHERE collection = $1 AND since = $2) AS new,
                 (SELECT count(*) FROM documents n WHERE n.collection = $1 AND n.since = $2 AND EXISTS (
-                    SELECT FROM documents o WHERE o.collection = $1 AND o.until = $2 AND o.path = n.path)) AS replaced,
+                    SELECT FROM documents o WHERE o.collection = $1 AND o.until = $2 AND o.path = n.path OFFSET 0)) AS replaced,
                 (SELECT count(*) FROM documents WHERE collection = $1 AND until = $2) AS ended,
                 (SELECT count(*) FROM documents WHERE collection = $1 AND until IS NULL) AS documents,
                 (SELECT count(DISTINCT text) FROM documents WHERE collection = $1 AND until IS NULL) AS texts) c",
@@ -140,13 +143,13 @@ impl Session {
     ) -> Result<Vec<CorpusRow>, StoreError> {
         let query = sqlx::query(
             "(SELECT path, document, bytes, media, CASE WHEN EXISTS (
-                SELECT FROM documents o WHERE o.collection = $1 AND o.until = $2 AND o.path = n.path)
+                SELECT FROM documents o WHERE o.collection = $1 AND o.until = $2 AND o.path = n.path OFFSET 0)
                 THEN 'replace' ELSE 'add' END AS op
               FROM documents n WHERE n.collection = $1 AND n.since = $2 AND n.path > $3 ORDER BY n.path LIMIT $4)
              UNION ALL
              (SELECT path, document, bytes, media, 'remove' AS op FROM documents o
               WHERE o.collection = $1 AND o.until = $2 AND o.path > $3 AND NOT EXISTS (
-                SELECT FROM documents n WHERE n.collection = $1 AND n.since = $2 AND n.path = o.path)
+                SELECT FROM documents n WHERE n.collection = $1 AND n.since = $2 AND n.path = o.path OFFSET 0)
               ORDER BY o.path LIMIT $4)
              ORDER BY path LIMIT $4",
         );
@@ -176,10 +179,10 @@ impl Session {
     ) -> Result<Vec<Drawable>, StoreError> {
         let query = sqlx::query(
             "SELECT id, text, title, bytes FROM documents d
-             WHERE collection = $1 AND id > $4 AND since <= $2 AND since >= $3 AND (until IS NULL OR until > $2)
+             WHERE collection = $1 AND id > $4 AND since + 0 <= $2 AND since + 0 >= $3 AND (until IS NULL OR until + 0 > $2)
                 AND NOT EXISTS (
                     SELECT FROM documents o WHERE o.collection = $1 AND o.text = d.text AND o.path < d.path
-                        AND o.since <= $2 AND (o.until IS NULL OR o.until > $2))
+                        AND o.since + 0 <= $2 AND (o.until IS NULL OR o.until + 0 > $2) OFFSET 0)
              ORDER BY id LIMIT $5",
         );
         let query = query.bind(self.collection).bind(revision).bind(since).bind(after).bind(signed(most));

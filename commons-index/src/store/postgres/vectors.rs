@@ -9,10 +9,12 @@ use crate::{
     store::rows::{Columns as _, PassageRow, Searched, Space, VectorRow, signed},
 };
 
-/// Documents of collection $1 that are searched at revision $2: of several with one text the first by path.
-const SEARCHED: &str = "d.collection = $1 AND d.since <= $2 AND (d.until IS NULL OR d.until > $2) AND NOT EXISTS (
-    SELECT FROM documents o WHERE o.collection = $1 AND o.text = d.text AND o.path < d.path AND o.since <= $2
-        AND (o.until IS NULL OR o.until > $2))";
+/// Documents of collection $1 that are searched at revision $2: of several with one text the first by path. Asked for each
+/// row by its index (`OFFSET 0`, `+ 0`), whatever the planner knows of the tables.
+const SEARCHED: &str =
+    "d.collection = $1 AND d.since + 0 <= $2 AND (d.until IS NULL OR d.until + 0 > $2) AND NOT EXISTS (
+    SELECT FROM documents o WHERE o.collection = $1 AND o.text = d.text AND o.path < d.path AND o.since + 0 <= $2
+        AND (o.until IS NULL OR o.until + 0 > $2) OFFSET 0)";
 
 impl Session {
     pub(crate) async fn spaces(&mut self) -> Result<Vec<Space>, StoreError> {
@@ -30,8 +32,11 @@ impl Session {
 
     pub(crate) async fn missing(&mut self, space: i64, revision: i64) -> Result<u64, StoreError> {
         let query = sqlx::AssertSqlSafe(format!(
-            "SELECT count(*) AS count FROM passages p JOIN documents d ON d.id = p.document WHERE {SEARCHED}
-             AND NOT EXISTS (SELECT FROM vectors v WHERE v.space = $3 AND v.passage = p.id)"
+            "SELECT coalesce(sum(p.missing), 0)::bigint AS count FROM documents d
+             CROSS JOIN LATERAL (
+                SELECT count(*) AS missing FROM passages p WHERE p.document = d.id AND NOT EXISTS (
+                    SELECT FROM vectors v WHERE v.space = $3 AND v.passage = p.id OFFSET 0)) p
+             WHERE {SEARCHED}"
         ));
         let query = sqlx::query(query).bind(self.collection).bind(revision).bind(space);
         Ok(self.one(query, |row| row.number("count")).await?.unwrap_or(0))
@@ -45,9 +50,11 @@ impl Session {
         most: u64,
     ) -> Result<Vec<PassageRow>, StoreError> {
         let query = sqlx::AssertSqlSafe(format!(
-            "{} FROM passages p JOIN documents d ON d.id = p.document
-             WHERE {SEARCHED} AND p.collection = $1 AND p.id > $4
-             AND NOT EXISTS (SELECT FROM vectors v WHERE v.space = $3 AND v.passage = p.id) ORDER BY p.id LIMIT $5",
+            "{} FROM passages p
+             CROSS JOIN LATERAL (SELECT * FROM documents d WHERE d.id = p.document AND {SEARCHED} OFFSET 0) d
+             WHERE p.collection = $1 AND p.id > $4
+             AND NOT EXISTS (SELECT FROM vectors v WHERE v.space = $3 AND v.passage = p.id OFFSET 0)
+             ORDER BY p.id LIMIT $5",
             super::reading::COLUMNS
         ));
         let query = sqlx::query(query).bind(self.collection).bind(revision).bind(space);
