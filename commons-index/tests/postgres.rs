@@ -163,6 +163,13 @@ async fn of_two_writers_the_second_waits_and_one_that_waits_too_long_is_told_so(
     assert!(matches!(busy, Err(IngestError::Store(StoreError::Busy { .. }))), "{busy:?}");
     assert_eq!(paths(&commons.open().await, "words").await.len(), 2, "readers do not wait");
     long.close().await.expect("gone");
+    // An ingest of another machine between two of its pieces: it holds no row then.
+    let mut long = PgConnection::connect(&database.url).await.expect("connects");
+    let hold = "SELECT pg_advisory_lock(hashtextextended('ii_commons ' || collection, 0)) FROM ii_commons.collections";
+    long.execute(hold).await.expect("held");
+    let busy = ingest(&mut one).await;
+    assert!(matches!(busy, Err(IngestError::Store(StoreError::Busy { .. }))), "{busy:?}");
+    long.close().await.expect("gone");
     assert_eq!(ingest(&mut one).await.expect("ingests").added, 1);
 }
 

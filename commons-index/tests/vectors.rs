@@ -111,7 +111,9 @@ fn under(folder: &str) -> Filter {
 
 #[tokio::test]
 async fn the_scan_finds_what_comparing_everything_finds_however_few_documents_fit() {
+    let mut told: Vec<Vec<Vec<Hit>>> = Vec::new();
     for commons in each().await {
+        let mut hits_of = Vec::new();
         let model = Bag::new("bag");
         let index = filled(&commons, &model).await;
         assert_eq!(index.vectored(), Vectored::Ready { model: "bag".to_owned() });
@@ -146,13 +148,16 @@ async fn the_scan_finds_what_comparing_everything_finds_however_few_documents_fi
                 let all_of_it = by(&index, By::Vectors, query, 100, filter.clone()).await.expect("found");
                 assert_eq!(few[..], all_of_it[..few.len()], "a shorter list is the beginning of a longer one");
                 assert!(few.iter().all(|hit| fits(&hit.passage.path)));
-                for kind in [By::Words, By::Best] {
+                for kind in [By::Words, By::Best, By::Vectors] {
                     let hits = by(&index, kind, query, 100, filter.clone()).await.expect("found");
+                    hits_of.push(hits.clone());
                     assert!(hits.iter().all(|hit| fits(&hit.passage.path)), "{kind:?} {filter:?}");
                 }
             }
         }
+        told.push(hits_of);
     }
+    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "both databases give the same hits and scores");
 }
 
 #[tokio::test]
