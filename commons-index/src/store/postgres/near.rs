@@ -1,4 +1,5 @@
-//! Vectors that the database keeps and searches by pgvector, in half precision.
+//! Vectors that pgvector searches, in half precision, in tables of their own: who wants them there puts them there. Searches of
+//! a collection do not come here: they are answered from the file that a home draws.
 //!
 //! Below [`INDEX_FROM`] vectors every search is an exact scan. From there on a collection has one HNSW index for each space,
 //! of its own vectors only, and a filter that lets less than one document in four through is still scanned exactly: such an
