@@ -131,6 +131,16 @@ wants_sandboxes() {
   [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the tests of the sandboxes" "${missing[@]}"
 }
 
+# A Postgres with pgvector for the tests of the commons, as a file under target/ that nothing is installed from. Where it
+# cannot be had, those tests are left out by name, but not under CI.
+wants_postgres() {
+  has setpriv || [ "$(id -u)" != 0 ] || install util-linux || name_packages "to run Postgres as another user" util-linux
+  if has python3 && ! python3 -c 'import pip' 2>/dev/null; then
+    install python3-pip || name_packages "to fetch Postgres" python3-pip
+  fi
+  scripts/postgres.sh fetch || true
+}
+
 case $purpose in
   demo | test) ;;
   missing) missing_foreign; exit ;;
@@ -146,5 +156,6 @@ if [ "$purpose" = test ]; then
   needs_llama || ready=no
   wants_foreign
   wants_sandboxes
+  wants_postgres
 fi
 [ $ready = yes ]

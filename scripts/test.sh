@@ -62,11 +62,21 @@ else
 fi
 
 # An engine of the tests' own, where none runs and one may be started.
+stops=()
+stop_all() { for one in "${stops[@]}"; do "$one" stop; done; }
+trap stop_all EXIT
 if host=$(scripts/dockerd.sh start); then
   export DOCKER_HOST=$host
-  trap 'scripts/dockerd.sh stop' EXIT
+  stops+=(scripts/dockerd.sh)
 else
   echo "no container engine: see above"
+fi
+# And a database of their own, never the machine's.
+if url=$(scripts/postgres.sh start); then
+  export II_TEST_POSTGRES=$url
+  stops+=(scripts/postgres.sh)
+else
+  echo "no Postgres: see above"
 fi
 
 stage tests cargo test --workspace --no-fail-fast -- --show-output

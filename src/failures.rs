@@ -111,6 +111,11 @@ pub fn from_store(error: &StoreError) -> Failure {
         ),
         StoreError::Newer { .. } => Failure::new(Exit::Storage, what, "use the newer ii that wrote it"),
         StoreError::Busy { .. } => Failure::new(Exit::Storage, what, "try again when the other program is done"),
+        StoreError::Unreachable { .. } => Failure::new(
+            Exit::Storage,
+            what,
+            "see that the database runs and takes this user; nothing recorded is lost",
+        ),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     intake::{Given, Input},
     metadata::Declared,
     scan,
-    store::{self, Live, Records, Revision, Space},
+    store::{self, Live, NoVectors, Postgres, PostgresVectors, Records, Revision, Space},
     words::{self, Words},
 };
 
@@ -43,6 +43,17 @@ pub struct Collection {
 pub fn collection_of(folder: &Path) -> Result<String, StoreError> {
     let canonical = canonical(folder)?;
     Ok(Digest::of(canonical.as_os_str().as_encoded_bytes()).to_string()[..16].to_owned())
+}
+
+/// The name of a folder's collection in a database, which keeps those of several nodes: 16 hex of a digest of both.
+pub fn collection_in(node: &str, folder: &Path) -> Result<String, StoreError> {
+    let canonical = canonical(folder)?;
+    let both = [node.as_bytes(), b"\n", canonical.as_os_str().as_encoded_bytes()].concat();
+    Ok(Digest::of(&both).to_string()[..16].to_owned())
+}
+
+fn is_name(collection: &str) -> bool {
+    collection.len() == 16 && collection.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn canonical(folder: &Path) -> Result<PathBuf, StoreError> {
@@ -93,11 +104,56 @@ impl Collection {
 
     /// Opens a collection by its name, for a run whose folder may be gone. It can be searched and read, not ingested.
     pub async fn open_collection(home: &Path, collection: &str, node: &str) -> Result<Self, StoreError> {
-        let known = collection.len() == 16 && collection.bytes().all(|b| b.is_ascii_hexdigit());
-        if !known || !store::is_collection(&home.join("commons").join(collection)) {
+        if !is_name(collection) || !store::is_collection(&home.join("commons").join(collection)) {
             return Err(StoreError::NoSuchCollection { home: home.to_owned(), collection: collection.to_owned() });
         }
         Self::at(home, None, collection.to_owned(), node, Limits::default()).await
+    }
+
+    /// Opens or begins the collection of `folder` that this node keeps in a database. What is drawn from it for searches lies
+    /// in the home. The same folder of another node is another collection.
+    pub async fn open_in(
+        server: &Postgres,
+        home: &Path,
+        folder: &Path,
+        node: &str,
+        limits: Limits,
+    ) -> Result<Self, StoreError> {
+        let canonical = canonical(folder)?;
+        let collection = collection_in(node, &canonical)?;
+        let store = server.folder(home, &collection);
+        if server.known(&collection, &store).await?.is_none() {
+            server.begin(&collection, node, Some(&canonical)).await?;
+        }
+        Self::known_in(server, home, Some(canonical), &collection, limits).await
+    }
+
+    /// Opens a collection of a database by its name, whoever keeps it. It can be searched and read, not ingested.
+    pub async fn open_collection_in(server: &Postgres, home: &Path, collection: &str) -> Result<Self, StoreError> {
+        Self::known_in(server, home, None, collection, Limits::default()).await
+    }
+
+    async fn known_in(
+        server: &Postgres,
+        home: &Path,
+        folder: Option<PathBuf>,
+        collection: &str,
+        limits: Limits,
+    ) -> Result<Self, StoreError> {
+        let none = || StoreError::NoSuchCollection { home: server.at().to_owned(), collection: collection.to_owned() };
+        // The name becomes a folder's.
+        if !is_name(collection) {
+            return Err(none());
+        }
+        let store = server.folder(home, collection);
+        let records = server.known(collection, &store).await?.ok_or_else(none)?;
+        fs::create_dir_all(&store).map_err(|error| from_io(&store, &error))?;
+        let home = fs::canonicalize(home).map_err(|error| from_io(home, &error))?;
+        let (collection, node) = (collection.to_owned(), records.node().to_owned());
+        let records = Records::Postgres(records);
+        let at = open_latest(&records, &store).await?;
+        let (declared, meaning) = (None, Meaning::None);
+        Ok(Self { home, folder, collection, store, node, limits, declared, records, at, meaning })
     }
 
     async fn at(
@@ -141,6 +197,22 @@ impl Collection {
         let store = home.join("commons").join(&collection);
         fs::create_dir_all(&store).map_err(|error| from_io(&store, &error))?;
         Self::at(home, None, collection, node, limits).await
+    }
+
+    /// The same in a database: the same name of another node is another collection.
+    pub async fn open_list_in(
+        server: &Postgres,
+        home: &Path,
+        name: &str,
+        node: &str,
+        limits: Limits,
+    ) -> Result<Self, StoreError> {
+        let collection = Digest::of(format!("{node}\nlist\0{name}").as_bytes()).to_string()[..16].to_owned();
+        let store = server.folder(home, &collection);
+        if server.known(&collection, &store).await?.is_none() {
+            server.begin(&collection, node, None).await?;
+        }
+        Self::known_in(server, home, None, &collection, limits).await
     }
 
     /// Says what is to be known of all documents from the next ingest on, and how records are read. Kept with the
@@ -268,6 +340,11 @@ impl Collection {
         (self.records.bytes_on_disk(), files.map(|file| size(&file.path())).sum())
     }
 
+    /// The vectors of this revision, where a database keeps them.
+    pub fn vectors(&self) -> Result<PostgresVectors, NoVectors> {
+        self.records.vectors(self.at.as_ref().map_or(0, |(revision, _words)| revision.number))
+    }
+
     /// Entries of the corpus at this revision, in order.
     pub async fn corpus(&self) -> Result<Vec<CorpusRow>, StoreError> {
         let size = self.at.as_ref().map_or(0, |(revision, _words)| revision.size);
@@ -284,8 +361,8 @@ async fn open_latest(records: &Records, store: &Path) -> Result<Option<(Revision
     if let Ok(words) = drawing::open(store, &revision).await {
         return Ok(Some((revision, words)));
     }
-    // Under the write lock the latest revision stands still: another program may have just ingested or repaired.
-    let mut lock = records.write().await?;
+    // Under the lock the latest revision stands still: another program may have just ingested or repaired.
+    let mut lock = records.draw().await?;
     let revision = lock.latest().await?.unwrap_or(revision);
     let words = match drawing::open(store, &revision).await {
         Ok(words) => words,

@@ -1,5 +1,5 @@
-//! What can go wrong with a collection, one enum per operation, and the one place where SQLite's and tantivy's codes
-//! are told apart.
+//! What can go wrong with a collection, one enum per operation, and the one place where the codes of the databases and
+//! of tantivy are told apart.
 
 use std::{io, path::PathBuf};
 
@@ -25,7 +25,7 @@ pub enum StoreError {
     /// No collection of that name under this home.
     #[error("no collection {collection} in {}", home.display())]
     NoSuchCollection {
-        /// The home looked in.
+        /// The home or the database looked in.
         home: PathBuf,
         /// The collection asked for.
         collection: String,
@@ -77,6 +77,14 @@ pub enum StoreError {
     Busy {
         /// The file.
         path: PathBuf,
+    },
+    /// The database's server does not answer, or the connection to it was lost.
+    #[error("no connection to {}: {cause}", path.display())]
+    Unreachable {
+        /// The database, without user and password.
+        path: PathBuf,
+        /// The system's or the server's reason.
+        cause: String,
     },
 }
 
@@ -138,6 +146,31 @@ pub(crate) fn from_sqlx(path: &std::path::Path, error: &sqlx::Error) -> StoreErr
     }
 }
 
+/// The same for Postgres, by the class of its code: https://www.postgresql.org/docs/current/errcodes-appendix.html
+pub(crate) fn from_postgres(path: &std::path::Path, error: &sqlx::Error) -> StoreError {
+    let path = path.to_owned();
+    let cause = error.to_string();
+    let database = match error {
+        sqlx::Error::Database(database) => database,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => return StoreError::Damaged { path, cause },
+        // A server that ends closes its connections in the middle of a message.
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => {
+            return StoreError::Unreachable { path, cause };
+        }
+        _other => return StoreError::Unwritable { path, cause },
+    };
+    let code = database.code().unwrap_or_default().into_owned();
+    let cause = database.message().to_owned();
+    match (code.as_str(), code.get(..2).unwrap_or_default()) {
+        ("55P03", _) => StoreError::Busy { path },
+        ("53100", _) => StoreError::Full { path },
+        // Ended by its administrator, by a crash, or not yet started; or too many are connected.
+        ("57P01" | "57P02" | "57P03" | "53300", _) | (_, "08" | "28") => StoreError::Unreachable { path, cause },
+        (_, "XX") => StoreError::Damaged { path, cause },
+        (_code, _class) => StoreError::Unwritable { path, cause },
+    }
+}
+
 /// The same for plain files.
 pub(crate) fn from_io(path: &std::path::Path, error: &io::Error) -> StoreError {
     match error.kind() {
@@ -170,6 +203,19 @@ pub(crate) fn to_port(error: &StoreError) -> IndexError {
         | StoreError::NoSuchRevision { .. }
         | StoreError::Unwritable { .. }
         | StoreError::Full { .. }
-        | StoreError::Busy { .. } => IndexError::Unavailable { what: error.to_string() },
+        | StoreError::Busy { .. }
+        | StoreError::Unreachable { .. } => IndexError::Unavailable { what: error.to_string() },
+    }
+}
+
+/// An error that may be the store's.
+pub(crate) trait OfStore: From<StoreError> {
+    /// The store's error, if it is one.
+    fn of_store(&self) -> Option<&StoreError>;
+}
+
+impl OfStore for StoreError {
+    fn of_store(&self) -> Option<&StoreError> {
+        Some(self)
     }
 }

@@ -23,11 +23,10 @@ use crate::{
     error::{IngestError, StoreError, from_io},
     formats::{READERS, Reading},
     intake::{self, Batch, Input, Item, Names, Plan, name_of},
-    lock::Lock,
     metadata::Declared,
     scan::{SkipReason, Skipped},
     seal,
-    store::{Counted, Records, Session, Standing},
+    store::{Counted, Ingesting, Records, Session, Standing},
     words,
     writing::{Ready, compressor},
 };
@@ -128,6 +127,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 /// One ingest at work.
 struct Work<'a> {
     records: &'a Records,
+    lock: Ingesting,
     on: Session,
     next: i64,
     how: String,
@@ -153,7 +153,7 @@ pub(crate) async fn run(
     stock: Stock,
     caller: &mut Caller<'_>,
 ) -> Result<Ingested, IngestError> {
-    let lock = Lock::take(place.collection).await?;
+    let lock = records.ingesting(place.collection).await?;
     let mut on = records.write().await?;
     let latest = on.latest().await?;
     let next = latest.as_ref().map_or(1, |latest| latest.number + 1);
@@ -173,6 +173,7 @@ pub(crate) async fn run(
     let plan = Plan { input: stock.input, known, reading, how: how.clone(), told: Arc::clone(&told) };
     let mut work = Work {
         records,
+        lock,
         on,
         next,
         how,
@@ -220,8 +221,9 @@ pub(crate) async fn run(
     if folder {
         work.remove(&gone).await?;
     }
-    let Work { on, mut skipped, .. } = work;
+    let Work { on, mut lock, mut skipped, .. } = work;
     skipped.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
+    lock.holds().await?;
     let ingested = seal::seal(on, place, caller, latest, next).await?;
     if ingested.added + ingested.replaced + ingested.removed > 0 {
         words::remove_others(place.collection, next)?;
@@ -371,6 +373,7 @@ impl Work<'_> {
     async fn durable(&mut self) -> Result<(), StoreError> {
         // A session in between holds nothing; the pool has another for it.
         let done = std::mem::replace(&mut self.on, self.records.snapshot().await?);
+        self.lock.holds().await?;
         done.commit().await?;
         self.on = self.records.write().await?;
         (self.written, self.written_bytes, self.since) = (0, 0, Instant::now());

@@ -1,12 +1,15 @@
 //! Memory: a folder of documents becomes passages that can be searched, read and cited, and a corpus Anchor-Set.
 //!
 //! One collection per folder, under `<home>/commons/<collection>/`: `records.sqlite` is the truth (documents, texts,
-//! passages, the append-only corpus), `words-<revision>/` is a BM25 index drawn from it that may be lost at any time.
+//! passages, the append-only corpus), `words-<revision>/` is a BM25 index drawn from it that may be lost at any time. Or the
+//! truth is in the schema `ii_commons` of a Postgres database, for many programs and machines; the BM25 index is drawn into
+//! `<home>/commons/postgres-<database>/<collection>/` of each of them.
 //!
 //! **Invariant:** a text once recorded stays readable by its digest, whatever happens to the folder.
 //! **Invariant:** a reader answers from the revision it opened at, also while a later one is being written.
 //! **Invariant:** nothing here draws randomness or holds a key: salts and signatures are functions the caller passes in.
-//! **Invariant:** no network (fetched pages are given by the caller), and no file outside the folder is ever read: symbolic links are named, not followed.
+//! **Invariant:** no network but to the database that the caller names (fetched pages are given by the caller), and no file
+//! outside the folder is ever read: symbolic links are named, not followed.
 
 mod audit;
 mod blocks;
@@ -38,7 +41,7 @@ mod writing;
 
 pub use audit::{Audit, Auditor, Fault};
 pub use changes::Changes;
-pub use collection::{Collection, collection_of, collections};
+pub use collection::{Collection, collection_in, collection_of, collections};
 pub use corpus::{CorpusOp, CorpusRow};
 pub use embed::{Embedded, Vectored};
 pub use error::{IngestError, StoreError, VectorError};
@@ -46,4 +49,4 @@ pub use ingest::{Caller, Ingested, Limits, Progress};
 pub use intake::Given;
 pub use metadata::{Declared, Fields, Metadata, language};
 pub use scan::{LinkKind, SkipReason, Skipped};
-pub use store::{Live, Revision, Space};
+pub use store::{Live, Nearest, NoVectors, Postgres, PostgresVectors, Revision, Space, Way};

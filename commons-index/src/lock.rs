@@ -1,4 +1,4 @@
-//! One ingest of a collection at a time, also of two programs: a lock on a file beside its word index.
+//! One ingest of a collection at a time in a home, also of two programs: a lock on a file beside its word index.
 //!
 //! **Invariant:** the system gives the lock back when its holder ends, however it ends.
 

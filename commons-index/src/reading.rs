@@ -11,7 +11,7 @@ use common_ground::{
 use receipts::Digest;
 
 use crate::{
-    error::StoreError,
+    error::{OfStore, StoreError},
     store::{CHUNK, PassageRow, Piece, Placed, Session},
 };
 
@@ -28,6 +28,15 @@ pub(crate) enum Missing {
 impl From<StoreError> for Missing {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl OfStore for Missing {
+    fn of_store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Text | Self::Span => None,
+            Self::Store(error) => Some(error),
+        }
     }
 }
 

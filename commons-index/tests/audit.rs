@@ -5,12 +5,9 @@ mod common;
 use common::{Commons, ingest, remove};
 use commons_index::{Audit, Auditor, Collection, CorpusOp, StoreError};
 use receipts::{checkpoint::Checkpoint, merkle::check_consistency};
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 /// Three revisions: two documents, one more and one changed, one gone.
-async fn collection() -> (Commons, Collection) {
-    let long = "A sentence that stands in a long text. ".repeat(4_000);
-    let commons = Commons::new(&[("a.md", "# Alpha\n\nSome words of alpha."), ("long.txt", &long)]);
+async fn ingested(commons: Commons) -> (Commons, Collection) {
     let mut index = commons.index().await;
     commons.write("a.md", b"# Alpha\n\nOther words.");
     commons.write("page.html", b"<title>Page</title><p>Words of a page.</p>");
@@ -18,6 +15,12 @@ async fn collection() -> (Commons, Collection) {
     remove(&commons.folder.join("a.md"));
     ingest(&mut index).await.expect("ingests");
     (commons, index)
+}
+
+/// In a file, and in a database.
+async fn each() -> Vec<Commons> {
+    let long = "A sentence that stands in a long text. ".repeat(4_000);
+    Commons::each_alone(&[("a.md", "# Alpha\n\nSome words of alpha."), ("long.txt", &long)]).await
 }
 
 async fn audit(index: &Collection) -> Audit {
@@ -29,20 +32,26 @@ async fn audit(index: &Collection) -> Audit {
 
 #[tokio::test]
 async fn a_collection_as_it_was_written_has_no_fault() {
-    let (_commons, index) = collection().await;
-    let found = audit(&index).await;
-    assert_eq!(found.faults, []);
-    assert_eq!((found.revisions, found.entries, found.documents, found.texts), (3, 5, 2, 4));
-    assert!(found.text_bytes > 150_000 && found.passages > 150, "{found:?}");
-    let nothing = Commons::new(&[]);
-    let empty = nothing.open().await;
-    assert_eq!(audit(&empty).await, Audit::default());
+    for commons in each().await {
+        let (_commons, index) = ingested(commons).await;
+        let found = audit(&index).await;
+        assert_eq!(found.faults, []);
+        assert_eq!((found.revisions, found.entries, found.documents, found.texts), (3, 5, 2, 4));
+        assert!(found.text_bytes > 150_000 && found.passages > 150, "{found:?}");
+    }
+    for nothing in Commons::each(&[]).await {
+        let empty = nothing.open().await;
+        assert_eq!(audit(&empty).await, Audit::default());
+    }
 }
+
+/// What is tampered with; a table after those that it refers to.
+const TABLES: [&str; 5] = ["corpus", "revisions", "chunks", "documents", "passages"];
 
 #[tokio::test]
 async fn each_tampered_row_is_named() {
     let first = "WHERE seq = 1";
-    for (tamper, named) in [
+    let cases = [
         (format!("UPDATE corpus SET document = zeroblob(32) {first}"), "entry 0 (add a.md): its leaf is"),
         (format!("UPDATE corpus SET path = 'b.md' {first}"), "entry 0 (add b.md): its leaf is"),
         (format!("UPDATE corpus SET bytes = bytes + 1 {first}"), "entry 0 (add a.md): its leaf is"),
@@ -72,20 +81,41 @@ async fn each_tampered_row_is_named() {
         ("DELETE FROM chunks WHERE start = 131072".to_owned(), "its bytes are"),
         ("UPDATE passages SET stop = 1000000 WHERE id = 1".to_owned(), "passage 1: bytes"),
         ("UPDATE passages SET start = stop WHERE id = 1".to_owned(), "passage 1: bytes"),
-    ] {
-        let (commons, index) = collection().await;
-        let options = SqliteConnectOptions::new().filename(commons.store(&index).join("records.sqlite"));
-        let mut direct = SqliteConnection::connect_with(&options).await.expect("opens");
-        let changed = sqlx::raw_sql(sqlx::AssertSqlSafe(tamper.clone())).execute(&mut direct).await.expect("tampered");
-        assert!(changed.rows_affected() > 0, "{tamper}");
-        let faults: Vec<String> = audit(&index).await.faults.iter().map(ToString::to_string).collect();
-        assert!(faults.iter().any(|fault| fault.contains(named)), "{tamper}: no `{named}` in {faults:#?}");
+    ];
+    for commons in each().await {
+        let (commons, index) = ingested(commons).await;
+        for table in TABLES {
+            commons.tamper(&index, &format!("CREATE TABLE saved_{table} AS SELECT * FROM {table}")).await;
+        }
+        for (tamper, named) in &cases {
+            assert!(commons.tamper(&index, tamper).await > 0, "{tamper}");
+            let faults: Vec<String> = audit(&index).await.faults.iter().map(ToString::to_string).collect();
+            assert!(faults.iter().any(|fault| fault.contains(named)), "{tamper}: no `{named}` in {faults:#?}");
+            for table in TABLES.iter().rev() {
+                commons.tamper(&index, &format!("DELETE FROM {table}")).await;
+            }
+            for table in TABLES {
+                let whole = if commons.postgres.is_some() { "OVERRIDING SYSTEM VALUE" } else { "" };
+                commons.tamper(&index, &format!("INSERT INTO {table} {whole} SELECT * FROM saved_{table}")).await;
+            }
+        }
+        assert_eq!(audit(&index).await.faults, [], "put back");
     }
 }
 
 #[tokio::test]
 async fn what_lies_between_revisions_is_shown_and_proved() {
-    let (commons, index) = collection().await;
+    for commons in each().await {
+        let (commons, index) = ingested(commons).await;
+        proved(&index).await;
+        let rewrite = "UPDATE corpus SET path = 'rewritten' WHERE seq = 1";
+        commons.tamper(&index, rewrite).await;
+        let refused = index.changes(1, None).await;
+        assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
+    }
+}
+
+async fn proved(index: &Collection) {
     let changes = index.changes(1, None).await.expect("changes");
     let entries: Vec<(CorpusOp, &str)> = changes.entries.iter().map(|row| (row.op, row.path.as_str())).collect();
     let wanted = [(CorpusOp::Replace, "a.md"), (CorpusOp::Add, "page.html"), (CorpusOp::Remove, "a.md")];
@@ -98,11 +128,4 @@ async fn what_lies_between_revisions_is_shown_and_proved() {
     assert_eq!((all.entries.len(), all.to.number, all.from), (4, 2, None));
     let none = index.changes(1, Some(7)).await;
     assert!(matches!(none, Err(StoreError::NoSuchRevision { number: 7, known: 3, .. })), "{none:?}");
-
-    let options = SqliteConnectOptions::new().filename(commons.store(&index).join("records.sqlite"));
-    let mut direct = SqliteConnection::connect_with(&options).await.expect("opens");
-    let rewrite = "UPDATE corpus SET path = 'rewritten' WHERE seq = 1";
-    sqlx::raw_sql(rewrite).execute(&mut direct).await.expect("tampered");
-    let refused = index.changes(1, None).await;
-    assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
 }

@@ -41,6 +41,16 @@ async fn contract(index: &dyn Index) {
         assert!(paths(index, empty).await.is_empty(), "{empty:?} finds nothing");
     }
     assert_eq!(paths(index, "\"ship\" AND NOT (title:ship)").await, ["b/harbour.md"], "no query syntax");
+    // In the languages of the engines and databases below: words, and nothing else.
+    for syntax in [
+        "ship'; DROP TABLE passages; --",
+        "ship' OR '1'='1",
+        "ship & !sails | ship <-> dawn:*",
+        "path:/.*/ OR head:ship^9 +ship -sails [a TO z] *",
+        "$1 ship ? %s {ship}",
+    ] {
+        assert_eq!(paths(index, syntax).await.first().map(String::as_str), Some("b/harbour.md"), "{syntax}");
+    }
     assert_eq!(paths(index, "menu").await, Vec::<String>::new(), "navigation is not indexed");
     for limit in [0, 1, 2] {
         let query = Search::new("harbour twin wheat", limit);
@@ -89,10 +99,20 @@ async fn spans(index: &dyn Index) {
     assert_eq!(lamp.document, Digest::of(DOCUMENTS[7].1.as_bytes()));
 }
 
-#[tokio::test]
-async fn embedded_index_keeps_the_contract() {
-    let commons = Commons::new(DOCUMENTS);
+async fn kept_by(commons: &Commons) {
     contract(&commons.index().await).await;
     // Opened again it is the same index.
     contract(&commons.open().await).await;
+}
+
+#[tokio::test]
+async fn embedded_index_keeps_the_contract() {
+    kept_by(&Commons::new(DOCUMENTS)).await;
+}
+
+#[tokio::test]
+async fn postgres_index_keeps_the_contract() {
+    if let Some(commons) = Commons::in_postgres(DOCUMENTS).await {
+        kept_by(&commons).await;
+    }
 }

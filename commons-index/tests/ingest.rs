@@ -18,76 +18,82 @@ fn counts(done: &commons_index::Ingested) -> [u64; 5] {
 
 #[tokio::test]
 async fn each_ingest_does_what_changed_and_the_corpus_says_so() {
-    let commons = Commons::new(&[("a.md", "alpha"), ("b/c.md", "gamma"), ("b-d.md", "delta")]);
-    let mut index = commons.open().await;
-    assert!(index.heads().is_empty() && search(&index, "alpha").await.is_empty(), "nothing before the first ingest");
-    assert_eq!(counts(&ingest(&mut index).await.expect("first")), [3, 0, 0, 0, 3]);
-    let first = index.heads();
-    assert_eq!(counts(&ingest(&mut index).await.expect("same")), [0, 0, 0, 3, 3]);
-    assert_eq!(index.heads(), first, "nothing changed, no new head");
+    for commons in Commons::each(&[("a.md", "alpha"), ("b/c.md", "gamma"), ("b-d.md", "delta")]).await {
+        let mut index = commons.open().await;
+        assert!(
+            index.heads().is_empty() && search(&index, "alpha").await.is_empty(),
+            "nothing before the first ingest"
+        );
+        assert_eq!(counts(&ingest(&mut index).await.expect("first")), [3, 0, 0, 0, 3]);
+        let first = index.heads();
+        assert_eq!(counts(&ingest(&mut index).await.expect("same")), [0, 0, 0, 3, 3]);
+        assert_eq!(index.heads(), first, "nothing changed, no new head");
 
-    // Same size and time: only the bytes tell.
-    let time = fs::metadata(commons.folder.join("a.md")).and_then(|data| data.modified()).expect("time");
-    commons.write("a.md", b"omega");
-    let file = fs::File::options().write(true).open(commons.folder.join("a.md")).expect("file");
-    file.set_modified(time).expect("set");
-    remove(&commons.folder.join("b-d.md"));
-    fs::rename(commons.folder.join("b/c.md"), commons.folder.join("b/new.md")).expect("renamed");
-    assert_eq!(counts(&ingest(&mut index).await.expect("changes")), [1, 1, 2, 0, 2]);
-    let rows = index.corpus().await.expect("corpus");
-    let told: Vec<(CorpusOp, &str, Digest)> =
-        rows.iter().map(|row| (row.op, row.path.as_str(), row.document)).collect();
-    let of = |text: &str| Digest::of(text.as_bytes());
-    assert_eq!(
-        told,
-        [
-            (CorpusOp::Add, "a.md", of("alpha")),
-            (CorpusOp::Add, "b-d.md", of("delta")),
-            (CorpusOp::Add, "b/c.md", of("gamma")),
-            (CorpusOp::Replace, "a.md", of("omega")),
-            (CorpusOp::Remove, "b-d.md", of("delta")),
-            (CorpusOp::Remove, "b/c.md", of("gamma")),
-            (CorpusOp::Add, "b/new.md", of("gamma")),
-        ]
-    );
-    assert_eq!(index.heads()[0].size, 7);
-    assert_eq!(paths(&index, "gamma alpha omega delta").await, ["a.md", "b/new.md"]);
-    let body = String::from_utf8(index.checkpoint().expect("signed").to_vec()).expect("text");
-    assert!(body.starts_with(&format!("ii-0123456789abcdef/corpus/{}\n7\n", index.collection())), "{body}");
-    assert!(body.ends_with("=\n") && body.lines().count() == 3, "root in base64: {body}");
-    assert!(!index.collection().contains("folder") && index.collection().len() == 16);
+        // Same size and time: only the bytes tell.
+        let time = fs::metadata(commons.folder.join("a.md")).and_then(|data| data.modified()).expect("time");
+        commons.write("a.md", b"omega");
+        let file = fs::File::options().write(true).open(commons.folder.join("a.md")).expect("file");
+        file.set_modified(time).expect("set");
+        remove(&commons.folder.join("b-d.md"));
+        fs::rename(commons.folder.join("b/c.md"), commons.folder.join("b/new.md")).expect("renamed");
+        assert_eq!(counts(&ingest(&mut index).await.expect("changes")), [1, 1, 2, 0, 2]);
+        let rows = index.corpus().await.expect("corpus");
+        let told: Vec<(CorpusOp, &str, Digest)> =
+            rows.iter().map(|row| (row.op, row.path.as_str(), row.document)).collect();
+        let of = |text: &str| Digest::of(text.as_bytes());
+        assert_eq!(
+            told,
+            [
+                (CorpusOp::Add, "a.md", of("alpha")),
+                (CorpusOp::Add, "b-d.md", of("delta")),
+                (CorpusOp::Add, "b/c.md", of("gamma")),
+                (CorpusOp::Replace, "a.md", of("omega")),
+                (CorpusOp::Remove, "b-d.md", of("delta")),
+                (CorpusOp::Remove, "b/c.md", of("gamma")),
+                (CorpusOp::Add, "b/new.md", of("gamma")),
+            ]
+        );
+        assert_eq!(index.heads()[0].size, 7);
+        assert_eq!(paths(&index, "gamma alpha omega delta").await, ["a.md", "b/new.md"]);
+        let body = String::from_utf8(index.checkpoint().expect("signed").to_vec()).expect("text");
+        assert!(body.starts_with(&format!("ii-0123456789abcdef/corpus/{}\n7\n", index.collection())), "{body}");
+        assert!(body.ends_with("=\n") && body.lines().count() == 3, "root in base64: {body}");
+        assert!(!index.collection().contains("folder") && index.collection().len() == 16);
+    }
 }
 
 #[tokio::test]
 async fn a_text_that_left_the_folder_is_still_read_and_the_folder_itself_may_go() {
-    let commons = Commons::new(&[("a.md", "alpha beta."), ("b.md", "stays")]);
-    let mut index = commons.index().await;
-    remove(&commons.folder.join("a.md"));
-    ingest(&mut index).await.expect("ingests");
-    let id = PassageId { text: Digest::of(b"alpha beta."), span: Span { start: 0, end: 5 } };
-    assert_eq!(index.read(&id).await.expect("kept").content, "alpha");
-    let collection = index.collection().to_owned();
-    fs::remove_dir_all(&commons.folder).expect("gone");
-    let index = Collection::open_collection(&commons.home, &collection, "ii-0").await.expect("opens");
-    assert_eq!(index.read(&id).await.expect("kept").path, "a.md");
-    assert_eq!(paths(&index, "stays").await, ["b.md"]);
-    let none = Collection::open_collection(&commons.home, "../../../../etc", "ii-0").await;
-    assert!(matches!(none, Err(StoreError::NoSuchCollection { .. })));
+    for commons in Commons::each(&[("a.md", "alpha beta."), ("b.md", "stays")]).await {
+        let mut index = commons.index().await;
+        remove(&commons.folder.join("a.md"));
+        ingest(&mut index).await.expect("ingests");
+        let id = PassageId { text: Digest::of(b"alpha beta."), span: Span { start: 0, end: 5 } };
+        assert_eq!(index.read(&id).await.expect("kept").content, "alpha");
+        let collection = index.collection().to_owned();
+        fs::remove_dir_all(&commons.folder).expect("gone");
+        let index = commons.open_named(&collection).await.expect("opens");
+        assert_eq!(index.read(&id).await.expect("kept").path, "a.md");
+        assert_eq!(paths(&index, "stays").await, ["b.md"]);
+        let none = commons.open_named("../../../../etc").await;
+        assert!(matches!(none, Err(StoreError::NoSuchCollection { .. })));
+    }
 }
 
 #[tokio::test]
 async fn a_reader_stays_at_its_revision() {
-    let commons = Commons::new(&[("a.md", "old words")]);
-    let reader = commons.index().await;
-    let before = search(&reader, "words").await;
-    commons.write("a.md", b"new words");
-    commons.write("b.md", b"words again");
-    let writer = commons.index().await;
-    assert_eq!(search(&reader, "words").await, before);
-    assert_eq!(reader.heads()[0].size, 1);
-    let unknown = PassageId { text: Digest::of(b"new words"), span: Span { start: 0, end: 3 } };
-    assert!(reader.read(&unknown).await.is_err(), "a later text is not of this revision");
-    assert_eq!(search(&writer, "words").await.len(), 2);
+    for commons in Commons::each(&[("a.md", "old words")]).await {
+        let reader = commons.index().await;
+        let before = search(&reader, "words").await;
+        commons.write("a.md", b"new words");
+        commons.write("b.md", b"words again");
+        let writer = commons.index().await;
+        assert_eq!(search(&reader, "words").await, before);
+        assert_eq!(reader.heads()[0].size, 1);
+        let unknown = PassageId { text: Digest::of(b"new words"), span: Span { start: 0, end: 3 } };
+        assert!(reader.read(&unknown).await.is_err(), "a later text is not of this revision");
+        assert_eq!(search(&writer, "words").await.len(), 2);
+    }
 }
 
 #[tokio::test]
@@ -117,43 +123,46 @@ async fn two_fresh_ingests_give_equal_hits_and_roots_and_history_does_not_matter
 /// A signer that fails stands for a kill between the corpus and the mark: all that was written must not count.
 #[tokio::test]
 async fn an_ingest_that_dies_before_its_mark_leaves_the_revision_before() {
-    let commons = Commons::new(&[("a.md", "first words")]);
-    let mut index = commons.index().await;
-    let (heads, before) = (index.heads(), search(&index, "words").await);
-    commons.write("b.md", b"second words");
-    let mut entropy = |_salt: &mut [u8]| Ok(());
-    let mut sign = |_body: &[u8]| Err(io::Error::other("killed here"));
-    let failed = index.ingest(Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_progress| {} }).await;
-    assert!(matches!(failed, Err(IngestError::Unsigned(_))));
-    // What a killed process leaves beside the records: half a word index of the next revision.
-    let half = commons.store(&index).join("words-2");
-    fs::create_dir_all(&half).expect("half");
-    fs::write(half.join("meta.json"), b"{").expect("half");
-    for index in [&index, &commons.open().await] {
-        assert_eq!((index.heads(), search(index, "words").await), (heads.clone(), before.clone()));
+    for commons in Commons::each(&[("a.md", "first words")]).await {
+        let mut index = commons.index().await;
+        let (heads, before) = (index.heads(), search(&index, "words").await);
+        commons.write("b.md", b"second words");
+        let mut entropy = |_salt: &mut [u8]| Ok(());
+        let mut sign = |_body: &[u8]| Err(io::Error::other("killed here"));
+        let failed =
+            index.ingest(Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_progress| {} }).await;
+        assert!(matches!(failed, Err(IngestError::Unsigned(_))));
+        // What a killed process leaves beside the records: half a word index of the next revision.
+        let half = commons.store(&index).join("words-2");
+        fs::create_dir_all(&half).expect("half");
+        fs::write(half.join("meta.json"), b"{").expect("half");
+        for index in [&index, &commons.open().await] {
+            assert_eq!((index.heads(), search(index, "words").await), (heads.clone(), before.clone()));
+        }
+        assert_eq!(counts(&ingest(&mut index).await.expect("again")), [1, 0, 0, 1, 2]);
+        assert_eq!(search(&index, "words").await.len(), 2);
     }
-    assert_eq!(counts(&ingest(&mut index).await.expect("again")), [1, 0, 0, 1, 2]);
-    assert_eq!(search(&index, "words").await.len(), 2);
 }
 
 #[tokio::test]
 async fn a_word_index_that_is_missing_or_damaged_is_drawn_again() {
-    let commons = Commons::new(&[("a.md", "some words"), ("b.md", "other words")]);
-    let index = commons.index().await;
-    let (before, words) = (search(&index, "words").await, commons.store(&index).join("words-1"));
-    drop(index);
-    fs::remove_dir_all(&words).expect("removed");
-    assert_eq!(search(&commons.open().await, "words").await, before);
-    for entry in fs::read_dir(&words).expect("drawn again") {
-        let path = entry.expect("entry").path();
-        let mut bytes = fs::read(&path).expect("file");
-        if let Some(byte) = bytes.get_mut(0) {
-            *byte ^= 0xff;
+    for commons in Commons::each(&[("a.md", "some words"), ("b.md", "other words")]).await {
+        let index = commons.index().await;
+        let (before, words) = (search(&index, "words").await, commons.store(&index).join("words-1"));
+        drop(index);
+        fs::remove_dir_all(&words).expect("removed");
+        assert_eq!(search(&commons.open().await, "words").await, before);
+        for entry in fs::read_dir(&words).expect("drawn again") {
+            let path = entry.expect("entry").path();
+            let mut bytes = fs::read(&path).expect("file");
+            if let Some(byte) = bytes.get_mut(0) {
+                *byte ^= 0xff;
+            }
+            fs::remove_file(&path).expect("removed");
+            fs::write(&path, bytes).expect("damaged");
         }
-        fs::remove_file(&path).expect("removed");
-        fs::write(&path, bytes).expect("damaged");
+        assert_eq!(search(&commons.open().await, "words").await, before);
     }
-    assert_eq!(search(&commons.open().await, "words").await, before);
 }
 
 #[tokio::test]
@@ -184,21 +193,18 @@ async fn damaged_and_newer_records_are_named() {
 async fn a_text_of_many_pieces_is_read_across_them_and_rot_is_noticed() {
     let text: String = (0..9_000).map(|n| format!("Sentence {n} of é many.\n\n")).collect();
     assert!(text.len() > 3 * 65_536);
-    let commons = Commons::new(&[("long.md", &text)]);
-    let index = commons.index().await;
-    let whole = PassageId { text: Digest::of(text.as_bytes()), span: Span { start: 0, end: text.len() as u64 } };
-    assert_eq!(index.read(&whole).await.expect("reads").content, text);
-    for number in (0..9_000).step_by(53) {
-        for hit in search(&index, &number.to_string()).await {
-            let span = hit.passage.id.span;
-            assert_eq!(hit.passage.content, text[span.start as usize..span.end as usize]);
+    for commons in Commons::each_alone(&[("long.md", &text)]).await {
+        let index = commons.index().await;
+        let whole = PassageId { text: Digest::of(text.as_bytes()), span: Span { start: 0, end: text.len() as u64 } };
+        assert_eq!(index.read(&whole).await.expect("reads").content, text);
+        for number in (0..9_000).step_by(53) {
+            for hit in search(&index, &number.to_string()).await {
+                let span = hit.passage.id.span;
+                assert_eq!(hit.passage.content, text[span.start as usize..span.end as usize]);
+            }
         }
+        let rot = "UPDATE chunks SET zstd = CAST(substr(zstd, 1, length(zstd) - 1) || x'00' AS BLOB)";
+        assert!(commons.tamper(&index, rot).await > 0);
+        assert!(matches!(index.read(&whole).await, Err(common_ground::port::index::IndexError::Damaged { .. })));
     }
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(commons.store(&index).join("records.sqlite"));
-    let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
-    sqlx::raw_sql("UPDATE chunks SET zstd = CAST(substr(zstd, 1, length(zstd) - 1) || x'00' AS BLOB)")
-        .execute(&pool)
-        .await
-        .expect("rots");
-    assert!(matches!(index.read(&whole).await, Err(common_ground::port::index::IndexError::Damaged { .. })));
 }

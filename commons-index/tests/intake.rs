@@ -5,14 +5,15 @@ mod common;
 use std::{
     fs, io,
     io::Write,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
-use common::{Commons, ingest, paths, remove, search};
+use common::{Commons, NODE, ingest, paths, remove, search};
 use common_ground::port::index::Index;
 use commons_index::{
-    Auditor, Caller, Collection, CorpusOp, Declared, Fields, Given, IngestError, Ingested, Limits, Metadata,
+    Auditor, Caller, Collection, CorpusOp, Declared, Fields, Given, IngestError, Ingested, Limits, Metadata, Postgres,
     SkipReason, StoreError,
 };
 use receipts::{Digest, checkpoint::Checkpoint};
@@ -211,29 +212,29 @@ async fn equal_texts_are_searched_once_and_all_their_paths_are_known() {
 async fn an_index_that_follows_gives_the_hits_of_one_drawn_whole() {
     let file =
         |n: usize| (format!("{n:03}.md"), format!("# N {n}\n\nshared words word{} {}", n % 5, "x ".repeat(n % 40)));
-    let followed = Commons::new(&[]);
-    let mut index = followed.open().await;
-    for turn in 0..30 {
-        for n in turn * 4..turn * 4 + 4 {
-            // Not in the order of paths.
-            let (path, text) = file((n * 37) % 120);
-            followed.write(&path, text.as_bytes());
+    for (followed, whole) in Commons::each(&[]).await.into_iter().zip(Commons::each(&[]).await) {
+        let mut index = followed.open().await;
+        for turn in 0..30 {
+            for n in turn * 4..turn * 4 + 4 {
+                // Not in the order of paths.
+                let (path, text) = file((n * 37) % 120);
+                followed.write(&path, text.as_bytes());
+            }
+            ingest(&mut index).await.expect("ingests");
         }
-        ingest(&mut index).await.expect("ingests");
+        for n in 0..120 {
+            let (path, text) = file(n);
+            whole.write(&path, text.as_bytes());
+        }
+        let whole = whole.index().await;
+        for query in ["shared words", "word3", "N 7 x", "x"] {
+            let hits = search(&index, query).await;
+            assert_eq!(hits.len(), 10);
+            assert_eq!(hits, search(&whole, query).await, "{query}");
+        }
+        assert_eq!(index.counts(), whole.counts());
+        faultless(&index).await;
     }
-    let whole = Commons::new(&[]);
-    for n in 0..120 {
-        let (path, text) = file(n);
-        whole.write(&path, text.as_bytes());
-    }
-    let whole = whole.index().await;
-    for query in ["shared words", "word3", "N 7 x", "x"] {
-        let hits = search(&index, query).await;
-        assert_eq!(hits.len(), 10);
-        assert_eq!(hits, search(&whole, query).await, "{query}");
-    }
-    assert_eq!(index.counts(), whole.counts());
-    faultless(&index).await;
 }
 
 #[tokio::test]
@@ -244,27 +245,36 @@ async fn documents_that_are_given_are_added_and_no_folder_takes_them_away() {
         bytes: bytes.as_bytes().to_vec(),
         metadata: Metadata { date: Some("2024".to_owned()), ..Metadata::default() },
     };
-    let commons = Commons::new(&[("a.md", "words of a file")]);
-    let mut index = commons.index().await;
-    let pages = vec![
-        given("https://x.example/p", "text/html; charset=utf-8", "<title>P</title><p>words of a page"),
-        given("https://x.example/z", "image/png", "?"),
-    ];
-    let mut entropy = |salt: &mut [u8]| -> io::Result<()> {
-        salt.fill(9);
-        Ok(())
-    };
-    let mut sign = |body: &[u8]| Ok(body.to_vec());
-    let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
-    let done = index.add(Box::new(pages.into_iter()), caller).await.expect("added");
-    assert_eq!((done.added, done.removed, done.documents, done.skipped.len()), (1, 0, 2, 1));
-    assert_eq!(counts(&ingest(&mut index).await.expect("ingests")), [0, 0, 0, 2, 2], "the folder takes nothing away");
-    assert_eq!(paths(&index, "page").await, ["https://x.example/p"]);
-    let live = index.documents().await.expect("documents");
-    assert_eq!(live[1].metadata.date.as_deref(), Some("2024"));
-    let mut list = Collection::open_list(&commons.home, "mine", "ii-0", Limits::default()).await.expect("opens");
-    let none = ingest(&mut list).await;
-    assert!(matches!(none, Err(IngestError::WithoutFolder { .. })), "{none:?}");
+    for commons in Commons::each(&[("a.md", "words of a file")]).await {
+        let mut index = commons.index().await;
+        let pages = vec![
+            given("https://x.example/p", "text/html; charset=utf-8", "<title>P</title><p>words of a page"),
+            given("https://x.example/z", "image/png", "?"),
+        ];
+        let mut entropy = |salt: &mut [u8]| -> io::Result<()> {
+            salt.fill(9);
+            Ok(())
+        };
+        let mut sign = |body: &[u8]| Ok(body.to_vec());
+        let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
+        let done = index.add(Box::new(pages.into_iter()), caller).await.expect("added");
+        assert_eq!((done.added, done.removed, done.documents, done.skipped.len()), (1, 0, 2, 1));
+        assert_eq!(
+            counts(&ingest(&mut index).await.expect("ingests")),
+            [0, 0, 0, 2, 2],
+            "the folder takes nothing away"
+        );
+        assert_eq!(paths(&index, "page").await, ["https://x.example/p"]);
+        let live = index.documents().await.expect("documents");
+        assert_eq!(live[1].metadata.date.as_deref(), Some("2024"));
+        let mut list = commons.open_list("mine").await;
+        let none = ingest(&mut list).await;
+        assert!(matches!(none, Err(IngestError::WithoutFolder { .. })), "{none:?}");
+        let pages = vec![given("https://x.example/p", "text/plain", "words of a list")];
+        let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
+        assert_eq!(list.add(Box::new(pages.into_iter()), caller).await.expect("added").documents, 1);
+        assert_eq!(paths(&commons.open_list("mine").await, "list").await, ["https://x.example/p"]);
+    }
 }
 
 /// The lines that the killed ingest reads, and the file that it never gets to.
@@ -277,11 +287,15 @@ const KILLED: &str = "II_TEST_KILLED";
 /// Started as a child, this ingests until it is killed.
 #[tokio::test]
 async fn child_that_is_killed() {
-    let Some(root) = std::env::var_os(KILLED).map(std::path::PathBuf::from) else { return };
-    let mut index =
-        Collection::open(&root.join("home"), &root.join("folder"), "ii-0123456789abcdef", Limits::default())
-            .await
-            .expect("opens");
+    let Ok(told) = std::env::var(KILLED) else { return };
+    let (root, url) = told.split_once('\n').expect("two lines");
+    let (home, folder) = (Path::new(root).join("home"), Path::new(root).join("folder"));
+    let mut index = if url.is_empty() {
+        Collection::open(&home, &folder, NODE, Limits::default()).await.expect("opens")
+    } else {
+        let postgres = Postgres::connect(url).await.expect("connects");
+        Collection::open_in(&postgres, &home, &folder, NODE, Limits::default()).await.expect("opens")
+    };
     let mut entropy = |_salt: &mut [u8]| Ok(());
     // The kill comes before this, or the parent says so.
     let mut sign = |_body: &[u8]| Err(io::Error::other("not killed in time"));
@@ -298,58 +312,64 @@ async fn child_that_is_killed() {
 
 #[tokio::test]
 async fn a_killed_ingest_is_not_seen_and_the_next_one_goes_on_with_what_it_wrote() {
-    let commons = Commons::new(&[("a.md", "first words"), ("gone.md", "words that go")]);
-    let reader = commons.index().await;
-    let (heads, before) = (reader.heads(), search(&reader, "words").await);
-    commons.write("a.md", b"changed words");
-    commons.write("many.jsonl", many().as_bytes());
-    remove(&commons.folder.join("gone.md"));
-    let mut child = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "child_that_is_killed", "--nocapture"])
-        .env(KILLED, commons.root.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    // Some batches in, what came before is durable: 10,000 documents are one piece.
-    let lines = io::BufRead::lines(io::BufReader::new(child.stdout.take().expect("piped")));
-    let told: Vec<String> = lines.map_while(Result::ok).take_while(|line| line != "batch 30").collect();
-    child.kill().expect("killed");
-    child.wait().expect("ended");
-    assert!(told.iter().all(|line| line != "at its end"), "killed too late");
+    for commons in Commons::each(&[("a.md", "first words"), ("gone.md", "words that go")]).await {
+        let url = commons.postgres.as_ref().map_or("", |(_postgres, database)| &database.url);
+        let reader = commons.index().await;
+        let (heads, before) = (reader.heads(), search(&reader, "words").await);
+        commons.write("a.md", b"changed words");
+        commons.write("many.jsonl", many().as_bytes());
+        remove(&commons.folder.join("gone.md"));
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "child_that_is_killed", "--nocapture"])
+            .env(KILLED, format!("{}\n{url}", commons.root.path().display()))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        // Some batches in, what came before is durable: 10,000 documents are one piece.
+        let lines = io::BufRead::lines(io::BufReader::new(child.stdout.take().expect("piped")));
+        let told: Vec<String> = lines.map_while(Result::ok).take_while(|line| line != "batch 30").collect();
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        assert!(told.iter().all(|line| line != "at its end"), "killed too late");
 
-    for index in [&reader, &commons.open().await] {
-        assert_eq!((index.heads(), search(index, "words").await), (heads.clone(), before.clone()), "nothing is seen");
-        assert_eq!(index.documents().await.expect("documents").len(), 2);
-        let unknown = common_ground::port::index::PassageId {
-            text: Digest::of(b"changed words"),
-            span: common_ground::citation::Span { start: 0, end: 3 },
+        for index in [&reader, &commons.open().await] {
+            assert_eq!(
+                (index.heads(), search(index, "words").await),
+                (heads.clone(), before.clone()),
+                "nothing is seen"
+            );
+            assert_eq!(index.documents().await.expect("documents").len(), 2);
+            let unknown = common_ground::port::index::PassageId {
+                text: Digest::of(b"changed words"),
+                span: common_ground::citation::Span { start: 0, end: 3 },
+            };
+            assert!(index.read(&unknown).await.is_err());
+            faultless(index).await;
+        }
+        // Between, one file goes back to what it was and one record of the many changes.
+        commons.write("a.md", b"first words");
+        let changed = many().replacen("number7 words", "number7 letters", 1);
+        commons.write("many.jsonl", changed.as_bytes());
+        let mut index = commons.open().await;
+        let done = ingest(&mut index).await.expect("goes on");
+        assert_eq!(counts(&done), [30_000, 0, 1, 1, 30_001]);
+        assert!(done.resumed >= 10_000, "only {} were there", done.resumed);
+        assert_eq!(paths(&index, "letters").await, ["many.jsonl#r7"]);
+        assert_eq!(paths(&index, "first").await, ["a.md"]);
+        faultless(&index).await;
+
+        // The same as if it had never been killed.
+        let whole = Commons::new(&[("a.md", "first words"), ("gone.md", "words that go")]);
+        let mut other = whole.index().await;
+        whole.write("many.jsonl", changed.as_bytes());
+        remove(&whole.folder.join("gone.md"));
+        ingest(&mut other).await.expect("ingests");
+        let told = |rows: Vec<commons_index::CorpusRow>| -> Vec<_> {
+            rows.into_iter().map(|row| (row.op, row.path, row.document)).collect()
         };
-        assert!(index.read(&unknown).await.is_err());
-        faultless(index).await;
+        assert_eq!(told(index.corpus().await.expect("corpus")), told(other.corpus().await.expect("corpus")));
+        assert_eq!(search(&index, "words of number500").await, search(&other, "words of number500").await);
     }
-    // Between, one file goes back to what it was and one record of the many changes.
-    commons.write("a.md", b"first words");
-    let changed = many().replacen("number7 words", "number7 letters", 1);
-    commons.write("many.jsonl", changed.as_bytes());
-    let mut index = commons.open().await;
-    let done = ingest(&mut index).await.expect("goes on");
-    assert_eq!(counts(&done), [30_000, 0, 1, 1, 30_001]);
-    assert!(done.resumed >= 10_000, "only {} were there", done.resumed);
-    assert_eq!(paths(&index, "letters").await, ["many.jsonl#r7"]);
-    assert_eq!(paths(&index, "first").await, ["a.md"]);
-    faultless(&index).await;
-
-    // The same as if it had never been killed.
-    let whole = Commons::new(&[("a.md", "first words"), ("gone.md", "words that go")]);
-    let mut other = whole.index().await;
-    whole.write("many.jsonl", changed.as_bytes());
-    remove(&whole.folder.join("gone.md"));
-    ingest(&mut other).await.expect("ingests");
-    let told = |rows: Vec<commons_index::CorpusRow>| -> Vec<_> {
-        rows.into_iter().map(|row| (row.op, row.path, row.document)).collect()
-    };
-    assert_eq!(told(index.corpus().await.expect("corpus")), told(other.corpus().await.expect("corpus")));
-    assert_eq!(search(&index, "words of number500").await, search(&other, "words of number500").await);
 }
 
 #[tokio::test]

@@ -2,7 +2,12 @@
 
 mod common;
 
-use std::{collections::HashMap, fs, path::PathBuf, time::Instant};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use common::{Commons, ingest};
 use common_ground::port::index::{Index, Search};
@@ -29,7 +34,12 @@ async fn bm25_finds_nine_in_ten_supporting_passages() {
         println!("skipped: no {}", data.display());
         return;
     }
-    let commons = Commons::new(&[]);
+    for commons in Commons::each(&[]).await {
+        finds_nine_in_ten(&commons, &data).await;
+    }
+}
+
+async fn finds_nine_in_ten(commons: &Commons, data: &Path) {
     for row in rows(data.join("corpus.jsonl")) {
         let text = format!("# {}\n\n{}\n", word(&row, "title"), word(&row, "text"));
         commons.write(&format!("{}.md", word(&row, "_id")), text.as_bytes());

@@ -9,6 +9,7 @@
 //! **Invariant:** rows of sealed revisions stay: of texts, passages and corpus all are, a document's only ever gets its end.
 //! **Invariant:** a schema newer than this program is refused, not guessed at.
 
+mod postgres;
 mod rows;
 mod sqlite;
 
@@ -20,12 +21,19 @@ use std::{
 
 use receipts::Digest;
 
+pub use postgres::{Nearest, NoVectors, Postgres, PostgresVectors, Way};
 pub(crate) use rows::{
     Counted, Drawable, NewPassage, PassageRow, Piece, Placed, Searched, Spot, Standing, Titled, VectorRow,
 };
 pub use rows::{Live, Revision, Space};
 
-use crate::{corpus::CorpusRow, error::StoreError, intake::Known, writing::Ready};
+use crate::{
+    corpus::CorpusRow,
+    error::{OfStore, StoreError},
+    intake::Known,
+    lock::Lock,
+    writing::Ready,
+};
 
 /// Texts are kept in pieces of this many bytes, each compressed by itself, so that a passage of a large text is read without
 /// the rest of it.
@@ -36,12 +44,32 @@ pub(crate) const CHUNK: usize = 64 << 10;
 pub(crate) enum Records {
     /// In a file of the collection's folder.
     Sqlite(sqlite::Records),
+    /// In a database of a server.
+    Postgres(postgres::Records),
 }
 
 /// One connection to them: for reads, or with the write lock until it is committed. Dropped before, it changed nothing.
 pub(crate) enum Session {
     /// To the file.
     Sqlite(sqlite::Session),
+    /// To the server.
+    Postgres(postgres::Session),
+}
+
+/// Being the one ingest of a collection: in this home and, where a server keeps the records, of all machines.
+pub(crate) struct Ingesting {
+    _files: Lock,
+    server: Option<postgres::Alone>,
+}
+
+impl Ingesting {
+    /// Makes sure of it before something is made durable: the connection that the server's lock hangs on may be lost.
+    pub(crate) async fn holds(&mut self) -> Result<(), StoreError> {
+        match &mut self.server {
+            None => Ok(()),
+            Some(server) => server.holds().await,
+        }
+    }
 }
 
 /// The same call on the session of whichever database it is.
@@ -49,6 +77,7 @@ macro_rules! each {
     ($session:expr, $on:ident => $call:expr) => {
         match $session {
             Session::Sqlite($on) => $call.await,
+            Session::Postgres($on) => $call.await,
         }
     };
 }
@@ -68,25 +97,47 @@ impl Records {
     pub(crate) fn at(&self) -> &Path {
         match self {
             Self::Sqlite(records) => records.at(),
+            Self::Postgres(records) => records.at(),
         }
     }
 
-    /// Reads on a session of its own; each statement sees what was committed before it.
+    /// Reads on a session of its own; each statement sees what was committed before it. Where the connection to a server is
+    /// lost on the way, it is made again and all is read once more.
     pub(crate) async fn reading<T, E, Fut>(&self, work: impl Fn(Session) -> Fut) -> Result<T, E>
     where
-        E: From<StoreError>,
+        E: OfStore,
         Fut: Future<Output = Result<T, E>>,
     {
-        let session = match self {
-            Self::Sqlite(records) => Session::Sqlite(records.read().await?),
+        let records = match self {
+            Self::Sqlite(records) => return work(Session::Sqlite(records.read().await?)).await,
+            Self::Postgres(records) => records,
         };
-        work(session).await
+        let first = match records.read().await {
+            Ok(session) => work(Session::Postgres(session)).await,
+            Err(error) => Err(error.into()),
+        };
+        match first {
+            Err(error) if matches!(error.of_store(), Some(StoreError::Unreachable { .. })) => {
+                work(Session::Postgres(records.read_again().await?)).await
+            }
+            done => done,
+        }
+    }
+
+    /// A session to draw files of this home from: its reads all see one moment, and no other program of this home draws or
+    /// ingests meanwhile.
+    pub(crate) async fn draw(&self) -> Result<Session, StoreError> {
+        match self {
+            Self::Sqlite(records) => records.write().await.map(Session::Sqlite),
+            Self::Postgres(records) => records.draw().await.map(Session::Postgres),
+        }
     }
 
     /// A session whose reads all see one moment.
     pub(crate) async fn snapshot(&self) -> Result<Session, StoreError> {
         match self {
             Self::Sqlite(records) => records.snapshot().await.map(Session::Sqlite),
+            Self::Postgres(records) => records.snapshot().await.map(Session::Postgres),
         }
     }
 
@@ -94,6 +145,26 @@ impl Records {
     pub(crate) async fn write(&self) -> Result<Session, StoreError> {
         match self {
             Self::Sqlite(records) => records.write().await.map(Session::Sqlite),
+            Self::Postgres(records) => records.write().await.map(Session::Postgres),
+        }
+    }
+
+    /// Takes the lock of the one ingest of the collection, whose files lie in `store`: of two at once the second waits, then
+    /// is told `Busy`.
+    pub(crate) async fn ingesting(&self, store: &Path) -> Result<Ingesting, StoreError> {
+        let files = Lock::take(store).await?;
+        let server = match self {
+            Self::Sqlite(_file) => None,
+            Self::Postgres(records) => Some(records.ingesting().await?),
+        };
+        Ok(Ingesting { _files: files, server })
+    }
+
+    /// The vectors that the database keeps, as of a revision.
+    pub(crate) fn vectors(&self, revision: i64) -> Result<PostgresVectors, NoVectors> {
+        match self {
+            Self::Sqlite(_file) => Err(NoVectors::InFile),
+            Self::Postgres(records) => records.vectors(revision),
         }
     }
 
@@ -101,6 +172,7 @@ impl Records {
     pub(crate) fn bytes_on_disk(&self) -> u64 {
         match self {
             Self::Sqlite(records) => records.bytes_on_disk(),
+            Self::Postgres(_elsewhere) => 0,
         }
     }
 }
@@ -111,6 +183,7 @@ impl Session {
     pub(crate) fn at(&self) -> PathBuf {
         match self {
             Self::Sqlite(on) => on.at().to_owned(),
+            Self::Postgres(on) => on.at().to_owned(),
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Revision {
 /// A document of the latest revision.
 #[derive(Clone, Debug)]
 pub struct Live {
+    /// Its row.
+    pub id: u64,
     /// Relative path; of a document among others in a file, `path#name`.
     pub path: String,
     /// SHA-256 of the file, or of the record in it.
@@ -218,6 +220,7 @@ impl Revision {
 impl Live {
     pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
         Ok(Self {
+            id: row.number("id")?,
             path: row.text("path")?,
             document: row.digest("document")?,
             bytes: row.number("bytes")?,

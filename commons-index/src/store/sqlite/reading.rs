@@ -56,7 +56,7 @@ impl Session {
 
     pub(crate) async fn live(&mut self, revision: i64) -> Result<Vec<Live>, StoreError> {
         let query = sqlx::query(
-            "SELECT path, document, bytes, media, title, source, licence, edition, language, date FROM documents
+            "SELECT id, path, document, bytes, media, title, source, licence, edition, language, date FROM documents
              WHERE since <= ? AND (until IS NULL OR until > ?) ORDER BY path",
         );
         self.all(query.bind(revision).bind(revision), |row| Live::of(row)).await
