@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{named, open};
+use super::{named, places};
 use crate::{
     cli::{Program, print_json},
     exit::{Exit, Failure},
@@ -13,8 +13,9 @@ use crate::{
 
 pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit, Failure> {
     let mut rows = Vec::new();
-    for name in named(program, wanted)? {
-        let index = open(program, &name).await?;
+    let commons = places(program).await?;
+    for name in named(&commons, wanted).await? {
+        let index = commons.named(&name).await?;
         let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for document in index.documents().await.map_err(|error| from_store(&error))? {
             let (count, bytes) = kinds.entry(document.media).or_default();
