@@ -36,6 +36,23 @@ pub fn components(tools: &Path) -> Result<(), String> {
     if ran.status.success() { Ok(()) } else { Err(last_line(&ran.stderr)) }
 }
 
+/// The code of the hostile guest, built; else why it cannot be.
+pub fn guest() -> Result<Vec<u8>, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = root.join("target/components");
+    let ran = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2", "--target-dir"])
+        .arg(&target)
+        .arg("--manifest-path")
+        .arg(root.join("tools/tests/guests/Cargo.toml"))
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !ran.status.success() {
+        return Err(last_line(&ran.stderr));
+    }
+    std::fs::read(target.join("wasm32-wasip2/release/guest.wasm")).map_err(|error| error.to_string())
+}
+
 /// A page of loopback; its server ends with the test.
 pub fn page(text: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
