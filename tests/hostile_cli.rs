@@ -398,7 +398,7 @@ fn containers() {
         Ok(image) => image,
         Err(reason) => return skipped("hostile calls of the tier docker", &reason),
     };
-    let run = |line: &str| json!({ "image": image, "command": ["/bin/busybox", "sh", "-c", line] });
+    let run = |line: &str| json!({ "image": image, "command": ["/bin/sh", "-c", line] });
     let any = format!("run:docker:{image}");
     commands(&scene, "container", run, &any);
     let (listener, port) = listener();

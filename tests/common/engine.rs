@@ -22,7 +22,7 @@ fn last_line(bytes: &[u8]) -> String {
 pub fn image() -> Result<String, String> {
     let image = "ii-hands-busybox:1".to_owned();
     let line = "set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; mkdir -p $d/bin $d/tmp; \
-        cp $(command -v busybox) $d/bin/busybox; for n in sh wc sleep echo; do ln -s busybox $d/bin/$n; done; \
+        cp $(command -v busybox) $d/bin/busybox; for n in cat echo env head ln ls nc printf setsid sh sleep tr wc yes; do ln -s busybox $d/bin/$n; done; \
         tar -C $d -c . | docker import - ii-hands-busybox:1";
     let made =
         Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
