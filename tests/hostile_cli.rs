@@ -352,18 +352,21 @@ fn commands(scene: &Scene, tool: &str, run: impl Fn(&str) -> Value, any: &str) {
     let ways = [hidden.clone(), scene.data("../hidden"), scene.data("up/hidden"), format!("/proc/1/root{hidden}")];
     let line = ways.map(|way| format!("cat {way} 2>/dev/null")).join("; ") + "; echo looked";
     scene.call(tool, &run(&line), &[any, &read], &[], &Ends::done("looked"));
-    let line =
-        format!("(: > {0}/x) 2>/dev/null; (ln {0}/up {0}/y) 2>/dev/null; ls {0}/x {0}/y 2>/dev/null", scene.data(""));
-    scene.call(
-        tool,
-        &run(&line),
-        &[any, &read],
-        &[],
-        &Ends { exit: json!({ "exit": "code", "code": 1 }), ..Ends::done("") },
+    let line = format!(
+        "(: > {0}/x; ln {0}/up {0}/y) 2>/dev/null; [ -e {0}/x ] || [ -L {0}/y ] || echo nothing",
+        scene.root.join("data").display()
     );
-    let line =
-        format!("env; tr '\\0' '\\n' < /proc/1/environ; printf '\\033[31mred\\033[0m \\033]0;t\\007'; echo {SECRET}");
-    let shown = scene.call(tool, &run(&line), &[any], &[], &Ends::done("red [secret token]"));
+    scene.call(tool, &run(&line), &[any, &read], &[], &Ends::done("\nnothing"));
+    // In two halves, or the record of what was granted would have it.
+    let (one, other) = SECRET.split_at(4);
+    let line = "env; tr '\\0' '\\n' < /proc/1/environ; printf '\\033[31mred\\033[0m \\033]0;t\\007'";
+    let shown = scene.call(
+        tool,
+        &run(&format!("{line}; printf %s {one} {other}")),
+        &[any],
+        &[],
+        &Ends::done("red [secret token]"),
+    );
     assert!(!shown["answer"].to_string().contains("II_"), "{shown}");
     scene.call(tool, &run("echo ran"), &[&read], &[], &Ends::refused("no grant covers it"));
     scene.call(tool, &run("exit 3"), &[any], &[], &Ends::exits(3, "[exit code 3]"));
