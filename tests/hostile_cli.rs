@@ -436,6 +436,8 @@ fn browsers() {
     assert!(page["answer"].as_str().is_some_and(|text| text.contains("[secret token]")), "{page}");
     let asked = open(format!("{server}/metadata"));
     let grants = [&*net, "net:http://169.254.169.254"];
-    let shown = scene.call("browse", &asked, &grants, &[], &Ends::failed(""));
+    let shown = scene.call("browse", &asked, &grants, &[], &Ends::done("metadata service"));
     assert!(refusals(&shown).contains("metadata service"), "{shown}");
+    let egress = shown["record"]["egress"].as_array().expect("connections");
+    assert!(egress.iter().all(|one| one["address"] == "127.0.0.1"), "{shown}");
 }

@@ -3,7 +3,8 @@
 //!
 //! It never reads what a file holds, follows no link, and ends nothing itself.
 //!
-//! **Invariant:** a command whose folders grew by more than its limits is told of as over them, also where it ended first.
+//! **Invariant:** a command whose folders grew by more than its limits is told of as over them, also where it ended by itself
+//! before anybody looked.
 //! **Invariant:** what cannot be looked into or is too much to be looked at is refused, never left out.
 //! **Invariant:** looking takes no more than a tenth of one processor, however large the folders are.
 
@@ -57,8 +58,8 @@ pub(crate) enum Unwatched {
 struct Root {
     path: PathBuf,
     handle: OwnedFd,
-    /// Bytes free on its file system when the command began.
-    free: u64,
+    /// What was free on its file system when the command began.
+    free: Grown,
 }
 
 /// A file as it was met: how much it holds and under how many names.
@@ -71,7 +72,7 @@ struct Seen {
 /// By file system and number.
 type Files = HashMap<(u64, u64), Seen>;
 
-/// By how much folders have grown. What was taken away counts for nothing.
+/// By how much folders have grown, or may. What was taken away counts for nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Grown {
     bytes: u64,
@@ -138,14 +139,17 @@ pub(crate) async fn outgrown(growth: Option<&Growth>) -> String {
     let Some(growth) = growth else { return pending().await };
     let (mut looked, mut rest) = (Instant::now(), Duration::ZERO);
     let mut free = growth.start.free();
-    let mut left = growth.start.most.bytes;
+    let mut left = growth.start.most;
     loop {
         tokio::time::sleep(TICK).await;
         let now = growth.start.free();
         if let Some(path) = growth.start.starved(&now) {
             return format!("{}: half of what was free there is gone", path.display());
         }
-        let fell = free.iter().zip(&now).any(|(then, now)| then.saturating_sub(*now) > left / 2);
+        let fell = free.iter().zip(&now).any(|(then, now)| {
+            then.bytes.saturating_sub(now.bytes) > left.bytes / 2
+                || then.files.saturating_sub(now.files) > left.files / 2
+        });
         let waited = looked.elapsed();
         if waited < rest || (waited < LOOK && !fell) {
             continue;
@@ -207,32 +211,38 @@ impl Start {
         Ok(grown)
     }
 
-    /// The bytes that may still come, or what is too much.
-    fn judge(&self, grown: Grown) -> Result<u64, String> {
+    /// What may still come, or what is too much.
+    fn judge(&self, grown: Grown) -> Result<Grown, String> {
         let Grown { bytes, files } = self.most;
         if grown.bytes > bytes {
             Err(format!("{} bytes more than when it began, and the limit is {bytes}", grown.bytes))
         } else if grown.files > files {
             Err(format!("{} files more than when it began, and the limit is {files}", grown.files))
         } else {
-            Ok(bytes - grown.bytes)
+            Ok(Grown { bytes: bytes - grown.bytes, files: files - grown.files })
         }
     }
 
-    fn free(&self) -> Vec<u64> {
+    fn free(&self) -> Vec<Grown> {
         self.roots.iter().map(|root| free(&root.handle)).collect()
     }
 
     /// Where files without a name may be filling a disk: more is gone than the limit, and half of what there was.
-    fn starved(&self, now: &[u64]) -> Option<&Path> {
-        let is_starved = |root: &Root, now: u64| root.free.saturating_sub(now) > self.most.bytes.max(root.free / 2);
-        self.roots.iter().zip(now).find(|(root, now)| is_starved(root, **now)).map(|(root, _)| &*root.path)
+    fn starved(&self, now: &[Grown]) -> Option<&Path> {
+        let is_starved = |root: &Root, now: &Grown| {
+            root.free.bytes.saturating_sub(now.bytes) > self.most.bytes.max(root.free.bytes / 2)
+        };
+        self.roots.iter().zip(now).find(|(root, now)| is_starved(root, now)).map(|(root, _)| &*root.path)
     }
 }
 
-/// Bytes free on a file system; one that does not say has none to lose.
-fn free(handle: &OwnedFd) -> u64 {
-    fstatvfs(handle).map_or(0, |about| about.f_bfree.saturating_mul(about.f_frsize))
+/// What is free on a file system; one that does not say has nothing to lose.
+fn free(handle: &OwnedFd) -> Grown {
+    let about = fstatvfs(handle).ok();
+    about.map_or(Grown::default(), |about| Grown {
+        bytes: about.f_bfree.saturating_mul(about.f_frsize),
+        files: about.f_ffree,
+    })
 }
 
 /// All that lies at and beneath these paths, each file once.
@@ -399,14 +409,15 @@ mod tests {
             assert!(said.unwrap_or_default().starts_with(over.unwrap_or_default()));
         }
         let free = |then, now| {
+            let of = |bytes| Grown { bytes, files: 0 };
             let root = |root: &Root| Root {
                 path: root.path.clone(),
                 handle: root.handle.try_clone().expect("a handle"),
-                free: then,
+                free: of(then),
             };
             let roots = start.roots.iter().map(root).collect();
             let start = Start { roots, files: Files::new(), most: start.most };
-            start.starved(&[now]).is_some()
+            start.starved(&[of(now)]).is_some()
         };
         assert!(!free(10_000, 10_000) && !free(10_000, 5_000) && free(10_000, 4_999) && !free(1_500, 600));
     }

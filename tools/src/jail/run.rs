@@ -164,10 +164,11 @@ impl Jail {
         if usage.refused_forks > 0 {
             work.refused("more processes", format!("the limit is {}", plan.limits.processes));
         }
-        // Also of one that ended by itself, before anybody looked.
         let outgrown = match outgrown {
             Some(by) => Some(by),
-            None => growth::over(growth.as_ref()).await,
+            // Also of one that ended by itself, before anybody looked.
+            None if more == More::Wanted && story.passed.is_none() => growth::over(growth.as_ref()).await,
+            None => None,
         };
         let passed = match more {
             More::Flood | More::Wanted if outgrown.is_some() => Some(Limit::Written),
