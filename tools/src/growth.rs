@@ -332,7 +332,8 @@ mod tests {
 
     #[test]
     fn what_comes_is_counted_and_what_goes_is_not() {
-        let cases: &[(&str, fn(&Path), Grown)] = &[
+        type Happens = fn(&Path);
+        let cases: &[(&str, Happens, Grown)] = &[
             ("nothing", |_| {}, Grown { bytes: 0, files: 0 }),
             ("a short file", |at| fs::write(at.join("new"), "abc").expect("written"), Grown { bytes: 3, files: 1 }),
             (
