@@ -223,6 +223,12 @@ pub(crate) mod native {
     }
 }
 
+/// Waits for what the tools are still removing. For the end of the program.
+pub fn settle() {
+    #[cfg(target_os = "linux")]
+    tools::Browse::settle();
+}
+
 /// Removes what programs that were killed left behind.
 pub async fn sweep(config: &Config) {
     #[cfg(target_os = "linux")]

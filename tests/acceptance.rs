@@ -60,6 +60,26 @@ fn a_worker_that_never_stops_lying_is_a_dead_letter() {
     }
 }
 
+/// What a tool keeps for an attempt's next call can go.
+#[test]
+fn every_tool_is_told_once_of_each_attempt_that_is_over() {
+    let place = Place::new();
+    let file = place.folder.path().join("told");
+    let wiring = format!("submits=misquote-always;tells={}", file.display());
+    let output = place.child(&wiring, &place.run_args(QUESTION)).output().expect("a child");
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    let run = place.only_run().expect("a run");
+    let told = std::fs::read_to_string(file).expect("told");
+    let mut lines: Vec<&str> = told.lines().collect();
+    lines.sort_unstable();
+    let mut tools: Vec<&str> = lines.iter().filter_map(|line| line.split(' ').next()).collect();
+    tools.dedup();
+    assert!(tools.contains(&"commons_search") && tools.contains(&"write"), "{tools:?}");
+    let of = |tool: &&str| (1..=3).map(|attempt| format!("{tool} {run} {attempt}")).collect::<Vec<_>>();
+    let wanted: Vec<String> = tools.iter().flat_map(of).collect();
+    assert_eq!(lines, wanted);
+}
+
 #[test]
 fn a_deliverable_must_match_the_schema_that_was_asked() {
     let place = Place::new();

@@ -179,7 +179,7 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::internal(format!("no runtime: {error}")))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match parsed.command {
             Command::Run(args) => run::run(*args, &program).await,
             Command::Verify(args) => verify::run(args, &program).await,
@@ -197,7 +197,11 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
             Command::Restore(args) => restore::run(args, &program).await,
             Command::Doctor(args) => doctor::run(args, &program).await,
         }
-    })
+    });
+    // With it go the last tools, which remove what they had.
+    drop(runtime);
+    crate::hands::settle();
+    ended
 }
 
 /// Prints a JSON value as the whole of stdout.

@@ -22,7 +22,7 @@ fn last_line(bytes: &[u8]) -> String {
 pub fn image() -> Result<String, String> {
     let image = "ii-hands-busybox:1".to_owned();
     let line = "set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; mkdir -p $d/bin $d/tmp; \
-        cp $(command -v busybox) $d/bin/busybox; for n in sh wc sleep echo; do ln -s busybox $d/bin/$n; done; \
+        cp $(command -v busybox) $d/bin/busybox; for n in cat echo env head ln ls nc printf setsid sh sleep tr wc yes; do ln -s busybox $d/bin/$n; done; \
         tar -C $d -c . | docker import - ii-hands-busybox:1";
     let made =
         Command::new("sh").args(["-c", line]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
@@ -34,6 +34,23 @@ pub fn components(tools: &Path) -> Result<(), String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/components.sh");
     let ran = Command::new(script).arg(tools).output().map_err(|error| error.to_string())?;
     if ran.status.success() { Ok(()) } else { Err(last_line(&ran.stderr)) }
+}
+
+/// The code of the hostile guest, built; else why it cannot be.
+pub fn guest() -> Result<Vec<u8>, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = root.join("target/components");
+    let ran = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2", "--target-dir"])
+        .arg(&target)
+        .arg("--manifest-path")
+        .arg(root.join("tools/tests/guests/Cargo.toml"))
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !ran.status.success() {
+        return Err(last_line(&ran.stderr));
+    }
+    std::fs::read(target.join("wasm32-wasip2/release/guest.wasm")).map_err(|error| error.to_string())
 }
 
 /// A page of loopback; its server ends with the test.

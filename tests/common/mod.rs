@@ -9,6 +9,7 @@ pub mod server;
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::Arc,
@@ -22,6 +23,7 @@ use agent_runtime::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use common_ground::grant::Item;
+use common_ground::id::{AttemptNumber, ModuleId, RunId};
 use common_ground::port::{
     BoxFuture,
     model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelStream, Price},
@@ -121,8 +123,14 @@ pub fn child() {
     std::process::exit(ii::cli::main(arguments, wired(&wiring)).code().into());
 }
 
+/// The program with all that is named, `;` between.
 fn wired(text: &str) -> Wiring {
     let mut wiring = Wiring::real();
+    text.split(';').for_each(|one| exchange(&mut wiring, one));
+    wiring
+}
+
+fn exchange(wiring: &mut Wiring, text: &str) {
     let (name, value) = text.split_once('=').expect("name=value");
     let number = || value.parse::<u64>().expect("a number");
     let fault = match name {
@@ -134,7 +142,7 @@ fn wired(text: &str) -> Wiring {
     };
     if let Some(fault) = fault {
         wiring.store = Arc::new(move |journal| Arc::new(FaultyStore::new(journal, vec![fault])));
-        return wiring;
+        return;
     }
     match name {
         "hour-ahead-kill-after" => {
@@ -153,6 +161,20 @@ fn wired(text: &str) -> Wiring {
                 })
             });
         }
+        "tells" => {
+            let file = PathBuf::from(value);
+            wiring.tools = Arc::new(move |index, home, config| {
+                let file = file.clone();
+                Box::pin(async move {
+                    // The slow one around it hands on what it is told.
+                    let telling = |inner| -> Arc<dyn Tool> {
+                        let inner = Arc::new(Telling { inner, file: file.clone() });
+                        Arc::new(Slow { inner, pause: Duration::ZERO })
+                    };
+                    Ok(ii::hands::all(index, home, config).await?.into_iter().map(telling).collect())
+                })
+            });
+        }
         "submits" => {
             let lie = value.to_owned();
             wiring.models = Arc::new(move |_, _, _| {
@@ -162,7 +184,6 @@ fn wired(text: &str) -> Wiring {
         }
         other => panic!("no wiring {other}"),
     }
-    wiring
 }
 
 /// A tool that takes its time.
@@ -185,6 +206,35 @@ impl Tool for Slow {
             tokio::time::sleep(self.pause).await;
             self.inner.call(call).await
         })
+    }
+
+    fn over(&self, run: RunId, module: ModuleId, attempt: AttemptNumber) {
+        self.inner.over(run, module, attempt);
+    }
+}
+
+/// A tool that writes down of which attempts it was told that they are over, a line each.
+struct Telling {
+    inner: Arc<dyn Tool>,
+    file: PathBuf,
+}
+
+impl Tool for Telling {
+    fn spec(&self) -> &ToolSpec {
+        self.inner.spec()
+    }
+
+    fn needs(&self, arguments: &str) -> Result<Vec<Item>, ToolError> {
+        self.inner.needs(arguments)
+    }
+
+    fn call<'a>(&'a self, call: ToolCall<'a>) -> BoxFuture<'a, Called> {
+        self.inner.call(call)
+    }
+
+    fn over(&self, run: RunId, _module: ModuleId, AttemptNumber(attempt): AttemptNumber) {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(&self.file).expect("opened");
+        file.write_all(format!("{} {run} {attempt}\n", self.spec().name).as_bytes()).expect("written");
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a call of a component costs with all that is around it, beside the bare engine with the same code and no guard.
-//! `cargo bench -p tools --bench wasm`; needs the target wasm32-wasip2.
+//! `cargo bench -p tools --features wasm --bench wasm`; needs the target wasm32-wasip2. With `II_BENCH_WASMTIME`, the path of
+//! wasmtime's own program, the same component is called by that too, in turns with ours.
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -123,6 +124,41 @@ async fn measure(out: PathBuf) {
     }
     println!("{:<46} {:.0} calls/s", "two tasks at once", 2.0 * ROUNDS as f64 / began.elapsed().as_secs_f64());
     bare(&out).await;
+    match std::env::var_os("II_BENCH_WASMTIME") {
+        Some(program) => by_command_line(Path::new(&program), &out, folder.path(), &*tool).await,
+        None => println!("skipped: wasmtime's command line: II_BENCH_WASMTIME names no program"),
+    }
+}
+
+/// Our call, wasmtime's program with the component compiled beforehand, and a program that does nothing, in turns.
+async fn by_command_line(program: &Path, out: &Path, folder: &Path, tool: &dyn Tool) {
+    let compiled = folder.join("calculate.cwasm");
+    let component = out.join("calculate/component.wasm");
+    let made = Command::new(program).arg("compile").arg(component).arg("-o").arg(&compiled).status().expect("started");
+    assert!(made.success(), "wasmtime compiles the component");
+    let (input, grant) = (folder.join("arguments"), Grant::default());
+    std::fs::write(&input, ARGUMENTS).expect("written");
+    let (mut ours, mut theirs, mut floor) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..500 {
+        let began = Instant::now();
+        let called = tool.call(ToolCall { key: key(), grant: &grant, allowed: &[], arguments: ARGUMENTS }).await;
+        let kept = called.record.kept().expect("a record");
+        ours.push(began.elapsed());
+        assert_eq!((called.record.exit, kept.traced.tier), (Exit::Done, Tier::Wasm));
+        let began = Instant::now();
+        let mut command = Command::new(program);
+        command.args(["run", "--allow-precompiled"]).arg(&compiled).stdin(std::fs::File::open(&input).expect("opened"));
+        let output = command.output().expect("started");
+        theirs.push(began.elapsed());
+        assert_eq!(output.stdout, b"0.3\n", "{output:?}");
+        let began = Instant::now();
+        let output = Command::new("/bin/true").stdin(Stdio::null()).output().expect("started");
+        floor.push(began.elapsed());
+        assert!(output.status.success());
+    }
+    report("whole call with its record, in turns", ours);
+    report("wasmtime run, compiled beforehand", theirs);
+    report("fork and exec of /bin/true", floor);
 }
 
 struct Bare {

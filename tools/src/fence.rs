@@ -65,9 +65,8 @@ impl Fence {
     }
 
     /// The highest epoch, this one counted.
-    fn raise(&self, path: &PathBuf, mine: u64) -> io::Result<u64> {
-        fs::create_dir_all(&self.folder)?;
-        let mut file: File = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    fn raise(&self, path: &Path, mine: u64) -> io::Result<u64> {
+        let mut file = self.open(path)?;
         // Released with the file. Every holder reads, writes eight bytes and leaves.
         file.lock()?;
         let mut bytes = [0; 8];
@@ -81,6 +80,19 @@ impl Fence {
             file.write_all(&mine.to_be_bytes())?;
         }
         Ok(known.max(mine))
+    }
+
+    /// The file of a module. Its folder is made only where it is missing: to try each time costs more than all the rest.
+    fn open(&self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.folder)?;
+                options.open(path)
+            }
+            opened => opened,
+        }
     }
 }
 
@@ -100,7 +112,9 @@ mod tests {
             epoch: Epoch(epoch),
             step: StepIndex(0),
         };
-        let (one, other) = (Fence::new(folder.path().into()), Fence::new(folder.path().into()));
+        // The folder is not there yet.
+        let place = folder.path().join("in/fence");
+        let (one, other) = (Fence::new(place.clone()), Fence::new(place));
         for (fence, epoch, passes) in
             [(&one, 1, true), (&one, 1, true), (&other, 3, true), (&one, 2, false), (&one, 3, true)]
         {

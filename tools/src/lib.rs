@@ -25,6 +25,8 @@ mod fetch;
 mod files;
 #[cfg(target_os = "linux")]
 mod gate;
+#[cfg(target_os = "linux")]
+mod growth;
 mod guard;
 mod hand;
 pub mod jail;

@@ -194,7 +194,26 @@ mod linux {
                 let called = run(caller, &format!("head -c 1 /dev/zero > {place}"), &[], tight);
                 assert_ne!(called.record.exit, Exit::Done, "{place}");
             }
-            held("case_07_disk_and_inode_fill", TIER, "4 MiB and 50 files in /tmp, nothing elsewhere");
+            // In a granted folder the sum counts, though no file is too large: while it goes on, and when it ended first.
+            let place = folder();
+            let (at, item) = (place.path().display(), format!("write:{}", place.path().display()));
+            for (line, over) in [
+                (format!("i=0; while :; do head -c 1000000 /dev/zero > {at}/b$i; i=$((i+1)); done"), "bytes more"),
+                (format!("i=0; while : > {at}/f$i; do i=$((i+1)); done"), "files more"),
+                (format!("for i in 1 2 3 4 5; do head -c 1000000 /dev/zero > {at}/c$i; done"), "bytes more"),
+            ] {
+                let called = run(caller, &line, std::slice::from_ref(&item), tight);
+                passed(&called, Limit::Written);
+                let refused = called.record.refusals.last().map(|denial| denial.why.as_str()).unwrap_or_default();
+                assert!(refused.contains(over), "{line}: {refused}");
+            }
+            let called = run(caller, &format!("echo fits > {at}/e"), std::slice::from_ref(&item), tight);
+            assert_eq!(called.record.exit, Exit::Done, "{}", text(&called));
+            held(
+                "case_07_disk_and_inode_fill",
+                TIER,
+                "4 MiB and 50 files in /tmp, nothing elsewhere; in a granted folder the sum ends the call",
+            );
         });
     }
 

@@ -322,6 +322,12 @@ mod linux {
         );
     }
 
+    fn granted_folder() -> (tempfile::TempDir, String) {
+        let place = folder();
+        let item = write(place.path());
+        (place, item)
+    }
+
     fn case_07() {
         let tight = Limits { written_bytes: 4 << 20, written_files: 50, ..limits() };
         let called = run("head -c 100M /dev/zero > /tmp/one; stat -c %s /tmp/one", &[], tight);
@@ -335,7 +341,28 @@ mod linux {
         assert_eq!(said(&called), "50\n");
         // A direct write beyond the size of a file ends the command, and is told so.
         passed(&run("exec dd if=/dev/zero of=/tmp/a bs=1M count=9", &[], tight), Limit::Written);
-        held("case_07_disk_and_inode_fill", TIER, "4 MiB and 50 files in /tmp, and no byte and no file more");
+        // Beyond /tmp the sum counts, though no file is too large: while the command goes on, and when it ended first.
+        let (place, item) = granted_folder();
+        for (line, over) in [
+            ("i=0; while head -c 1M /dev/zero > {}/b$i; do i=$((i+1)); done; sleep 60", "bytes more"),
+            ("i=0; while : > {}/f$i; do i=$((i+1)); done; sleep 60", "files more"),
+            ("for i in 1 2 3 4 5; do head -c 1M /dev/zero > {}/c$i; done; sleep 60", "bytes more"),
+            ("for i in 1 2 3 4 5; do head -c 1M /dev/zero > {}/d$i; done", "bytes more"),
+        ] {
+            let called =
+                run(&line.replace("{}", &place.path().display().to_string()), std::slice::from_ref(&item), tight);
+            passed(&called, Limit::Written);
+            let refused = called.record.refusals.last().map(|denial| denial.why.as_str()).unwrap_or_default();
+            assert!(refused.contains(over), "{line}: {refused}");
+        }
+        // What was there before is nobody's to answer for, and what fits goes through.
+        let line = format!("head -c 3M /dev/zero > {}/e && echo fits", place.path().display());
+        assert_eq!(said(&run(&line, &[item], tight)), "fits\n");
+        held(
+            "case_07_disk_and_inode_fill",
+            TIER,
+            "4 MiB and 50 files in /tmp, and no byte and no file more; in a granted folder the sum ends the call",
+        );
     }
 
     fn case_08() {

@@ -697,7 +697,13 @@ mod linux {
         let count = |told: &str| told.split(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a count");
         assert!(count(&disk) <= 8 << 20 && disk.contains("No space"), "{disk}");
         assert!(count(&inodes) <= 140 && inodes.contains("No space"), "{inodes}");
-        held("7", TIER, format_args!("{disk}; {inodes}"));
+        // In a folder that it may write the sum ends it, though each file is small.
+        let out = folder();
+        let at = out.path().display().to_string();
+        let caller = act(&acts(place.path(), &word("sum"), &[format!("write:{at}")], limits_of));
+        let called = with(&caller, "disk", &at);
+        assert_eq!(called.record.exit, Exit::Limit { limit: Limit::Written }, "{}", text(&called));
+        held("7", TIER, format_args!("{disk}; {inodes}; ended by the sum in a granted folder"));
     }
 
     fn case_08() {

@@ -54,7 +54,7 @@ mod linux {
     use super::{
         engine::{IMAGE, engine},
         hostile::{Caller, file, folder, held, running, said, soon, text},
-        web::{Asked, Authority, Nameserver, Reply, Server, address},
+        web::{Asked, Authority, ENCODED, Nameserver, Reply, Server, address},
     };
 
     /// Set for the copy of this program that is killed: a tier and a word.
@@ -418,20 +418,7 @@ mod linux {
     fn case_14(tier: Tier) {
         let world = World::usual(tier);
         let port = world.server.port();
-        let hosts = [
-            "0x7f.1",
-            "2130706433",
-            "0177.0.0.1",
-            "127.1",
-            "127.0.0.1.",
-            "[::ffff:127.0.0.1]",
-            "[64:ff9b::7f00:1]",
-            "0.0.0.0",
-            "[::]",
-            "one.test@127.0.0.1",
-            "localhost.",
-        ];
-        let lines: Vec<String> = hosts
+        let lines: Vec<String> = ENCODED
             .iter()
             .flat_map(|host| [get(&format!("http://{host}:{port}/")), connect(&format!("{host}:{port}"))])
             .collect();
@@ -441,7 +428,7 @@ mod linux {
         held(
             "case_14_encoded_addresses",
             tier.name(),
-            format_args!("{} spellings, plain and through CONNECT, none reached without its grant", hosts.len()),
+            format_args!("{} spellings, plain and through CONNECT, none reached without its grant", ENCODED.len()),
         );
     }
 

@@ -9,6 +9,8 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -21,6 +23,9 @@ const LOCK: &str = "owner.lock";
 const ABANDONED: Duration = Duration::from_secs(10);
 /// How often the removal of a folder is tried while its processes end.
 const TRIES: u32 = 50;
+
+/// Removals under way, which the end of the program waits for. Held to put one in or take all out.
+static REMOVALS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
 /// A folder of one's own, locked. Dropped, its processes are ended and it is removed.
 #[derive(Debug)]
@@ -52,13 +57,27 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let (path, lock) = (std::mem::take(&mut self.path), self.lock.take());
-        // Processes take a moment to end; nobody waits for that. What is left then is found at the next start.
+        // Processes take a moment to end; only the end of the program waits for that. What is left then is found at the next
+        // start.
         let removing = std::thread::Builder::new().spawn(move || {
             remove(&path).unwrap_or_default();
             drop(lock);
         });
         // Without a thread to spare, the next start removes it.
-        drop(removing);
+        if let Ok(removing) = removing {
+            let mut removals = REMOVALS.lock().unwrap_or_else(PoisonError::into_inner);
+            removals.retain(|removal| !removal.is_finished());
+            removals.push(removing);
+        }
+    }
+}
+
+/// Waits for the removals under way, each of which gives up after a few seconds.
+pub(super) fn settle() {
+    let removals = std::mem::take(&mut *REMOVALS.lock().unwrap_or_else(PoisonError::into_inner));
+    for removal in removals {
+        // What one that panicked has left is found at the next start.
+        removal.join().unwrap_or_default();
     }
 }
 
@@ -123,7 +142,7 @@ fn end_processes(folder: &Path) {
 mod tests {
     use std::fs::File;
 
-    use super::{ABANDONED, Folder, LOCK, PREFIX, UNNAMED, clear};
+    use super::{ABANDONED, Folder, LOCK, PREFIX, UNNAMED, clear, settle};
 
     #[test]
     fn the_dead_are_cleared_and_the_living_kept() {
@@ -156,5 +175,18 @@ mod tests {
         assert!(!unlocked.exists() && new.exists());
         assert!(!process.wait().expect("ended").success());
         assert_eq!(clear(root.path()).expect("clears"), 0);
+    }
+
+    #[test]
+    fn the_end_waits_for_what_is_being_removed() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(root.path()).expect("a folder");
+        for n in 0..2_000 {
+            File::create(folder.path().join(n.to_string())).expect("a file");
+        }
+        let path = folder.path().to_owned();
+        drop(folder);
+        settle();
+        assert!(!path.exists());
     }
 }

@@ -201,6 +201,11 @@ impl Browse {
         leftovers::clear(folder)
     }
 
+    /// Waits, for a few seconds at most, until the folders of browsers that have ended are gone. For the end of the program.
+    pub fn settle() {
+        leftovers::settle();
+    }
+
     async fn session(&self, kept: Option<Box<Session>>, action: &Action) -> Result<Box<Session>, ToolError> {
         let failed = |reason: String| ToolError::Failed { tool: NAME.to_owned(), reason };
         match (kept, action) {

@@ -29,6 +29,7 @@ use crate::{
     capture::{Capture, More},
     egress::Line,
     gate,
+    growth::{self, Growth, Unwatched},
     hand::Work,
     jail::began,
 };
@@ -59,6 +60,12 @@ pub(crate) enum Unran {
     /// The engine does not answer or does not obey.
     #[error("the Docker engine: {0}")]
     Engine(#[from] Error),
+}
+
+impl From<Unwatched> for Unran {
+    fn from(why: Unwatched) -> Self {
+        Self::Refused(why.to_string())
+    }
 }
 
 /// A container that is removed when this is dropped, whatever happens.
@@ -109,6 +116,7 @@ impl Drop for Removal {
 enum Came {
     Ended(More),
     Passed(Limit),
+    Outgrown(String),
 }
 
 impl Docker {
@@ -119,6 +127,7 @@ impl Docker {
         let wall = Duration::from_millis(limits.wall_ms);
         let deadline = Instant::now() + wall;
         let mounts = hardened::mounts(work, self.socket().as_deref())?;
+        let growth = Growth::begin(work);
         let engine = self.engine().await?;
         let api = &engine.api;
         let image = match api.inspect_image(&task.image).await {
@@ -142,6 +151,7 @@ impl Docker {
         api.create_container(Some(options), body).await?;
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true);
         let attached = api.attach_container(&name, Some(options.stdin(task.stdin.is_some()).build())).await?;
+        let growth = growth.await?;
         api.start_container(&name, None::<bollard::query_parameters::StartContainerOptions>).await?;
         work.held(network.held());
         let (kept, gate) = keeper.map(super::gate::Keeper::parts).unzip();
@@ -153,11 +163,13 @@ impl Docker {
                 biased;
                 more = flowing => Came::Ended(more?),
                 looked = look(api, &name, work) => Came::Passed(looked?),
+                by = growth::outgrown(growth.as_ref()) => Came::Outgrown(by),
                 () = gate::used_up(line) => Came::Passed(Limit::Net),
                 () = tokio::time::sleep_until(deadline) => Came::Passed(Limit::Wall),
             };
             match came {
                 Came::Passed(limit) => Ok(Exit::Limit { limit }),
+                Came::Outgrown(by) => Ok(outgrew(work, by)),
                 Came::Ended(More::Flood) => Ok(Exit::Limit { limit: Limit::Output }),
                 Came::Ended(More::Wanted) => match timeout_at(deadline, ended(api, &name)).await {
                     Ok(_) if line.is_some_and(Line::is_spent) => Ok(Exit::Limit { limit: Limit::Net }),
@@ -177,8 +189,19 @@ impl Docker {
             }
         };
         tokio::try_join!(removal.now(), keeper)?;
+        if let Exit::Limit { .. } = exit {
+            return Ok((capture.finish(), exit));
+        }
+        // Also of one that ended by itself, before anybody looked.
+        let exit = growth::over(growth.as_ref()).await.map_or(exit, |by| outgrew(work, by));
         Ok((capture.finish(), exit))
     }
+}
+
+/// Notes by how much its folders grew too large, and says so.
+fn outgrew(work: &Work, by: String) -> Exit {
+    work.refused(growth::WHAT, by);
+    Exit::Limit { limit: Limit::Written }
 }
 
 /// A name that no other container has, known before there is one.

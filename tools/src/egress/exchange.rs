@@ -1,5 +1,5 @@
-//! One request of somebody else's, a component's, made by this program: its body is passed on as it comes, and so is the
-//! answer's. Redirects are answers like others; whoever asked may follow them with a request of its own.
+//! One request made by this program, its own or a component's: its body is passed on as it comes, and so is the answer's.
+//! Redirects are answers like others; whoever asked may follow them with a request of its own.
 
 use std::pin::Pin;
 
@@ -34,6 +34,7 @@ impl Line<'_> {
     ///
     /// # Errors
     /// It may not be made, nobody answers, or a limit is passed.
+    #[cfg(feature = "wasm")]
     pub(crate) async fn exchange_with<B>(
         &self,
         target: &Target,
@@ -43,19 +44,25 @@ impl Line<'_> {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.in_time(async {
-            if request.method() == http::Method::CONNECT {
-                return Err(self.refuse(target.origin(), "CONNECT is for proxies"));
-            }
-            let connection = self.connect(target, &[request.method().as_str()]).await?;
-            let private = Self::is_private(target, &connection);
-            let request = self.outgoing(target, request, private)?;
-            match target.scheme() {
-                Scheme::Http => begin(target, request, connection).await,
-                Scheme::Https => begin(target, request, self.secure(target, connection).await?).await,
-            }
-        })
-        .await
+        self.in_time(self.exchange(target, request)).await
+    }
+
+    /// The same for whoever watches the time.
+    pub(super) async fn exchange<B>(&self, target: &Target, request: Request<B>) -> Result<Exchange<'_>, EgressError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if request.method() == http::Method::CONNECT {
+            return Err(self.refuse(target.origin(), "CONNECT is for proxies"));
+        }
+        let connection = self.connect(target, &[request.method().as_str()]).await?;
+        let private = Self::is_private(target, &connection);
+        let request = self.outgoing(target, request, private)?;
+        match target.scheme() {
+            Scheme::Http => begin(target, request, connection).await,
+            Scheme::Https => begin(target, request, self.secure(target, connection).await?).await,
+        }
     }
 
     /// The request as its host wants it.

@@ -11,7 +11,6 @@
 pub mod address;
 mod connection;
 mod dialler;
-#[cfg(feature = "wasm")]
 mod exchange;
 mod hello;
 mod inflate;

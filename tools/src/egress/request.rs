@@ -2,14 +2,10 @@
 
 use bytes::Bytes;
 use common_ground::{grant::Scheme, record::Limit};
-use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use http_body_util::Full;
 
-use super::{EgressError, Line, Target, inflate::inflate};
+use super::{EgressError, Line, Target, exchange::Exchange, inflate::inflate};
 
 /// Most redirects followed.
 pub const MOST_REDIRECTS: usize = 5;
@@ -90,57 +86,8 @@ impl Line<'_> {
     }
 
     async fn send_untimed(&self, request: &Request) -> Result<Sent, EgressError> {
-        let Request { target, method, .. } = request;
-        let connection = self.connect(target, &[method.as_str()]).await?;
-        let private = Self::is_private(target, &connection);
-        let headers = self.with_secrets(target, &request.headers, private)?;
-        let outgoing = outgoing(request, headers).map_err(|why| self.refuse(target.origin(), why))?;
-        let response = match target.scheme() {
-            Scheme::Http => self.exchange(request, outgoing, connection).await?,
-            Scheme::Https => self.exchange(request, outgoing, self.secure(target, connection).await?).await?,
-        };
-        self.moved(request, response)
-    }
-
-    async fn exchange(
-        &self,
-        request: &Request,
-        outgoing: http::Request<Full<Bytes>>,
-        stream: impl AsyncRead + AsyncWrite + Unpin,
-    ) -> Result<Response, EgressError> {
-        let host = request.target.host();
-        let http = |source| EgressError::Http { host: host.to_owned(), source };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
-        let exchange = Box::pin(async {
-            let response = sender.send_request(outgoing).await.map_err(http)?;
-            self.read(request, response).await
-        });
-        // The connection does the work while the exchange waits for it; its own end is told to the exchange.
-        match select(exchange, Box::pin(connection)).await {
-            Either::Left((response, _)) => response,
-            Either::Right((_ended, exchange)) => exchange.await,
-        }
-    }
-
-    async fn read(&self, request: &Request, response: http::Response<Incoming>) -> Result<Response, EgressError> {
-        let host = request.target.host();
-        let (head, mut incoming) = response.into_parts();
-        let mut body = Vec::new();
-        while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|source| EgressError::Http { host: host.to_owned(), source })?;
-            if let Ok(data) = frame.into_data() {
-                if body.len() + data.len() > request.most {
-                    return Err(EgressError::Limit(Limit::Net));
-                }
-                body.extend_from_slice(&data);
-            }
-        }
-        let encoding = head.headers.get(header::CONTENT_ENCODING).map_or(Ok(""), HeaderValue::to_str);
-        let body = encoding
-            .map_err(|error| error.to_string())
-            .and_then(|encoding| inflate(body, encoding, request.most).map_err(|error| error.to_string()))
-            .map_err(|why| EgressError::Body { host: host.to_owned(), why })?;
-        Ok(Response { target: request.target.clone(), status: head.status, headers: head.headers, body })
+        let exchange = self.exchange(&request.target, outgoing(request)).await?;
+        self.moved(request, read(request, exchange).await?)
     }
 
     /// The answer, or the request that it asks for instead.
@@ -177,21 +124,33 @@ impl Line<'_> {
     }
 }
 
-pub(super) fn outgoing(request: &Request, mut headers: HeaderMap) -> Result<http::Request<Full<Bytes>>, String> {
-    let url = request.target.url();
-    let path = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|error| error.to_string());
-    headers.insert(header::HOST, value(&request.target.authority())?);
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+/// What is asked, and what of an answer can be read. Where it goes is put in by the exchange.
+pub(super) fn outgoing(request: &Request) -> http::Request<Full<Bytes>> {
+    let mut outgoing = http::Request::new(Full::new(request.body.clone()));
+    *outgoing.method_mut() = request.method.clone();
+    let headers = outgoing.headers_mut();
+    headers.clone_from(&request.headers);
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-    let mut outgoing = http::Request::new(Full::new(request.body.clone()));
-    *outgoing.method_mut() = request.method.clone();
-    *outgoing.uri_mut() = path.parse().map_err(|error: http::uri::InvalidUri| error.to_string())?;
-    *outgoing.headers_mut() = headers;
-    Ok(outgoing)
+    outgoing
+}
+
+async fn read(request: &Request, mut exchange: Exchange<'_>) -> Result<Response, EgressError> {
+    let mut body = Vec::new();
+    while let Some(frame) = exchange.next().await {
+        if let Ok(data) = frame?.into_data() {
+            if body.len() + data.len() > request.most {
+                return Err(EgressError::Limit(Limit::Net));
+            }
+            body.extend_from_slice(&data);
+        }
+    }
+    let head = exchange.head;
+    let encoding = head.headers.get(header::CONTENT_ENCODING).map_or(Ok(""), HeaderValue::to_str);
+    let body = encoding
+        .map_err(|error| error.to_string())
+        .and_then(|encoding| inflate(body, encoding, request.most).map_err(|error| error.to_string()))
+        .map_err(|why| EgressError::Body { host: request.target.host().to_owned(), why })?;
+    Ok(Response { target: request.target.clone(), status: head.status, headers: head.headers, body })
 }

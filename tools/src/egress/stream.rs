@@ -7,14 +7,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common_ground::{grant::Scheme, record::Limit};
-use futures_util::future::{Either, select};
+use common_ground::record::Limit;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
@@ -113,58 +108,27 @@ impl Line<'_> {
         told: &mut Told,
         pieces: &mpsc::Sender<Result<Bytes, EgressError>>,
     ) -> Result<(), EgressError> {
-        let Request { target, method, .. } = request;
-        let connection = self.connect(target, &[method.as_str()]).await?;
-        let private = Self::is_private(target, &connection);
-        let headers = self.with_secrets(target, &request.headers, private)?;
-        let mut going = outgoing(request, headers).map_err(|why| self.refuse(target.origin(), why))?;
+        let mut going = outgoing(request);
         // A compressed stream would come in pieces of the compressor's choice.
         going.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        match target.scheme() {
-            Scheme::Http => self.pass(request, going, connection, told, pieces).await,
-            Scheme::Https => {
-                let secure = self.secure(target, connection).await?;
-                self.pass(request, going, secure, told, pieces).await
-            }
+        let mut exchange = self.exchange(&request.target, going).await?;
+        let head = &exchange.head;
+        let encoding = head.headers.get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            let why = "it is encoded in a way that was not asked for".to_owned();
+            return Err(EgressError::Body { host: request.target.host().to_owned(), why });
         }
-    }
-
-    async fn pass(
-        &self,
-        request: &Request,
-        going: http::Request<Full<Bytes>>,
-        stream: impl AsyncRead + AsyncWrite + Unpin,
-        told: &mut Told,
-        pieces: &mpsc::Sender<Result<Bytes, EgressError>>,
-    ) -> Result<(), EgressError> {
-        let host = request.target.host();
-        let http = |source| EgressError::Http { host: host.to_owned(), source };
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
-        let passing = Box::pin(async {
-            let response = sender.send_request(going).await.map_err(http)?;
-            let (head, mut body) = response.into_parts();
-            let encoding = head.headers.get(header::CONTENT_ENCODING);
-            if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-                let why = "it is encoded in a way that was not asked for".to_owned();
-                return Err(EgressError::Body { host: host.to_owned(), why });
-            }
-            if told.take().is_none_or(|told| told.send(Ok((head.status, head.headers))).is_err()) {
+        if told.take().is_none_or(|told| told.send(Ok((head.status, head.headers.clone()))).is_err()) {
+            return Ok(());
+        }
+        let mut left = request.most;
+        while let Some(frame) = exchange.next().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            left = left.checked_sub(data.len()).ok_or(EgressError::Limit(Limit::Net))?;
+            if pieces.send(Ok(data)).await.is_err() {
                 return Ok(());
             }
-            let mut left = request.most;
-            while let Some(frame) = body.frame().await {
-                let Ok(data) = frame.map_err(http)?.into_data() else { continue };
-                left = left.checked_sub(data.len()).ok_or(EgressError::Limit(Limit::Net))?;
-                if pieces.send(Ok(data)).await.is_err() {
-                    return Ok(());
-                }
-            }
-            Ok(())
-        });
-        // The connection does the work while the body waits for it; its own end is told to the body.
-        match select(passing, Box::pin(connection)).await {
-            Either::Left((passed, _)) => passed,
-            Either::Right((_ended, passing)) => passing.await,
         }
+        Ok(())
     }
 }

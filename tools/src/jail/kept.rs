@@ -2,7 +2,17 @@
 //!
 //! **Invariant:** when its [`Life`] is dropped, the jail ends with all that is in it, whatever it is doing.
 
-use std::{io, os::fd::OwnedFd, os::unix::net::UnixStream, process::Stdio, sync::Arc};
+use std::{
+    io,
+    net::Shutdown,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    pin::pin,
+    process::Stdio,
+    sync::Arc,
+};
 
 use common_ground::record::{Exit, Limit};
 use tokio::{
@@ -16,7 +26,10 @@ use super::{
     plan::{Ending, Input, Network},
     run::{Jail, Story, Task, Unran, listen},
 };
-use crate::hand::Work;
+use crate::{
+    growth::{self, Growth},
+    hand::Work,
+};
 
 /// A command under way.
 #[derive(Debug)]
@@ -64,6 +77,7 @@ impl Jail {
             plan.env.push((key, value));
         }
         let frame = plan.frame().map_err(|error| Unran::Broken(error.to_string()))?;
+        let growth = Growth::begin(work).await?;
         let (output, out) = io::pipe()?;
         // One socket for input and errors, and another description for output: whoever makes one of them wait for nothing
         // does not lose what goes out.
@@ -74,11 +88,23 @@ impl Jail {
         let output = pipe::Receiver::from_owned_fd(output.into())?;
         let (reports, mut orders) = control.into_split();
         orders.write_all(&frame).await?;
+        let ending = UnixStream::from(orders.as_ref().as_fd().try_clone_to_owned()?);
         let noting = Arc::clone(work);
         let told = tokio::spawn(async move {
             // It has no network, so that no gate comes.
             let (give, _no_gate) = oneshot::channel();
-            let story = listen(reports, &noting, give).await;
+            let mut listening = pin!(listen(reports, &noting, give));
+            let story = tokio::select! {
+                story = &mut listening => story,
+                by = growth::outgrown(growth.as_ref()) => {
+                    noting.refused(growth::WHAT, by);
+                    ending.shutdown(Shutdown::Write)?;
+                    listening.await.map(|mut story| {
+                        story.passed = Some(Limit::Written);
+                        story
+                    })
+                }
+            };
             child.wait().await?;
             story
         });

@@ -29,6 +29,7 @@ use crate::{
     capture::{Capture, More},
     egress::Line,
     gate::{self, Gate, WithHandle},
+    growth::{self, Growth, Unwatched},
     hand::Work,
 };
 
@@ -78,6 +79,12 @@ pub(crate) enum Unran {
     System(#[from] io::Error),
 }
 
+impl From<Unwatched> for Unran {
+    fn from(why: Unwatched) -> Self {
+        Self::Refused(why.to_string())
+    }
+}
+
 /// What came of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -107,6 +114,7 @@ impl Jail {
     /// there is one.
     pub(crate) async fn run(&self, work: &Work, task: Task, line: Option<&Line<'_>>) -> Result<Ran, Unran> {
         let plan = self.plan(work, task, line.map_or(Network::None, |_line| Network::Gate))?;
+        let growth = Growth::begin(work).await?;
         // One pipe for both streams: what was written first is read first.
         let (output, out) = io::pipe()?;
         let err = out.try_clone()?;
@@ -114,12 +122,17 @@ impl Jail {
         let (reports, mut orders) = control.into_split();
         let frame = plan.frame().map_err(|error| Unran::Broken(error.to_string()))?;
         let mut capture = Capture::new(plan.limits.output_bytes);
+        let mut outgrown = None;
         let flowing = async {
             // A keeper that does not take its plan ends early, which is told below.
             let sent = orders.write_all(&frame).await;
             let more = tokio::select! {
                 more = flow(output, &mut capture) => more,
                 () = gate::used_up(line) => Ok(More::Wanted),
+                by = growth::outgrown(growth.as_ref()) => {
+                    outgrown = Some(by);
+                    Ok(More::Wanted)
+                }
             };
             // The keeper reads the end of its orders as the order to end everything.
             drop(orders);
@@ -151,12 +164,22 @@ impl Jail {
         if usage.refused_forks > 0 {
             work.refused("more processes", format!("the limit is {}", plan.limits.processes));
         }
+        let outgrown = match outgrown {
+            Some(by) => Some(by),
+            // Also of one that ended by itself, before anybody looked.
+            None if more == More::Wanted && story.passed.is_none() => growth::over(growth.as_ref()).await,
+            None => None,
+        };
         let passed = match more {
+            More::Flood | More::Wanted if outgrown.is_some() => Some(Limit::Written),
             More::Flood => Some(Limit::Output),
             More::Wanted if line.is_some_and(Line::is_spent) => Some(Limit::Net),
             More::Wanted if usage.out_of_memory > 0 => Some(Limit::Memory),
             More::Wanted => story.passed,
         };
+        if let Some(by) = outgrown {
+            work.refused(growth::WHAT, by);
+        }
         let exit = match (passed, story.ended) {
             (Some(limit), _) => Exit::Limit { limit },
             (None, Some(Ending::Code(0))) => Exit::Done,

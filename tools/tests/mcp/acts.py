@@ -67,11 +67,11 @@ def forks():
             return f"{made} made, then {error}"
 
 
-def disk():
+def disk(folder):
     wrote = 0
     try:
         for number in range(10**6):
-            with open(f"/tmp/{number}", "wb") as file:
+            with open(f"{folder}/{number}", "wb") as file:
                 wrote += file.write(b"x" * (1 << 20))
     except OSError as error:
         return f"{wrote} bytes, then {error}"
@@ -174,7 +174,8 @@ def act(what, arg, number):
     global calls
     calls += 1
     simple = {
-        "count": lambda: str(calls), "orphan": orphan, "memory": memory, "forks": forks, "disk": disk, "inodes": inodes,
+        "count": lambda: str(calls), "orphan": orphan, "memory": memory, "forks": forks, "inodes": inodes,
+        "disk": lambda: disk(arg or "/tmp"),
         "descriptors": descriptors, "read": lambda: read(arg), "write": lambda: write(arg), "connect": lambda: connect(arg),
         "errors": errors, "ask": ask, "environment": environment, "die": die, "flood": flood, "tiny": tiny, "long": long,
         "echo": lambda: arg, "heard": lambda: " ".join(heard), "much": lambda: "y" * int(arg),

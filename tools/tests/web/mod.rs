@@ -32,6 +32,27 @@ use tools::{
     egress::{Dialler, Resolver, Settings},
 };
 
+/// Spellings of loopback and of hosts that stand for it, as a URL may have them: none is reached without its grant.
+pub const ENCODED: [&str; 17] = [
+    "0x7f.1",
+    "2130706433",
+    "0177.0.0.1",
+    "127.1",
+    "127.0.0.1.",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[64:ff9b::7f00:1]",
+    "[::127.0.0.1]",
+    "0.0.0.0",
+    "[::]",
+    "0",
+    "\u{ff11}27.0.0.1",
+    "127\u{3002}0.0.1",
+    "one.test@127.0.0.1",
+    "localhost.",
+    "LOCALHOST",
+];
+
 /// A request as a server saw it.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
