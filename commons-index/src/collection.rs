@@ -21,7 +21,7 @@ use crate::{
     intake::{Given, Input},
     metadata::Declared,
     scan,
-    store::{self, Live, NoVectors, Postgres, PostgresVectors, Records, Revision, Space},
+    store::{self, Live, NoVectors, Postgres, PostgresVectors, Records, Revision},
     words::{self, Words},
 };
 
@@ -325,11 +325,6 @@ impl Collection {
     /// What came between two revisions: 0 is the empty collection, none the latest.
     pub async fn changes(&self, from: u64, to: Option<u64>) -> Result<Changes, StoreError> {
         changes::between(&self.records, from, to).await
-    }
-
-    /// The spaces that there are vectors in, oldest first.
-    pub async fn spaces(&self) -> Result<Vec<Space>, StoreError> {
-        self.records.reading(|mut on| async move { on.spaces().await }).await
     }
 
     /// Bytes that the collection takes on disk: records, word index.

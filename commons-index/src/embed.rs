@@ -13,6 +13,7 @@ use crate::{
     collection::Collection,
     error::{StoreError, VectorError},
     ingest::{Progress, blocking},
+    lock::Lock,
     store::{Records, Revision},
     vectors::{self, Builder, Vectors},
 };
@@ -128,7 +129,15 @@ impl Collection {
         let Some((revision, _words)) = &self.at else {
             return Ok(Meaning::Missing(model, 0));
         };
-        let known = self.spaces().await?.into_iter().find(|space| space.space == model.space());
+        // The file says by itself whether it has all of them, which the records only tell by looking at each passage.
+        let drawn = open(&self.store, revision, &*model).await;
+        if let Ok(Some(vectors)) = drawn
+            && vectors.len() as u64 == revision.passages
+        {
+            return Ok(Meaning::Ready(model, Arc::new(vectors)));
+        }
+        let known = self.records.reading(|mut on| async move { on.spaces().await }).await?;
+        let known = known.into_iter().find(|space| space.space == model.space());
         let Some(space) = known else {
             return Ok(Meaning::Missing(model, revision.passages));
         };
@@ -136,17 +145,9 @@ impl Collection {
         if missing > 0 {
             return Ok(Meaning::Missing(model, missing));
         }
-        let vectors = match open(&self.store, revision, &*model).await {
-            Ok(Some(vectors)) => vectors,
-            // Not drawn yet, or to be drawn again.
-            Ok(None) | Err(_) => {
-                draw(&self.records, &self.store, revision, (space.id, &*model)).await?;
-                let drawn = open(&self.store, revision, &*model).await?;
-                drawn.ok_or_else(|| StoreError::Busy { path: self.store.clone() })?
-            }
-        };
+        let vectors = draw(&self.records, &self.store, revision, (space.id, &*model)).await?;
         if vectors.len() as u64 != revision.passages {
-            // Another program has brought the collection further since this one opened it.
+            // Records that were changed behind its back: words answer, and an audit says what it is.
             return Ok(Meaning::Missing(model, revision.passages.abs_diff(vectors.len() as u64)));
         }
         Ok(Meaning::Ready(model, Arc::new(vectors)))
@@ -158,15 +159,21 @@ async fn open(store: &Path, revision: &Revision, model: &dyn Embedder) -> Result
     blocking(store, move || Vectors::open(&at, number, space, mark)).await?
 }
 
-/// Draws the vectors of a revision from the records.
+/// Draws the vectors of a revision from the records, or takes what another program drew just now.
 async fn draw(
     records: &Records,
     store: &Path,
     revision: &Revision,
     (space, model): (i64, &dyn Embedder),
-) -> Result<(), StoreError> {
+) -> Result<Vectors, StoreError> {
+    let alone = Lock::of_vectors(store).await?;
+    if let Ok(Some(vectors)) = open(store, revision, model).await
+        && vectors.len() as u64 == revision.passages
+    {
+        return Ok(vectors);
+    }
     let mut on = records.snapshot().await?;
-    let mut builder = Builder::new(store, revision.number, model.space(), revision.root, model.dimensions())?;
+    let mut builder = Builder::new(alone, store, revision.number, model.space(), revision.root, model.dimensions())?;
     let length = 2 * model.dimensions() as usize;
     let mut after = (Digest([0; 32]), -1);
     loop {
@@ -182,6 +189,11 @@ async fn draw(
         })
         .await??;
     }
-    blocking(store, move || builder.finish()).await??;
-    vectors::remove_others(store, revision.number)
+    let (space, mark) = (model.space(), revision.root);
+    let drawn = blocking(store, move || builder.finish(space, mark)).await??;
+    // Of a revision before the latest, the latest's file stays: others read that.
+    if on.latest().await?.is_some_and(|latest| latest.number == revision.number) {
+        vectors::remove_others(store, revision.number)?;
+    }
+    Ok(drawn)
 }

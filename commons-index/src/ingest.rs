@@ -27,7 +27,7 @@ use crate::{
     scan::{SkipReason, Skipped},
     seal,
     store::{Counted, Ingesting, Records, Session, Standing},
-    words,
+    vectors, words,
     writing::{Ready, compressor},
 };
 
@@ -227,6 +227,7 @@ pub(crate) async fn run(
     let ingested = seal::seal(on, place, caller, latest, next).await?;
     if ingested.added + ingested.replaced + ingested.removed > 0 {
         words::remove_others(place.collection, next)?;
+        vectors::remove_others(place.collection, next)?;
     }
     drop(lock);
     let resumed = (resumed.added + resumed.replaced).min(ingested.added + ingested.replaced);

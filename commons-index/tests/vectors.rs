@@ -5,73 +5,20 @@ mod common;
 use std::{
     collections::BTreeSet,
     fs,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    path::Path,
+    sync::{Arc, atomic::Ordering},
 };
 
-use common::{Commons, ingest};
+use common::{
+    Commons,
+    bag::{Bag, bag},
+    ingest,
+};
 use common_ground::port::{
-    BoxFuture,
-    embedder::{EmbedError, Embedder, Purpose},
+    embedder::{EmbedError, Embedder},
     index::{By, Filter, Hit, Index, IndexError, Search},
 };
-use commons_index::{Collection, VectorError, Vectored};
-use receipts::Digest;
-
-const DIMENSIONS: usize = 32;
-
-/// A word is a direction, and a text the sum of its words; so texts with words in common are near.
-struct Bag {
-    name: &'static str,
-    /// Texts embedded so far, and how many are allowed.
-    made: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl Bag {
-    fn new(name: &'static str) -> Arc<Self> {
-        Arc::new(Self { name, made: AtomicUsize::new(0), most: AtomicUsize::new(usize::MAX) })
-    }
-}
-
-fn bag(text: &str) -> Vec<f32> {
-    let mut sum = [0.0_f32; DIMENSIONS];
-    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        for (number, byte) in sum.iter_mut().zip(Digest::of(word.to_lowercase().as_bytes()).0) {
-            *number += f32::from(byte) - 127.5;
-        }
-    }
-    let length = sum.iter().map(|number| number * number).sum::<f32>().sqrt().max(1e-9);
-    sum.iter().map(|number| number / length).collect()
-}
-
-impl Embedder for Bag {
-    fn id(&self) -> &str {
-        self.name
-    }
-
-    fn space(&self) -> Digest {
-        Digest::of(self.name.as_bytes())
-    }
-
-    fn dimensions(&self) -> u32 {
-        DIMENSIONS as u32
-    }
-
-    fn embed<'a>(&'a self, texts: &'a [String], _: Purpose) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
-        Box::pin(async move {
-            let made = self.made.fetch_add(texts.len(), Ordering::Relaxed);
-            if made + texts.len() > self.most.load(Ordering::Relaxed) {
-                self.made.fetch_sub(texts.len(), Ordering::Relaxed);
-                let (model, reason) = (self.name.to_owned(), "it is switched off".to_owned());
-                return Err(EmbedError::Unreachable { model, reason });
-            }
-            Ok(texts.iter().map(|text| bag(text)).collect())
-        })
-    }
-}
+use commons_index::{Collection, SpaceUse, StoreError, VectorError, Vectored};
 
 /// Documents of two folders, of a few passages each.
 fn documents() -> Vec<(String, String)> {
@@ -215,7 +162,16 @@ async fn another_model_is_another_space_and_a_changed_document_is_embedded_alone
         let hits = by(&index, By::Vectors, "a tree that was not there", 1, Filter::default()).await.expect("found");
         assert_eq!(hits[0].passage.path, "usual/new.md");
         let spaces = index.spaces().await.expect("spaces");
-        assert_eq!(spaces.iter().map(|space| space.model.as_str()).collect::<Vec<_>>(), ["first"]);
+        let told = |space: &SpaceUse| (space.model.clone(), space.dimensions, space.passages);
+        assert_eq!(spaces.iter().map(told).collect::<Vec<_>>(), [("first".to_owned(), 32, all + 1)]);
+        // A head, a number of each passage and of its document, and a sum.
+        assert_eq!(spaces[0].bytes, 76 + (all + 1) * (16 + 2 * 32) + 4);
+        second.most.store(64, Ordering::Relaxed);
+        index.use_embedder(second as Arc<dyn Embedder>).await.expect("named");
+        index.embed(&mut |_at| {}).await.expect_err("switched off");
+        let spaces = index.spaces().await.expect("spaces");
+        assert_eq!(spaces.iter().map(|space| space.passages).collect::<Vec<_>>(), [all + 1, 64]);
+        assert_eq!(spaces[1].bytes, 0, "not drawn before it is whole");
     }
 }
 
@@ -227,10 +183,7 @@ async fn lost_or_damaged_vectors_are_drawn_again_and_make_the_same_answers() {
         let query = || by(&index, By::Vectors, "river stone", 20, Filter::default());
         let wanted = query().await.expect("found");
         let store = commons.store(&index);
-        let files = || -> BTreeSet<String> {
-            let names = fs::read_dir(&store).expect("the store").map(|entry| entry.expect("an entry").file_name());
-            names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with("vectors-")).collect()
-        };
+        let files = || files_of_vectors(&store);
         let name = files().pop_first().expect("a file of vectors");
         let path = store.join(&name);
         let bytes = fs::read(&path).expect("its bytes");
@@ -253,12 +206,82 @@ async fn lost_or_damaged_vectors_are_drawn_again_and_make_the_same_answers() {
             assert_eq!(found, wanted);
             assert_eq!(fs::read(&path).expect("drawn again"), bytes);
         }
-        // A new revision takes the file of the old one away.
+        // A new revision takes the file of the old one away, at once; and what draws the old one leaves the new one's.
+        let mut old = commons.open().await;
         commons.write("usual/new.md", b"# New\n\nA tree.");
-        let mut index = filled(&commons, &model).await;
-        ingest(&mut index).await.expect("ingests");
-        assert_eq!(files().len(), 1, "{:?}", files());
-        assert!(!files().contains(&name));
+        ingest(&mut commons.open().await).await.expect("ingests");
+        assert_eq!(files(), BTreeSet::new());
+        filled(&commons, &model).await;
+        let new = files();
+        assert!(new.len() == 1 && !new.contains(&name), "{new:?}");
+        old.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await.expect("named");
+        assert_eq!(by(&old, By::Vectors, "river stone", 20, Filter::default()).await.expect("found"), wanted);
+        assert!(files().is_superset(&new), "{:?}", files());
+    }
+}
+
+/// Names of the files of vectors, whole ones and parts.
+fn files_of_vectors(store: &Path) -> BTreeSet<String> {
+    let names = fs::read_dir(store).expect("the store").map(|entry| entry.expect("an entry").file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with("vectors-")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_that_draw_a_lost_file_at_once_make_one_and_leave_no_part() {
+    for commons in each().await {
+        let commons = Arc::new(commons);
+        let model = Bag::new("bag");
+        let index = filled(&commons, &model).await;
+        let wanted = by(&index, By::Vectors, "river stone", 20, Filter::default()).await.expect("found");
+        let store = commons.store(&index);
+        let whole = files_of_vectors(&store);
+        let path = store.join(whole.first().expect("a file of vectors"));
+        let bytes = fs::read(&path).expect("its bytes");
+        fs::remove_file(&path).expect("lost");
+        // What programs that were killed left: of this file, and of another one.
+        fs::write(path.with_extension("part"), &bytes[..bytes.len() / 3]).expect("written");
+        fs::write(store.join("vectors-7-0123456789abcdef.part"), "half").expect("written");
+        let mut openers = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (commons, model) = (Arc::clone(&commons), Arc::clone(&model));
+            openers.spawn(async move {
+                let mut index = commons.open().await;
+                index.use_embedder(model as Arc<dyn Embedder>).await.expect("named");
+                by(&index, By::Vectors, "river stone", 20, Filter::default()).await.expect("found")
+            });
+        }
+        while let Some(found) = openers.join_next().await {
+            assert_eq!(found.expect("no panic"), wanted);
+        }
+        assert_eq!(fs::read(&path).expect("drawn again"), bytes);
+        assert_eq!(files_of_vectors(&store), whole, "no part is left");
+    }
+}
+
+#[tokio::test]
+async fn a_drawing_that_fails_leaves_no_part_and_a_file_that_is_whole_needs_no_records() {
+    let documents = [("a.md", "# A\n\nwords"), ("b.md", "# B\n\nmore words")];
+    for commons in Commons::each_alone(&documents).await {
+        let model = Bag::new("bag");
+        let index = filled(&commons, &model).await;
+        let store = commons.store(&index);
+        let changed = commons.tamper(&index, "UPDATE vectors SET half = x'00' WHERE passage = 2").await;
+        assert_eq!(changed, 1);
+        let mut again = commons.open().await;
+        again.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await.expect("read from its file");
+        assert_eq!(again.vectored(), Vectored::Ready { model: "bag".to_owned() });
+        let path = store.join(files_of_vectors(&store).first().expect("a file of vectors"));
+        fs::remove_file(&path).expect("lost");
+        let refused = again.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await;
+        assert!(
+            matches!(&refused, Err(StoreError::Damaged { cause, .. }) if cause.contains("passage 2")),
+            "{refused:?}"
+        );
+        assert_eq!(files_of_vectors(&store), BTreeSet::new());
+        // Looked at passage by passage only where the file is not there.
+        assert_eq!(commons.tamper(&index, "DELETE FROM vectors WHERE passage = 2").await, 1);
+        again.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await.expect("named");
+        assert_eq!(again.vectored(), Vectored::Missing { model: "bag".to_owned(), passages: 1 });
     }
 }
 

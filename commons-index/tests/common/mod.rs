@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod bag;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use commons_index::SpaceUse;
+use serde_json::{Value, json};
 
 use super::{named, open};
 use crate::{
@@ -22,19 +23,31 @@ pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit,
         }
         let (_, passages) = index.counts();
         let (records, words) = index.bytes_on_disk();
+        let spaces = index.spaces().await.map_err(|error| from_store(&error))?;
         if !program.json {
             println!("{name}: {passages} passages; on disk: records {records} bytes, word index {words} bytes");
             for (kind, (count, bytes)) in &kinds {
                 println!("  {kind:<16} {count:>7} documents  {bytes:>12} bytes");
             }
+            for space in &spaces {
+                let SpaceUse { model, dimensions, passages, bytes, .. } = space;
+                println!(
+                    "  vectors by {model}: {passages} passages of {dimensions} numbers, {bytes} bytes in this home"
+                );
+            }
         }
         let kinds =
             kinds.iter().map(|(kind, (count, bytes))| json!({"media": kind, "documents": count, "bytes": bytes}));
         rows.push(json!({"collection": name, "passages": passages, "kinds": kinds.collect::<Vec<_>>(),
-            "records_bytes": records, "words_bytes": words}));
+            "records_bytes": records, "words_bytes": words, "vectors": spaces.iter().map(told).collect::<Vec<_>>()}));
     }
     if program.json {
         print_json(&json!({ "collections": rows }));
     }
     Ok(Exit::Completed)
+}
+
+fn told(space: &SpaceUse) -> Value {
+    json!({"model": space.model, "space": space.space, "dimensions": space.dimensions, "passages": space.passages,
+        "bytes": space.bytes})
 }
