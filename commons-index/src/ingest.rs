@@ -23,6 +23,7 @@ use crate::{
     error::{IngestError, StoreError, from_io},
     formats::{READERS, Reading},
     intake::{self, Batch, Input, Item, Names, Plan, name_of},
+    limits::Limits,
     metadata::Declared,
     scan::{SkipReason, Skipped},
     seal,
@@ -30,21 +31,6 @@ use crate::{
     vectors, words,
     writing::{Ready, compressor},
 };
-
-/// What bounds an ingest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest file read whole, in bytes. Files of many records have no such limit.
-    pub file_bytes: u64,
-    /// The largest record of such a file, in bytes.
-    pub record_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { file_bytes: 64 << 20, record_bytes: 16 << 20 }
-    }
-}
 
 /// How far an ingest is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use receipts::Digest;
 
-use crate::{collection::Collection, error::StoreError, vectors};
+use crate::{collection::Collection, embed::SearchedIn, error::StoreError, vectors};
 
 /// A space that there are vectors in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct SpaceUse {
     pub passages: u64,
     /// Bytes of the file that this home searches them in; 0 where it has none.
     pub bytes: u64,
+    /// Where they are searched once each passage has one.
+    pub searched: SearchedIn,
 }
 
 impl Collection {
@@ -28,6 +30,7 @@ impl Collection {
         let Some((revision, _words)) = &self.at else {
             return Ok(Vec::new());
         };
+        let searched = if self.searcher(revision).is_some() { SearchedIn::Database } else { SearchedIn::Home };
         let mut uses = Vec::new();
         for space in self.records.reading(|mut on| async move { on.spaces().await }).await? {
             let id = space.id;
@@ -38,6 +41,7 @@ impl Collection {
                 dimensions: space.dimensions,
                 passages: revision.passages.saturating_sub(missing),
                 bytes: vectors::bytes_on_disk(&self.store, revision.number, space.space),
+                searched,
             });
         }
         Ok(uses)

@@ -18,7 +18,7 @@ use common_ground::port::{
     embedder::{EmbedError, Embedder},
     index::{By, Filter, Hit, Index, IndexError, Search},
 };
-use commons_index::{Collection, SpaceUse, StoreError, VectorError, Vectored};
+use commons_index::{Collection, SearchedIn, SpaceUse, StoreError, VectorError, Vectored};
 
 /// Documents of two folders, of a few passages each.
 fn documents() -> Vec<(String, String)> {
@@ -42,14 +42,24 @@ async fn filled(commons: &Commons, model: &Arc<Bag>) -> Collection {
     index
 }
 
-async fn each() -> Vec<Commons> {
+/// Each way to keep records and to search vectors.
+async fn each_way() -> Vec<Commons> {
     let documents = documents();
     let pairs: Vec<(&str, &str)> = documents.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    Commons::each(&pairs).await
+    Commons::each_way(&pairs).await
+}
+
+/// Those that search vectors in memory.
+async fn each() -> Vec<Commons> {
+    each_way().await.into_iter().filter(|commons| commons.searched() == SearchedIn::Home).collect()
 }
 
 async fn by(index: &Collection, by: By, query: &str, limit: u32, filter: Filter) -> Result<Vec<Hit>, IndexError> {
     index.search(&Search { query: query.to_owned(), limit, by, filter }).await
+}
+
+fn ready(model: &str, commons: &Commons) -> Vectored {
+    Vectored::Ready { model: model.to_owned(), searched: commons.searched() }
 }
 
 fn under(folder: &str) -> Filter {
@@ -59,11 +69,11 @@ fn under(folder: &str) -> Filter {
 #[tokio::test]
 async fn the_scan_finds_what_comparing_everything_finds_however_few_documents_fit() {
     let mut told: Vec<Vec<Vec<Hit>>> = Vec::new();
-    for commons in each().await {
+    for commons in each_way().await {
         let mut hits_of = Vec::new();
         let model = Bag::new("bag");
         let index = filled(&commons, &model).await;
-        assert_eq!(index.vectored(), Vectored::Ready { model: "bag".to_owned() });
+        assert_eq!(index.vectored(), ready("bag", &commons));
         let filters = [Filter::default(), under("usual/"), under("rare/"), under("rare/00"), under("none/")];
         for query in ["ship of turn 2", "glass bread rope", "Document 40", "no such words"] {
             let near = bag(query);
@@ -104,12 +114,15 @@ async fn the_scan_finds_what_comparing_everything_finds_however_few_documents_fi
         }
         told.push(hits_of);
     }
-    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "both databases give the same hits and scores");
+    assert!(
+        told.windows(2).all(|pair| pair[0] == pair[1]),
+        "both databases give the same hits and scores, wherever vectors are searched"
+    );
 }
 
 #[tokio::test]
 async fn a_model_that_fails_half_way_leaves_words_and_goes_on_from_there() {
-    for commons in each().await {
+    for commons in each_way().await {
         let model = Bag::new("bag");
         let mut index = commons.index().await;
         assert_eq!(index.vectored(), Vectored::NoModel);
@@ -124,7 +137,9 @@ async fn a_model_that_fails_half_way_leaves_words_and_goes_on_from_there() {
         // As after a kill: opened again, by another.
         let mut again = commons.open().await;
         again.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await.expect("named");
-        assert_eq!(again.vectored(), Vectored::Missing { model: "bag".to_owned(), passages: all - made });
+        // What is made is brought to where it is searched when all of it is made.
+        let (lacking, brought) = if commons.searched() == SearchedIn::Home { (all - made, 0) } else { (all, all) };
+        assert_eq!(again.vectored(), Vectored::Missing { model: "bag".to_owned(), passages: lacking });
         let words = by(&again, By::Best, "ship wheat", 10, Filter::default()).await.expect("words answer");
         assert!(!words.is_empty() && words.iter().all(|hit| hit.why.is_none_or(|why| why.vectors_micro.is_none())));
         let refused = by(&again, By::Vectors, "ship wheat", 10, Filter::default()).await.expect_err("no vectors");
@@ -133,7 +148,7 @@ async fn a_model_that_fails_half_way_leaves_words_and_goes_on_from_there() {
         let mut steps = Vec::new();
         let done = again.embed(&mut |at| steps.push((at.done, at.total))).await.expect("embedded");
         assert_eq!((done.made, done.vectors), (all - made, all));
-        assert_eq!(steps.last(), Some(&(all - made, all - made)));
+        assert_eq!(steps.last(), Some(&(all - made + brought, all - made + brought)));
         assert_eq!(model.made.load(Ordering::Relaxed) as u64, all, "nothing is embedded twice");
         let both = by(&again, By::Best, "ship wheat", 10, Filter::default()).await.expect("both answer");
         assert!(
@@ -144,7 +159,7 @@ async fn a_model_that_fails_half_way_leaves_words_and_goes_on_from_there() {
 
 #[tokio::test]
 async fn another_model_is_another_space_and_a_changed_document_is_embedded_alone() {
-    for commons in each().await {
+    for commons in each_way().await {
         let first = Bag::new("first");
         let mut index = filled(&commons, &first).await;
         let (_, all) = index.counts();
@@ -152,7 +167,7 @@ async fn another_model_is_another_space_and_a_changed_document_is_embedded_alone
         index.use_embedder(Arc::clone(&second) as Arc<dyn Embedder>).await.expect("named");
         assert_eq!(index.vectored(), Vectored::Missing { model: "second".to_owned(), passages: all });
         index.use_embedder(Arc::clone(&first) as Arc<dyn Embedder>).await.expect("named");
-        assert_eq!(index.vectored(), Vectored::Ready { model: "first".to_owned() }, "what was made is kept");
+        assert_eq!(index.vectored(), ready("first", &commons), "what was made is kept");
 
         commons.write("usual/new.md", b"# New\n\nA tree that was not there.");
         ingest(&mut index).await.expect("ingests");
@@ -165,7 +180,9 @@ async fn another_model_is_another_space_and_a_changed_document_is_embedded_alone
         let told = |space: &SpaceUse| (space.model.clone(), space.dimensions, space.passages);
         assert_eq!(spaces.iter().map(told).collect::<Vec<_>>(), [("first".to_owned(), 32, all + 1)]);
         // A head, a number of each passage and of its document, and a sum.
-        assert_eq!(spaces[0].bytes, 76 + (all + 1) * (16 + 2 * 32) + 4);
+        let file = 76 + (all + 1) * (16 + 2 * 32) + 4;
+        assert_eq!(spaces[0].bytes, if commons.searched() == SearchedIn::Home { file } else { 0 });
+        assert_eq!(spaces[0].searched, commons.searched());
         second.most.store(64, Ordering::Relaxed);
         index.use_embedder(second as Arc<dyn Embedder>).await.expect("named");
         index.embed(&mut |_at| {}).await.expect_err("switched off");
@@ -269,7 +286,7 @@ async fn a_drawing_that_fails_leaves_no_part_and_a_file_that_is_whole_needs_no_r
         assert_eq!(changed, 1);
         let mut again = commons.open().await;
         again.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await.expect("read from its file");
-        assert_eq!(again.vectored(), Vectored::Ready { model: "bag".to_owned() });
+        assert_eq!(again.vectored(), ready("bag", &commons));
         let path = store.join(files_of_vectors(&store).first().expect("a file of vectors"));
         fs::remove_file(&path).expect("lost");
         let refused = again.use_embedder(Arc::clone(&model) as Arc<dyn Embedder>).await;
@@ -287,7 +304,7 @@ async fn a_drawing_that_fails_leaves_no_part_and_a_file_that_is_whole_needs_no_r
 
 #[tokio::test]
 async fn many_queries_at_once_answer_as_one_does() {
-    for commons in each().await {
+    for commons in each_way().await {
         let model = Bag::new("bag");
         let index = Arc::new(filled(&commons, &model).await);
         let queries =

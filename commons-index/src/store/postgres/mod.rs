@@ -7,6 +7,7 @@
 
 mod intake;
 mod near;
+mod near_filling;
 mod reading;
 mod schema;
 mod vectors;
