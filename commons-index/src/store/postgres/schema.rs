@@ -78,29 +78,14 @@ const NEAR: &[&str] = &["
         passage BIGINT NOT NULL REFERENCES ii_commons.passages, document BIGINT NOT NULL, embedding HALFVEC NOT NULL,
         PRIMARY KEY (space, passage));
     CREATE INDEX near_vectors_document ON ii_commons.near_vectors (collection, space, document);
-    CREATE FUNCTION ii_commons.near_by_index(
-        of_collection BIGINT, of_space BIGINT, query REAL[], at_revision BIGINT, documents BIGINT[], most BIGINT)
-    RETURNS TABLE (passage BIGINT, document BIGINT, embedding HALFVEC) LANGUAGE plpgsql STABLE
-    SET enable_sort = off SET jit = off SET hnsw.ef_search = 200 SET hnsw.iterative_scan = strict_order AS $$
-    DECLARE numbers CONSTANT INTEGER := array_length(query, 1);
-    BEGIN
-        RETURN QUERY EXECUTE format(
-            'SELECT v.passage, v.document, v.embedding FROM ii_commons.near_vectors v
-             WHERE v.collection = %s AND v.space = %s %s AND EXISTS (
-                SELECT FROM ii_commons.documents d
-                WHERE d.id = v.document AND d.since <= $2 AND (d.until IS NULL OR d.until > $2))
-             ORDER BY v.embedding::halfvec(%s) <#> $1::halfvec(%s) LIMIT $4',
-            of_collection, of_space, CASE WHEN documents IS NULL THEN '' ELSE 'AND v.document = ANY($3)' END, numbers, numbers)
-        USING query, at_revision, documents, most;
-    END $$;
-", "
     -- Revisions of which each passage that is searched has its vector in near_vectors.
     CREATE TABLE ii_commons.near_revisions (
         collection BIGINT NOT NULL REFERENCES ii_commons.collections, space BIGINT NOT NULL REFERENCES ii_commons.near_spaces,
         revision BIGINT NOT NULL, PRIMARY KEY (collection, space, revision));
-    -- As before, but a text that several documents have is found once, at the first of them by path. OFFSET 0 keeps that a
-    -- look at each row that the index gives, in the order of the index, and + 0 keeps it to the index by text and path.
-    CREATE OR REPLACE FUNCTION ii_commons.near_by_index(
+    -- A text that several documents have is found once, at the first of them by path. OFFSET 0 keeps that a look at each row
+    -- that the index gives, in the order of the index, and + 0 keeps it to the index by text and path. Of documents that are
+    -- given the caller knows it.
+    CREATE FUNCTION ii_commons.near_by_index(
         of_collection BIGINT, of_space BIGINT, query REAL[], at_revision BIGINT, documents BIGINT[], most BIGINT)
     RETURNS TABLE (passage BIGINT, document BIGINT, embedding HALFVEC) LANGUAGE plpgsql STABLE
     SET enable_sort = off SET jit = off SET hnsw.ef_search = 200 SET hnsw.iterative_scan = strict_order AS $$
