@@ -5,7 +5,7 @@ use agent_runtime::{
     journal::{Damage, JournalError},
     signer::{SealError, SignerError},
 };
-use commons_index::{IngestError, StoreError, VectorError};
+use commons_index::{BundleError, IngestError, StoreError, VectorError};
 
 use crate::exit::{Exit, Failure, chain};
 
@@ -116,6 +116,30 @@ pub fn from_store(error: &StoreError) -> Failure {
             what,
             "see that the database runs and takes this user; nothing recorded is lost",
         ),
+    }
+}
+
+/// A bundle's error.
+pub fn from_bundle(error: &BundleError) -> Failure {
+    let what = chain(error);
+    match error {
+        BundleError::Store(inner) => from_store(inner),
+        BundleError::Io(_) => Failure::new(Exit::Storage, what, "see that the file is readable and its disk has room"),
+        BundleError::Malformed { .. } => {
+            Failure::new(Exit::Verification, what, "get the file again; nothing of it was taken in")
+        }
+        BundleError::Unverified { .. } | BundleError::OtherKeeper { .. } => {
+            Failure::new(Exit::Verification, what, "get it from whom you trust; nothing of it was taken in")
+        }
+        BundleError::OtherHistory { .. } => Failure::new(
+            Exit::Verification,
+            what,
+            "one key signed two histories, or another collection has this name: ask who keeps it; nothing was taken in",
+        ),
+        BundleError::OtherFormat { .. } => Failure::new(Exit::Usage, what, "use an ii of the version that wrote it"),
+        BundleError::Empty { .. } => Failure::new(Exit::Usage, what, "`ii commons add DIR` fills it"),
+        BundleError::KeyUnknown { .. } => Failure::new(Exit::Usage, what, "have the node that keeps it export it"),
+        BundleError::Unsigned(_) => Failure::internal(what),
     }
 }
 

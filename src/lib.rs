@@ -3,6 +3,7 @@
 //! `config` reads settings, `wiring` composes the parts, `cli` has one command a file.
 
 pub mod cli;
+pub mod commons;
 pub mod config;
 pub mod exit;
 mod failures;

@@ -20,6 +20,7 @@ use common_ground::{
 use commons_index::{Caller, Collection, Declared, Ingested, Limits, Progress as IngestProgress, Vectored};
 
 use crate::{
+    commons::Commons,
     config::Config,
     exit::Failure,
     failures::{from_ingest, from_journal, from_signer, from_store, from_vectors},
@@ -135,8 +136,7 @@ pub async fn ingest(
     progress: &mut (dyn FnMut(IngestProgress) + Send),
 ) -> Result<(Collection, Ingested), Failure> {
     let limits = Limits { file_bytes: config.file_bytes, ..Limits::default() };
-    let mut index =
-        Collection::open(home.root(), docs, &signer.node_name(), limits).await.map_err(|error| from_store(&error))?;
+    let mut index = Commons::open(home, config, signer).await?.of_folder(docs, limits).await?;
     if let Some(declared) = declared {
         index.declare(declared);
     }

@@ -130,3 +130,61 @@ fn what_no_word_finds_is_found_by_its_meaning_and_explained() {
     let wrong = place.ii(&["search", "boat", "--docs", &docs, "--since", "May"]);
     assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
 }
+
+/// The server that `II_TEST_POSTGRES` names (`scripts/postgres.sh start`), if there is one.
+fn server() -> Option<String> {
+    let server = std::env::var("II_TEST_POSTGRES").ok();
+    if server.is_none() {
+        println!("skipped: collections in a database: II_TEST_POSTGRES names no server");
+        assert!(std::env::var_os("CI").is_none(), "CI has a Postgres");
+    }
+    server
+}
+
+#[test]
+fn a_database_keeps_what_is_taken_in_and_the_home_keeps_what_it_had() {
+    let Some(server) = server() else { return };
+    let place = Place::new();
+    let docs = place.docs().display().to_string();
+    let before = json(&place, &["commons", "add", &docs])["collection"].clone();
+    let config = place.home().join("config.toml");
+    let set = |url: &str| std::fs::write(&config, format!("[commons]\npostgres = \"{url}\"\n")).expect("written");
+    set(&server);
+    let added = json(&place, &["commons", "add", &docs]);
+    assert_eq!(added["documents"], 4, "{added}");
+    let name = added["collection"].as_str().expect("a name");
+    assert_ne!(added["collection"], before);
+    assert!(!place.home().join("commons").join(name).exists(), "its records are in the database");
+    let listed = json(&place, &["commons", "list"]);
+    let names: Vec<&str> =
+        listed["collections"].as_array().expect("rows").iter().filter_map(|one| one["collection"].as_str()).collect();
+    assert!(names.contains(&name) && names.contains(&before.as_str().expect("a name")), "{names:?}");
+    // A folder's name means the collection it is taken into now.
+    assert_eq!(json(&place, &["commons", "show", &docs])["collection"], name);
+    let found = json(&place, &["search", "who may pause a run", "--docs", &docs]);
+    assert_eq!(found["hits"][0]["path"], "rules.md");
+    let verified = json(&place, &["commons", "verify", &docs]);
+    assert_eq!((&verified["verified"], &verified["collections"][0]["entries"]), (&true.into(), &4.into()));
+    let doctor = json(&place, &["doctor"]);
+    let row = doctor["checks"].as_array().expect("rows").iter().find(|row| row["name"] == "database");
+    assert!(row.is_some_and(|row| row["ok"] == true), "{doctor}");
+
+    // A run is answered from it, and goes on with it where another program would.
+    let asked = place.ii(&["run", "Who may pause a run?", "--docs", &docs]);
+    assert_eq!(asked.status.code(), Some(0), "{}", String::from_utf8_lossy(&asked.stderr));
+    let run = place.only_run().expect("a run");
+    assert_eq!(place.ii(&["verify", &run]).status.code(), Some(0));
+
+    for (url, code, says) in [
+        ("postgres://me:hunter2@localhost/x", 3, "a password in it"),
+        ("postgres://me@localhost/x?password=hunter2", 3, "a password in it"),
+        ("me:hunter2@localhost", 3, "no URL of a database"),
+        ("postgres://me@localhost:1/x", 8, "no connection to postgres://localhost:1/x"),
+    ] {
+        set(url);
+        let refused = place.ii(&["commons", "list"]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(code), "{url}: {said}");
+        assert!(said.contains(says) && !said.contains("hunter2") && said.lines().count() == 1, "{url}: {said}");
+    }
+}

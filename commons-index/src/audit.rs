@@ -193,6 +193,20 @@ impl Audit {
     }
 }
 
+/// Looks at the heads, the entries under them, and the documents of the latest revision, not at texts.
+pub(crate) async fn sealed(
+    on: &mut Session,
+    origin: &str,
+    open: &(dyn Fn(&str) -> Result<Checkpoint, String> + Send + Sync),
+) -> Result<Vec<Fault>, StoreError> {
+    let mut audit = Audit::default();
+    let wanted = audit.corpus(on, origin, open).await?;
+    let latest = on.latest().await?.map_or(0, |latest| latest.number);
+    let live = on.live(latest).await?;
+    audit.documents(&live, wanted);
+    Ok(audit.faults)
+}
+
 /// Looks at everything.
 pub(crate) async fn run(records: &Records, origin: &str, auditor: Auditor<'_>) -> Result<Audit, StoreError> {
     let mut audit = Audit::default();

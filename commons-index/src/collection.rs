@@ -12,6 +12,7 @@ use receipts::Digest;
 
 use crate::{
     audit::{self, Audit, Auditor},
+    bundle::node_of,
     changes::{self, Changes},
     corpus::CorpusRow,
     drawing,
@@ -22,7 +23,7 @@ use crate::{
     limits::Limits,
     metadata::Declared,
     scan,
-    store::{self, Live, NoVectors, Postgres, PostgresVectors, Records, Revision},
+    store::{self, Kept, Live, NoVectors, Postgres, PostgresVectors, Records, Revision},
     words::{self, Words},
 };
 
@@ -38,6 +39,8 @@ pub struct Collection {
     pub(crate) records: Records,
     pub(crate) at: Option<(Revision, Words)>,
     pub(crate) meaning: Meaning,
+    /// Whose it is, where that is on record.
+    kept: Option<Kept>,
 }
 
 /// The name of a folder's collection: 16 hex of a digest of its canonical path, so that the name tells no path.
@@ -53,7 +56,12 @@ pub fn collection_in(node: &str, folder: &Path) -> Result<String, StoreError> {
     Ok(Digest::of(&both).to_string()[..16].to_owned())
 }
 
-fn is_name(collection: &str) -> bool {
+/// A collection of the node with this verifier key.
+fn kept_by(vkey: &str, collection: &str) -> Kept {
+    Kept { origin: format!("{}/corpus/{collection}", node_of(vkey)), vkey: vkey.to_owned() }
+}
+
+pub(crate) fn is_name(collection: &str) -> bool {
     collection.len() == 16 && collection.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
@@ -112,19 +120,19 @@ impl Collection {
     }
 
     /// Opens or begins the collection of `folder` that this node keeps in a database. What is drawn from it for searches lies
-    /// in the home. The same folder of another node is another collection.
+    /// in the home. The same folder of another node is another collection. `vkey` is the verifier key of the node's log.
     pub async fn open_in(
         server: &Postgres,
         home: &Path,
         folder: &Path,
-        node: &str,
+        vkey: &str,
         limits: Limits,
     ) -> Result<Self, StoreError> {
         let canonical = canonical(folder)?;
-        let collection = collection_in(node, &canonical)?;
+        let collection = collection_in(node_of(vkey), &canonical)?;
         let store = server.folder(home, &collection);
         if server.known(&collection, &store).await?.is_none() {
-            server.begin(&collection, node, Some(&canonical)).await?;
+            server.begin(&collection, &kept_by(vkey, &collection), Some(&canonical)).await?;
         }
         Self::known_in(server, home, Some(canonical), &collection, limits).await
     }
@@ -153,8 +161,9 @@ impl Collection {
         let (collection, node) = (collection.to_owned(), records.node().to_owned());
         let records = Records::Postgres(records);
         let at = open_latest(&records, &store).await?;
+        let kept = records.reading(|mut on| async move { on.kept().await }).await?;
         let (declared, meaning) = (None, Meaning::None);
-        Ok(Self { home, folder, collection, store, node, limits, declared, records, at, meaning })
+        Ok(Self { home, folder, collection, store, node, limits, declared, records, at, meaning, kept })
     }
 
     async fn at(
@@ -176,6 +185,7 @@ impl Collection {
             }
         }
         let at = open_latest(&records, &store).await?;
+        let kept = records.reading(|mut on| async move { on.kept().await }).await?;
         let meaning = Meaning::None;
         Ok(Self {
             home,
@@ -188,6 +198,7 @@ impl Collection {
             records,
             at,
             meaning,
+            kept,
         })
     }
 
@@ -205,13 +216,14 @@ impl Collection {
         server: &Postgres,
         home: &Path,
         name: &str,
-        node: &str,
+        vkey: &str,
         limits: Limits,
     ) -> Result<Self, StoreError> {
-        let collection = Digest::of(format!("{node}\nlist\0{name}").as_bytes()).to_string()[..16].to_owned();
+        let of = format!("{}\nlist\0{name}", node_of(vkey));
+        let collection = Digest::of(of.as_bytes()).to_string()[..16].to_owned();
         let store = server.folder(home, &collection);
         if server.known(&collection, &store).await?.is_none() {
-            server.begin(&collection, node, None).await?;
+            server.begin(&collection, &kept_by(vkey, &collection), None).await?;
         }
         Self::known_in(server, home, None, &collection, limits).await
     }
@@ -276,9 +288,20 @@ impl Collection {
         &self.collection
     }
 
-    /// `<node>/corpus/<collection>`.
+    /// `<node>/corpus/<collection>`, by the node and the name of where it began.
     pub fn origin(&self) -> String {
-        format!("{}/corpus/{}", self.node, self.collection)
+        self.kept
+            .as_ref()
+            .map_or_else(|| format!("{}/corpus/{}", self.node, self.collection), |kept| kept.origin.clone())
+    }
+
+    /// Whose it is, where that is on record: of another node always, and in a database.
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
+    pub(crate) fn is_of(&self, node: &str) -> bool {
+        self.node == node
     }
 
     /// Documents and passages at this revision.

@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** the digest is of the very bytes the text was drawn from: a file is read once.
 
+use std::borrow::Cow;
+
 use receipts::Digest;
 
 use crate::{
@@ -18,7 +20,7 @@ pub(crate) struct Document {
     pub(crate) path: String,
     /// The file that holds it among others; none when it is a file.
     pub(crate) file: Option<String>,
-    pub(crate) media: &'static str,
+    pub(crate) media: Cow<'static, str>,
     /// SHA-256 of its own bytes: of the file, or of its record there.
     pub(crate) digest: Digest,
     pub(crate) bytes: u64,
@@ -83,6 +85,7 @@ pub(crate) fn draw(raw: Raw, declared: &Declared) -> Result<Document, SkipReason
     }
     metadata.language = metadata.language.or_else(|| metadata::detected(&text));
     let Raw { path, file, media, digest, bytes, .. } = raw;
+    let media = Cow::Borrowed(media);
     let text_digest = Digest::of(text.as_bytes());
     Ok(Document { path, file, media, digest, bytes, text_digest, text, title, cuts, metadata })
 }

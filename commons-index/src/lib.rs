@@ -13,6 +13,7 @@
 
 mod audit;
 mod blocks;
+mod bundle;
 mod changes;
 mod collection;
 mod corpus;
@@ -42,6 +43,7 @@ mod words;
 mod writing;
 
 pub use audit::{Audit, Auditor, Fault};
+pub use bundle::{BundleError, Exported, Exporter, Imported, Importer, Open};
 pub use changes::Changes;
 pub use collection::{Collection, collection_in, collection_of, collections};
 pub use corpus::{CorpusOp, CorpusRow};
@@ -53,4 +55,4 @@ pub use limits::Limits;
 pub use metadata::{Declared, Fields, Metadata, language};
 pub use scan::{LinkKind, SkipReason, Skipped};
 pub use spaces::SpaceUse;
-pub use store::{Live, Nearest, NoVectors, Postgres, PostgresVectors, Revision, Way};
+pub use store::{Kept, Live, Nearest, NoVectors, Postgres, PostgresVectors, Revision, Way};

@@ -35,6 +35,13 @@ impl Metadata {
         }
     }
 
+    /// Whether each value is one line, and not a long one beyond what a path adds to a source.
+    pub(crate) fn is_clean(&self) -> bool {
+        let Self { source, licence, revision, language, date } = self;
+        let mut values = [source, licence, revision, language, date].into_iter().flatten();
+        values.all(|value| !value.chars().any(char::is_control) && value.len() <= 32 * LONGEST)
+    }
+
     /// Takes a value under one of the names that documents use; other names are nothing to us.
     pub(crate) fn take(&mut self, name: &str, value: &str) {
         let place = match name.to_ascii_lowercase().as_str() {

@@ -84,7 +84,7 @@ impl Session {
         })
     }
 
-    fn sentences(&self, placed: &Placed) -> Result<Vec<Span>, StoreError> {
+    pub(crate) fn sentences(&self, placed: &Placed) -> Result<Vec<Span>, StoreError> {
         let (pairs, rest) = placed.sentences.as_chunks::<4>();
         if !rest.is_empty() {
             return Err(self.damaged("a sentence list is cut short"));

@@ -3,13 +3,14 @@
 use std::os::unix::fs::MetadataExt;
 
 use agent_runtime::signer;
+use commons_index::Postgres;
 use serde_json::json;
 
 use super::{Program, print_json, runs, verify};
 use crate::{
     config::Config,
     exit::{Exit, Failure},
-    failures::{from_journal, from_signer},
+    failures::{from_journal, from_signer, from_store},
     show,
 };
 
@@ -30,6 +31,7 @@ pub(super) async fn run(_args: Args, program: &Program) -> Result<Exit, Failure>
         Finding { name: "home", found: home(program) },
         Finding { name: "keys", found: keys(program) },
         Finding { name: "journal", found: journal(program).await },
+        Finding { name: "database", found: database(program).await },
         Finding { name: "receipts", found: receipts(program).await },
         Finding { name: "outbox", found: outbox(program).await },
     ];
@@ -103,6 +105,18 @@ async fn receipts(program: &Program) -> Result<String, Failure> {
         count += verify::from_journal_of(&reader, row.run).await?.len();
     }
     Ok(format!("{count} readable; `ii verify RUN` verifies them"))
+}
+
+/// Whether the database of the settings answers, and what it keeps.
+async fn database(program: &Program) -> Result<String, Failure> {
+    // Settings that do not read have their own line above.
+    let Some(url) = program.settings(&[]).ok().and_then(|(config, _)| config.postgres) else {
+        return Ok("none; collections are in the home".to_owned());
+    };
+    let database = Postgres::connect(&url).await.map_err(|error| from_store(&error))?;
+    let names = database.collections().await.map_err(|error| from_store(&error))?;
+    let at = database.at().display();
+    Ok(format!("{at}: {} collections", names.len()))
 }
 
 async fn outbox(program: &Program) -> Result<String, Failure> {

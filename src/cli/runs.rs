@@ -12,14 +12,14 @@ use common_ground::{
     module::Life,
     run::{Phase, Run, State},
 };
-use commons_index::Collection;
 use serde_json::json;
 
 use super::{Program, driving, events, print_json};
 use crate::{
+    commons::Commons,
     config,
     exit::{Exit, Failure},
-    failures::{from_drive, from_journal, from_store, no_run},
+    failures::{from_drive, from_journal, no_run},
     hands,
     progress::Progress,
     show, wiring,
@@ -290,9 +290,8 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
     let models = (program.wiring.models)(&program.home, &config, &run.task.models).await?;
     let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
-    let mut index = Collection::open_collection(program.home.root(), &run.task.collection, &signer.node_name())
-        .await
-        .map_err(|error| from_store(&error))?;
+    let commons = Commons::open(&program.home, &config, &signer).await?;
+    let mut index = commons.named(&run.task.collection).await?;
     wiring::with_embedder(&mut index, &program.home, &config).await?;
     let progress = Progress::new(program.json);
     let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;

@@ -17,6 +17,7 @@ use common_ground::{
     run::Models,
 };
 use receipts::Digest;
+use url::Url;
 
 pub use layers::{Origin, Resolved, resolve};
 pub use mcp::{McpServer, Reached, SERVER_FIELDS, Servers};
@@ -87,6 +88,8 @@ pub struct Config {
     pub embeddings: Option<Embeddings>,
     /// Largest document in bytes.
     pub file_bytes: u64,
+    /// URL of the database that folders are taken into, without a password; none when the home keeps them.
+    pub postgres: Option<String>,
     /// Ledger network.
     pub network: Digest,
     /// Root key outside the home.
@@ -165,6 +168,7 @@ impl Config {
             wall_ms: number(resolved, "budget.wall_seconds", 0, 31_536_000)? * 1000,
             embeddings,
             file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
+            postgres: postgres(resolved)?,
             network,
             root_key: path("keys.root"),
         })
@@ -191,6 +195,29 @@ fn embeddings(resolved: &Resolved, providers: &BTreeMap<String, Provider>) -> Re
             passage: resolved.text("embeddings.passage_prefix").to_owned(),
         },
     }))
+}
+
+/// A database's URL. A password in it is refused, and not shown: a setting is read by more than this program.
+fn postgres(resolved: &Resolved) -> Result<Option<String>, Failure> {
+    let text = resolved.text("commons.postgres");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wanted = "postgres://USER@HOST/DATABASE, or postgres://USER@localhost/DATABASE?host=FOLDER for a socket";
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+    match url {
+        // What is no URL may be one with a password and a slip of the pen.
+        None => Err(Failure::new(
+            Exit::Configuration,
+            "commons.postgres is no URL of a database",
+            format!("make it {wanted}"),
+        )),
+        Some(url) if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") => {
+            let what = "commons.postgres has a password in it";
+            Err(Failure::new(Exit::Configuration, what, "put it into ~/.pgpass (mode 0600) or PGPASSWORD"))
+        }
+        Some(_) => Ok(Some(text.to_owned())),
+    }
 }
 
 /// The items of a list, one a line.

@@ -229,6 +229,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "largest file read whole, in MiB; files of many records have no limit but 16 MiB a record",
     },
     Setting {
+        name: "commons.postgres",
+        variable: "II_POSTGRES",
+        default: "",
+        project: false,
+        about: "database that folders are taken into, postgres://USER@HOST/DATABASE without a password; the home when empty",
+    },
+    Setting {
         name: "network",
         variable: "II_NETWORK",
         default: "",

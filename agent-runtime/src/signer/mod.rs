@@ -241,6 +241,11 @@ impl Signer {
         note::log_name(&self.log.public())
     }
 
+    /// The verifier key of the log key, in C2SP's form: what others need to check this home's heads.
+    pub fn log_vkey(&self) -> String {
+        note::vkey(&self.log.public())
+    }
+
     /// Signs a checkpoint body; gives the signed note.
     ///
     /// # Errors

@@ -23,9 +23,10 @@ use receipts::Digest;
 
 pub use postgres::{Nearest, NoVectors, Postgres, PostgresVectors, Way};
 pub(crate) use rows::{
-    Counted, Drawable, NewPassage, PassageRow, Piece, Placed, Searched, Space, Spot, Standing, Titled, VectorRow,
+    Carried, CarriedPassage, CarriedVector, Counted, Drawable, NewPassage, PassageRow, Piece, Placed, Searched, Space,
+    Spot, Standing, Titled, VectorRow,
 };
-pub use rows::{Live, Revision};
+pub use rows::{Kept, Live, Revision};
 
 use crate::{
     corpus::CorpusRow,
@@ -277,6 +278,39 @@ impl Session {
     /// Passages of a document that a span touches, in order.
     pub(crate) async fn placed(&mut self, document: i64, span: Range<u64>) -> Result<Vec<Placed>, StoreError> {
         each!(self, on => on.placed(document, span))
+    }
+}
+
+/// What a bundle carries.
+impl Session {
+    /// Whose the collection is, where that is on record: of another node always, of this one in a database.
+    pub(crate) async fn kept(&mut self) -> Result<Option<Kept>, StoreError> {
+        each!(self, on => on.kept())
+    }
+
+    /// Keeps that, where nothing is kept yet.
+    pub(crate) async fn keep_kept(&mut self, kept: &Kept) -> Result<(), StoreError> {
+        each!(self, on => on.keep_kept(kept))
+    }
+
+    /// Documents that came with a revision, in order of their rows: at most `most` after a row.
+    pub(crate) async fn came(&mut self, revision: i64, after: i64, most: u64) -> Result<Vec<Carried>, StoreError> {
+        each!(self, on => on.came(revision, after, most))
+    }
+
+    /// Paths of documents that ended at a revision, in byte order.
+    pub(crate) async fn went(&mut self, revision: i64) -> Result<Vec<String>, StoreError> {
+        each!(self, on => on.went(revision))
+    }
+
+    /// Passages of a document, in order.
+    pub(crate) async fn passages_of(&mut self, document: i64) -> Result<Vec<CarriedPassage>, StoreError> {
+        each!(self, on => on.passages_of(document))
+    }
+
+    /// Vectors of a document's passages, by passage and space.
+    pub(crate) async fn vectors_of(&mut self, document: i64) -> Result<Vec<CarriedVector>, StoreError> {
+        each!(self, on => on.vectors_of(document))
     }
 }
 

@@ -28,6 +28,21 @@ pub struct Revision {
     pub passages: u64,
 }
 
+/// Whose a collection is, where that is on record: who signs its heads, and under which name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// `<node>/corpus/<collection>`, as the heads have it.
+    pub origin: String,
+    /// The verifier key of the node's log, in C2SP's form.
+    pub vkey: String,
+}
+
+impl Kept {
+    pub(crate) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self { origin: row.text("origin")?, vkey: row.text("vkey")? })
+    }
+}
+
 /// A document of the latest revision.
 #[derive(Clone, Debug)]
 pub struct Live {
@@ -134,6 +149,65 @@ pub(crate) struct Placed {
     pub(crate) headings: String,
     /// Pairs of offsets from the start, 16 bits each, big-endian.
     pub(crate) sentences: Vec<u8>,
+}
+
+/// A document of any revision, as a bundle carries it.
+#[derive(Clone, Debug)]
+pub(crate) struct Carried {
+    pub(crate) id: i64,
+    pub(crate) path: String,
+    pub(crate) file: Option<String>,
+    pub(crate) document: Digest,
+    pub(crate) text: Digest,
+    pub(crate) bytes: u64,
+    pub(crate) media: String,
+    pub(crate) title: String,
+    pub(crate) metadata: Metadata,
+}
+
+impl Carried {
+    pub(crate) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.integer("id")?,
+            path: row.text("path")?,
+            file: row.maybe_text("file")?,
+            document: row.digest("document")?,
+            text: row.digest("text")?,
+            bytes: row.number("bytes")?,
+            media: row.text("media")?,
+            title: row.text("title")?,
+            metadata: metadata(row)?,
+        })
+    }
+}
+
+/// A passage of such a document.
+#[derive(Clone, Debug)]
+pub(crate) struct CarriedPassage {
+    pub(crate) id: u64,
+    pub(crate) placed: Placed,
+    pub(crate) stop: u64,
+}
+
+impl CarriedPassage {
+    pub(crate) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self { id: row.number("id")?, placed: Placed::of(row)?, stop: row.number("stop")? })
+    }
+}
+
+/// A vector of one of its passages.
+#[derive(Clone, Debug)]
+pub(crate) struct CarriedVector {
+    pub(crate) passage: u64,
+    pub(crate) space: i64,
+    /// Half-precision numbers, little-endian.
+    pub(crate) half: Vec<u8>,
+}
+
+impl CarriedVector {
+    pub(crate) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        Ok(Self { passage: row.number("passage")?, space: row.integer("space")?, half: row.bytes("half")? })
+    }
 }
 
 /// A passage to be added.

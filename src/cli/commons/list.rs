@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{folder, named, open};
+use super::{folder, named, places};
 use crate::{
     cli::{Program, print_json},
     exit::{Exit, Failure},
@@ -11,8 +11,9 @@ use crate::{
 
 pub(super) async fn run(program: &Program) -> Result<Exit, Failure> {
     let mut rows = Vec::new();
-    for name in named(program, None)? {
-        let index = open(program, &name).await?;
+    let commons = places(program).await?;
+    for name in named(&commons, None).await? {
+        let index = commons.named(&name).await?;
         let (documents, passages) = index.counts();
         let folder = folder(&index).await?;
         if !program.json {

@@ -2,6 +2,8 @@
 
 mod add;
 mod diff;
+mod export;
+mod import;
 mod list;
 mod show;
 mod stats;
@@ -9,10 +11,11 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-use commons_index::{Collection, collection_of, collections};
+use commons_index::Collection;
 
 use super::{Program, search};
 use crate::{
+    commons::Commons,
     exit::{Exit, Failure},
     failures::from_store,
     wiring,
@@ -55,6 +58,21 @@ pub enum Args {
         /// The later one; the latest when it is left out.
         to: Option<u64>,
     },
+    /// Write a collection into one signed file, a bundle, with all its revisions, texts, passages and vectors.
+    Export {
+        /// Its folder, its name, or the beginning of its name.
+        collection: String,
+        /// The file, which must not be there yet.
+        file: PathBuf,
+    },
+    /// Verify a bundle and take its collection in, or what a known one lacks of it.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Refuse it unless its collection is kept under this verifier key, as `ii commons show` names it.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
     /// Show how large collections are, by kind of document.
     Stats {
         /// Its folder, its name, or the beginning of its name; all of them when none is named.
@@ -71,22 +89,31 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         Args::Show { collection } => show::run(program, &collection).await,
         Args::Verify { collection } => verify::run(program, collection.as_deref()).await,
         Args::Diff { collection, from, to } => diff::run(program, &collection, from, to).await,
+        Args::Export { collection, file } => export::run(program, &collection, &file).await,
+        Args::Import { file, key } => import::run(program, &file, key.as_deref()).await,
         Args::Stats { collection } => stats::run(program, collection.as_deref()).await,
     }
 }
 
+/// The places of collections that the settings name.
+async fn places(program: &Program) -> Result<Commons, Failure> {
+    let (config, _) = program.settings(&[])?;
+    let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
+    Commons::open(&program.home, &config, &signer).await
+}
+
 /// The names that are meant: of one collection, or of all.
-fn named(program: &Program, wanted: Option<&str>) -> Result<Vec<String>, Failure> {
+async fn named(commons: &Commons, wanted: Option<&str>) -> Result<Vec<String>, Failure> {
     match wanted {
-        Some(wanted) => Ok(vec![find(program, wanted)?]),
-        None => collections(program.home.root()).map_err(|error| from_store(&error)),
+        Some(wanted) => Ok(vec![find(commons, wanted).await?]),
+        None => commons.names().await,
     }
 }
 
 /// A collection by its folder, its name or the beginning of it.
-fn find(program: &Program, wanted: &str) -> Result<String, Failure> {
-    let all = collections(program.home.root()).map_err(|error| from_store(&error))?;
-    let of_folder = collection_of(Path::new(wanted)).ok().filter(|name| all.contains(name));
+async fn find(commons: &Commons, wanted: &str) -> Result<String, Failure> {
+    let all = commons.names().await?;
+    let of_folder = commons.names_of(Path::new(wanted)).into_iter().find(|name| all.contains(name));
     let begins = || all.iter().filter(|name| name.starts_with(wanted)).cloned().collect::<Vec<_>>();
     let found = of_folder.map_or_else(begins, |name| vec![name]);
     match found.as_slice() {
@@ -101,14 +128,6 @@ fn find(program: &Program, wanted: &str) -> Result<String, Failure> {
             Err(Failure::new(Exit::Usage, what, "write more of its name"))
         }
     }
-}
-
-/// Opens a collection by its name.
-async fn open(program: &Program, name: &str) -> Result<Collection, Failure> {
-    let (config, _) = program.settings(&[])?;
-    let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
-    let opened = Collection::open_collection(program.home.root(), name, &signer.node_name()).await;
-    opened.map_err(|error| from_store(&error))
 }
 
 /// Where a collection's documents are, for people.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{find, folder, open};
+use super::{find, folder, places};
 use crate::{
     cli::{Program, print_json},
     exit::{Exit, Failure},
@@ -11,10 +11,12 @@ use crate::{
 };
 
 pub(super) async fn run(program: &Program, wanted: &str) -> Result<Exit, Failure> {
-    let name = find(program, wanted)?;
-    let index = open(program, &name).await?;
+    let commons = places(program).await?;
+    let name = find(&commons, wanted).await?;
+    let index = commons.named(&name).await?;
     let folder = folder(&index).await?;
     let documents = index.documents().await.map_err(|error| from_store(&error))?;
+    let keeper = index.kept().map_or_else(|| commons.key().to_owned(), |kept| kept.vkey.clone());
     let revisions = index.revisions().await.map_err(|error| from_store(&error))?;
     if program.json {
         let documents = documents.iter().map(|one| {
@@ -26,11 +28,12 @@ pub(super) async fn run(program: &Program, wanted: &str) -> Result<Exit, Failure
             json!({"revision": one.number, "size": one.size, "root": one.root, "documents": one.documents,
                 "passages": one.passages, "checkpoint": String::from_utf8_lossy(&one.checkpoint)})
         });
-        print_json(&json!({"collection": name, "folder": folder, "origin": index.origin(),
+        print_json(&json!({"collection": name, "folder": folder, "origin": index.origin(), "keeper": keeper,
             "documents": documents.collect::<Vec<_>>(), "revisions": revisions.collect::<Vec<_>>()}));
         return Ok(Exit::Completed);
     }
     println!("{name}  {}", folder.as_deref().map_or("its folder is not known".to_owned(), show::plain));
+    println!("  {}, kept under {}", show::plain(&index.origin()), show::plain(&keeper));
     for one in &documents {
         println!("  {:>10} bytes  {}  {}", one.bytes, show::plain(&one.path), show::squeezed(&one.title));
         let about = &one.metadata;

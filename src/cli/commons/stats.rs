@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use commons_index::SpaceUse;
+use commons_index::{SearchedIn, SpaceUse};
 use serde_json::{Value, json};
 
-use super::{named, open};
+use super::{named, places};
 use crate::{
     cli::{Program, print_json},
     exit::{Exit, Failure},
     failures::from_store,
+    show::searched_in,
 };
 
 pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit, Failure> {
     let mut rows = Vec::new();
-    for name in named(program, wanted)? {
-        let index = open(program, &name).await?;
+    let commons = places(program).await?;
+    for name in named(&commons, wanted).await? {
+        let index = commons.named(&name).await?;
         let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for document in index.documents().await.map_err(|error| from_store(&error))? {
             let (count, bytes) = kinds.entry(document.media).or_default();
@@ -30,10 +32,12 @@ pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit,
                 println!("  {kind:<16} {count:>7} documents  {bytes:>12} bytes");
             }
             for space in &spaces {
-                let SpaceUse { model, dimensions, passages, bytes, .. } = space;
-                println!(
-                    "  vectors by {model}: {passages} passages of {dimensions} numbers, {bytes} bytes in this home"
-                );
+                let SpaceUse { model, dimensions, passages, bytes, searched, .. } = space;
+                let place = match searched {
+                    SearchedIn::Home => format!("{bytes} bytes in this home"),
+                    SearchedIn::Database => "searched in the database".to_owned(),
+                };
+                println!("  vectors by {model}: {passages} passages of {dimensions} numbers, {place}");
             }
         }
         let kinds =
@@ -49,5 +53,5 @@ pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit,
 
 fn told(space: &SpaceUse) -> Value {
     json!({"model": space.model, "space": space.space, "dimensions": space.dimensions, "passages": space.passages,
-        "bytes": space.bytes})
+        "bytes": space.bytes, "searched": searched_in(space.searched)})
 }

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Instant};
 use commons_index::{Audit, Auditor};
 use serde_json::json;
 
-use super::{named, open};
+use super::{named, places};
 use crate::{
     cli::{Program, print_json},
+    commons::open_head,
     exit::{Exit, Failure},
     failures::from_store,
     progress::Progress,
@@ -18,14 +19,19 @@ pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit,
     let (config, _) = program.settings(&[])?;
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let progress = Progress::new(program.json);
-    let opening = Arc::clone(&signer);
-    let open_head = move |text: &str| opening.open_checkpoint(text).map_err(|error| error.to_string());
     let (mut rows, mut faults) = (Vec::new(), 0);
-    for name in named(program, wanted)? {
+    let commons = places(program).await?;
+    for name in named(&commons, wanted).await? {
         let began = Instant::now();
-        let index = open(program, &name).await?;
+        let index = commons.named(&name).await?;
         let mut told = |at| progress.counting("texts", at, began);
-        let audit = index.audit(Auditor { open: &open_head, progress: &mut told }).await;
+        let kept = index.kept().cloned();
+        let opening = Arc::clone(&signer);
+        let open = move |head: &str| match &kept {
+            Some(kept) => open_head(&kept.vkey, head),
+            None => opening.open_checkpoint(head).map_err(|error| error.to_string()),
+        };
+        let audit = index.audit(Auditor { open: &open, progress: &mut told }).await;
         let audit = audit.map_err(|error| from_store(&error))?;
         faults += audit.faults.len();
         if !program.json {

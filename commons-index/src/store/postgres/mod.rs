@@ -5,6 +5,7 @@
 //! **Invariant:** one ingest per collection, of all machines: it holds a lock of the server from its first row to its seal.
 //! The lock is a session's, so that a pooler before the server has to give each client a session of its own.
 
+mod carrying;
 mod intake;
 mod near;
 mod near_filling;
@@ -31,8 +32,11 @@ use tokio::time::{Instant, sleep};
 
 pub use near::{Nearest, NoVectors, PostgresVectors, Way};
 
-use super::rows::Columns;
-use crate::error::{StoreError, from_io, from_postgres};
+use super::rows::{Columns, Kept};
+use crate::{
+    bundle::node_of,
+    error::{StoreError, from_io, from_postgres},
+};
 
 /// Connections of one program.
 const CONNECTIONS: u32 = 8;
@@ -190,12 +194,24 @@ impl Postgres {
         Ok(found.map(|(collection, node)| Records { server: self.clone(), collection, node: node.into(), lock }))
     }
 
-    /// Begins a collection, if nobody else did just now.
-    pub(crate) async fn begin(&self, name: &str, node: &str, of: Option<&Path>) -> Result<(), StoreError> {
+    /// Takes back a beginning to which nothing came.
+    pub(crate) async fn abandon(&self, name: &str) -> Result<(), StoreError> {
         let query = sqlx::query(
-            "INSERT INTO collections (name, node, folder) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+            "DELETE FROM collections c WHERE name = $1
+             AND NOT EXISTS (SELECT FROM revisions r WHERE r.collection = c.collection)
+             AND NOT EXISTS (SELECT FROM documents d WHERE d.collection = c.collection)",
         );
-        let query = query.bind(name).bind(node).bind(of.map(|of| of.display().to_string()));
+        query.bind(name).execute(&self.pool).await.map_err(failed(&self.at)).map(drop)
+    }
+
+    /// Begins a collection, if nobody else did just now.
+    pub(crate) async fn begin(&self, name: &str, kept: &Kept, of: Option<&Path>) -> Result<(), StoreError> {
+        let query = sqlx::query(
+            "INSERT INTO collections (name, node, folder, origin, vkey) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (name) DO NOTHING",
+        );
+        let query = query.bind(name).bind(node_of(&kept.vkey)).bind(of.map(|of| of.display().to_string()));
+        let query = query.bind(&kept.origin).bind(&kept.vkey);
         query.execute(&self.pool).await.map_err(failed(&self.at)).map(drop)
     }
 }

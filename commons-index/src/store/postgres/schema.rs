@@ -19,7 +19,7 @@ const PGVECTOR: Version = (0, 8, 0);
 const RECORDS: &[&str] = &[r#"
     CREATE TABLE ii_commons.collections (
         collection BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT COLLATE "C" NOT NULL UNIQUE,
-        node TEXT NOT NULL, folder TEXT, declared TEXT);
+        origin TEXT, vkey TEXT, node TEXT NOT NULL, folder TEXT, declared TEXT);
     CREATE TABLE ii_commons.revisions (
         collection BIGINT NOT NULL REFERENCES ii_commons.collections, revision BIGINT NOT NULL, size BIGINT NOT NULL,
         root BYTEA NOT NULL, checkpoint BYTEA NOT NULL, documents BIGINT NOT NULL, passages BIGINT NOT NULL,

@@ -10,7 +10,7 @@ use crate::{
     document::Document,
     error::StoreError,
     metadata::Metadata,
-    store::rows::{NewPassage, Piece, Revision, signed},
+    store::rows::{Kept, NewPassage, Piece, Revision, signed},
     writing::Ready,
 };
 
@@ -26,6 +26,13 @@ impl Session {
     pub(crate) async fn keep_folder(&mut self, folder: &str) -> Result<(), StoreError> {
         let query = sqlx::query("UPDATE collections SET folder = $2 WHERE collection = $1 AND folder IS NULL");
         query.bind(self.collection).bind(folder).execute(self.on()).await.map_err(self.failed()).map(drop)
+    }
+
+    pub(crate) async fn keep_kept(&mut self, kept: &Kept) -> Result<(), StoreError> {
+        let query =
+            sqlx::query("UPDATE collections SET origin = $2, vkey = $3 WHERE collection = $1 AND origin IS NULL");
+        let query = query.bind(self.collection).bind(&kept.origin).bind(&kept.vkey);
+        query.execute(self.on()).await.map_err(self.failed()).map(drop)
     }
 
     pub(crate) async fn end(&mut self, document: i64, revision: i64) -> Result<(), StoreError> {
@@ -75,7 +82,7 @@ impl Session {
         let digests: Vec<&[u8]> = documents.iter().map(|document| document.digest.0.as_slice()).collect();
         let texts: Vec<&[u8]> = documents.iter().map(|document| document.text_digest.0.as_slice()).collect();
         let bytes: Vec<i64> = documents.iter().map(|document| signed(document.bytes)).collect();
-        let medias: Vec<&str> = documents.iter().map(|document| document.media).collect();
+        let medias: Vec<&str> = documents.iter().map(|document| &*document.media).collect();
         let titles: Vec<String> = documents.iter().map(|document| storable(&document.title)).collect();
         let query = sqlx::query_as(
             "INSERT INTO documents (collection, path, file, document, text, bytes, media, title, since, how, drawn,

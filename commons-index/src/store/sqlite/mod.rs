@@ -1,5 +1,6 @@
 //! The records in `records.sqlite` of the collection's folder.
 
+mod carrying;
 mod intake;
 mod reading;
 mod vectors;
@@ -68,6 +69,8 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE vectors (
         space INTEGER NOT NULL REFERENCES spaces (id), passage INTEGER NOT NULL REFERENCES passages (id), half BLOB NOT NULL,
         PRIMARY KEY (space, passage)) STRICT, WITHOUT ROWID;
+", "
+    CREATE TABLE keeper (origin TEXT NOT NULL, vkey TEXT NOT NULL) STRICT;
 "];
 
 /// The open database.

@@ -6,7 +6,7 @@ use super::{On, Session};
 use crate::{
     corpus::CorpusRow,
     error::StoreError,
-    store::rows::{NewPassage, Piece, Revision, signed},
+    store::rows::{Kept, NewPassage, Piece, Revision, signed},
     writing::Ready,
 };
 
@@ -17,6 +17,13 @@ impl Session {
     pub(crate) async fn keep_folder(&mut self, folder: &str) -> Result<(), StoreError> {
         let query = sqlx::query("INSERT INTO source (folder) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM source)");
         query.bind(folder).execute(self.on()).await.map_err(self.failed())?;
+        Ok(())
+    }
+
+    pub(crate) async fn keep_kept(&mut self, kept: &Kept) -> Result<(), StoreError> {
+        let query =
+            sqlx::query("INSERT INTO keeper (origin, vkey) SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM keeper)");
+        query.bind(&kept.origin).bind(&kept.vkey).execute(self.on()).await.map_err(self.failed())?;
         Ok(())
     }
 
@@ -40,7 +47,7 @@ impl Session {
                 let about = &document.metadata;
                 row.push_bind(*id).push_bind(&document.path).push_bind(&document.file);
                 row.push_bind(document.digest.0.as_slice()).push_bind(document.text_digest.0.as_slice());
-                row.push_bind(signed(document.bytes)).push_bind(document.media).push_bind(&document.title);
+                row.push_bind(signed(document.bytes)).push_bind(&*document.media).push_bind(&document.title);
                 row.push_bind(revision).push_bind(how).push_bind(i64::from(document.text_digest != document.digest));
                 row.push_bind(&about.source).push_bind(&about.licence);
                 row.push_bind(&about.revision).push_bind(&about.language).push_bind(&about.date);

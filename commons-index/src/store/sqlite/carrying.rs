@@ -1,0 +1,37 @@
+//! What a bundle takes out of `records.sqlite`.
+
+use super::Session;
+use crate::{
+    error::StoreError,
+    store::rows::{Carried, CarriedPassage, CarriedVector, Columns as _, Kept, signed},
+};
+
+impl Session {
+    pub(crate) async fn kept(&mut self) -> Result<Option<Kept>, StoreError> {
+        self.one(sqlx::query("SELECT origin, vkey FROM keeper"), |row| Kept::of(row)).await
+    }
+
+    pub(crate) async fn came(&mut self, revision: i64, after: i64, most: u64) -> Result<Vec<Carried>, StoreError> {
+        let query = sqlx::query("SELECT * FROM documents WHERE since = ? AND id > ? ORDER BY id LIMIT ?");
+        self.all(query.bind(revision).bind(after).bind(signed(most)), |row| Carried::of(row)).await
+    }
+
+    pub(crate) async fn went(&mut self, revision: i64) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query("SELECT path FROM documents WHERE until = ? ORDER BY path");
+        self.all(query.bind(revision), |row| row.text("path")).await
+    }
+
+    pub(crate) async fn passages_of(&mut self, document: i64) -> Result<Vec<CarriedPassage>, StoreError> {
+        let query =
+            sqlx::query("SELECT id, start, stop, headings, sentences FROM passages WHERE document = ? ORDER BY start");
+        self.all(query.bind(document), |row| CarriedPassage::of(row)).await
+    }
+
+    pub(crate) async fn vectors_of(&mut self, document: i64) -> Result<Vec<CarriedVector>, StoreError> {
+        let query = sqlx::query(
+            "SELECT v.passage, v.space, v.half FROM spaces s JOIN passages p ON p.document = ?
+             JOIN vectors v ON v.space = s.id AND v.passage = p.id ORDER BY v.passage, v.space",
+        );
+        self.all(query.bind(document), |row| CarriedVector::of(row)).await
+    }
+}
