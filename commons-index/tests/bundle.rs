@@ -374,7 +374,7 @@ async fn whoever_signs_a_bundle_can_change_neither_history_nor_place_of_what_it_
                 "\"sentences\":[{\"start\":0,\"end\":7",
             ),
             ("a heading of two lines", "\"headings\":[\"", "\"headings\":[\"x\\ny"),
-            ("a vector of another length", "\"dimensions\":16", "\"dimensions\":17"),
+            ("a vector of another length", "\"dimensions\":32", "\"dimensions\":33"),
             ("a vector of no space", "\"vectors\":[[0,", "\"vectors\":[[7,"),
             ("a vector of no numbers", "\"vectors\":[[0,\"", "\"vectors\":[[0,\"/3//"),
             ("its keeper", "\"keeper\":\"KEY\"", &format!("\"keeper\":\"{}\"", other.vkey())),
