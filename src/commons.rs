@@ -16,7 +16,7 @@ use receipts::{checkpoint::Checkpoint, note};
 
 use crate::{
     config::Config,
-    exit::Failure,
+    exit::{Exit, Failure},
     failures::{from_bundle, from_store},
 };
 
@@ -75,9 +75,32 @@ impl Commons {
     }
 
     /// Names that the collection of a folder has, the one that it is taken into first; none where there is no such folder.
-    pub fn names_of(&self, folder: &Path) -> Vec<String> {
+    fn names_of(&self, folder: &Path) -> Vec<String> {
         let in_database = self.database.as_ref().and_then(|_| collection_in(&self.node, folder).ok());
         in_database.into_iter().chain(collection_of(folder).ok()).collect()
+    }
+
+    /// The name of a collection by its folder, its name or the beginning of it.
+    ///
+    /// # Errors
+    /// None or several of that name; storage faults.
+    pub async fn find(&self, wanted: &str) -> Result<String, Failure> {
+        let all = self.names().await?;
+        let of_folder = self.names_of(Path::new(wanted)).into_iter().find(|name| all.contains(name));
+        let begins = || all.iter().filter(|name| name.starts_with(wanted)).cloned().collect::<Vec<_>>();
+        let found = of_folder.map_or_else(begins, |name| vec![name]);
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(Failure::new(
+                Exit::Usage,
+                format!("no collection {wanted}"),
+                "`ii commons list` shows them, `ii commons add DIR` begins one",
+            )),
+            many => {
+                let what = format!("{wanted} is the beginning of {} collections", many.len());
+                Err(Failure::new(Exit::Usage, what, "write more of its name"))
+            }
+        }
     }
 
     /// The collection that a folder is taken into, begun where there is none.
@@ -108,6 +131,18 @@ impl Commons {
             None => Collection::import(&self.home, &self.node, source, importer).await,
         };
         taken.map_err(|error| from_bundle(&error))
+    }
+
+    /// The collection of what is given under a name, begun where there is none.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn of_list(&self, name: &str, limits: Limits) -> Result<Collection, Failure> {
+        let opened = match &self.database {
+            Some(database) => Collection::open_list_in(database, &self.home, name, &self.vkey, limits).await,
+            None => Collection::open_list(&self.home, name, &self.node, limits).await,
+        };
+        opened.map_err(|error| from_store(&error))
     }
 
     /// A collection by its name, to be searched and read.

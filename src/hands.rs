@@ -60,6 +60,14 @@ pub async fn outside(home: &Home, config: &Config, wanted: Option<&[String]>) ->
     Ok(outside)
 }
 
+/// What reads pages, and nothing else.
+///
+/// # Errors
+/// As [`outside`].
+pub fn fetch(config: &Config) -> Result<Fetch, Failure> {
+    Ok(Fetch::new(Arc::new(dialler(config)?)))
+}
+
 /// The one way out.
 fn dialler(config: &Config) -> Result<Dialler, Failure> {
     let secrets = secrets(config)?.into_iter().map(|(name, value)| (name, value.into())).collect();

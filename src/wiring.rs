@@ -2,7 +2,11 @@
 //!
 //! Tests wire their own; the program wires [`Wiring::real`]. Nothing here decides.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use agent_runtime::{
     clock::Clock,
@@ -17,12 +21,14 @@ use common_ground::{
     port::{BoxFuture, index::Index, tool::Tool},
     run::Models,
 };
-use commons_index::{Caller, Collection, Declared, Ingested, Limits, Progress as IngestProgress, Vectored};
+use commons_index::{
+    Caller, Collection, Declared, Given, Ingested, Limits, Progress as IngestProgress, Skipped, Vectored,
+};
 
 use crate::{
     commons::Commons,
     config::Config,
-    exit::Failure,
+    exit::{Exit, Failure},
     failures::{from_ingest, from_journal, from_signer, from_store, from_vectors},
     hands, models,
 };
@@ -123,27 +129,95 @@ pub async fn few_vectors(
     }
 }
 
-/// Brings the commons up to a folder and opens them. `declared` is what is said of all documents, where it is said.
+/// Where answers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sources {
+    /// A folder, whose collection is brought up to it first.
+    Folder(PathBuf),
+    /// A collection as it is, by its folder, its name or the beginning of it.
+    Collection(String),
+}
+
+impl Sources {
+    /// What a command line names, else the folder of the settings.
+    ///
+    /// # Errors
+    /// Nothing is named.
+    pub fn of(collection: Option<String>, config: &Config) -> Result<Self, Failure> {
+        let named = collection.map(Self::Collection).or_else(|| config.docs.clone().map(Self::Folder));
+        let none = || {
+            Failure::new(Exit::Usage, "no folder of documents is named", "name one with --docs, or --collection NAME")
+        };
+        named.ok_or_else(none)
+    }
+
+    /// Opens the commons at them; what was passed over on the way is given with it.
+    ///
+    /// # Errors
+    /// A folder that is not there or has nothing readable, no such collection; storage faults.
+    pub async fn open(
+        &self,
+        home: &Home,
+        config: &Config,
+        signer: &Signer,
+        progress: &mut (dyn FnMut(IngestProgress) + Send),
+    ) -> Result<(Collection, Vec<Skipped>), Failure> {
+        match self {
+            Self::Folder(docs) => {
+                let (index, ingested) = ingest(home, Stock::Folder(docs), config, signer, None, progress).await?;
+                Ok((index, ingested.skipped))
+            }
+            Self::Collection(wanted) => {
+                let commons = Commons::open(home, config, signer).await?;
+                let mut index = commons.named(&commons.find(wanted).await?).await?;
+                if index.counts().0 == 0 {
+                    let what = format!("collection {} is empty", index.collection());
+                    return Err(Failure::new(Exit::Usage, what, "`ii commons add DIR` fills it"));
+                }
+                with_embedder(&mut index, home, config).await?;
+                Ok((index, Vec::new()))
+            }
+        }
+    }
+}
+
+/// What an ingest is to take in.
+pub enum Stock<'a> {
+    /// A folder as it is now.
+    Folder(&'a Path),
+    /// Documents given one by one, into the collection of this name.
+    List(&'a str, Box<dyn Iterator<Item = Given> + Send>),
+}
+
+/// Takes documents into the commons and opens their collection. `declared` is what is said of all of them, where it is said.
 ///
 /// # Errors
 /// A folder that is not there or has nothing readable; storage faults.
 pub async fn ingest(
     home: &Home,
-    docs: &Path,
+    stock: Stock<'_>,
     config: &Config,
     signer: &Signer,
     declared: Option<Declared>,
     progress: &mut (dyn FnMut(IngestProgress) + Send),
 ) -> Result<(Collection, Ingested), Failure> {
     let limits = Limits { file_bytes: config.file_bytes, ..Limits::default() };
-    let mut index = Commons::open(home, config, signer).await?.of_folder(docs, limits).await?;
+    let commons = Commons::open(home, config, signer).await?;
+    let mut index = match &stock {
+        Stock::Folder(docs) => commons.of_folder(docs, limits).await?,
+        Stock::List(name, _) => commons.of_list(name, limits).await?,
+    };
     if let Some(declared) = declared {
         index.declare(declared);
     }
     let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(std::io::Error::other);
     let mut sign = |body: &[u8]| signer.sign_checkpoint(body).map_err(std::io::Error::other);
     let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress };
-    let ingested = index.ingest(caller).await.map_err(|error| from_ingest(&error))?;
+    let ingested = match stock {
+        Stock::Folder(_) => index.ingest(caller).await,
+        Stock::List(_, given) => index.add(given, caller).await,
+    };
+    let ingested = ingested.map_err(|error| from_ingest(&error))?;
     with_embedder(&mut index, home, config).await?;
     Ok((index, ingested))
 }

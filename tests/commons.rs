@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Place;
+use common::{Place, engine::site};
 use serde_json::Value;
 
 fn json(place: &Place, words: &[&str]) -> Value {
@@ -138,6 +138,122 @@ fn what_no_word_finds_is_found_by_its_meaning_and_explained() {
     assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
 }
 
+#[test]
+fn pages_of_a_list_are_fetched_and_those_that_do_not_come_are_named() {
+    let place = Place::new();
+    let other = site(vec![("/", "200 OK", "text/html", "elsewhere".to_owned())]);
+    let away: &'static str = format!("text/html\r\nlocation: {other}/").leak();
+    let url = site(vec![
+        ("/robots.txt", "200 OK", "text/plain", "User-agent: *\nDisallow: /kept-out".to_owned()),
+        ("/a.html", "200 OK", "text/html; charset=utf-8", "<title>Tea</title><p>Tea is made of leaves.</p>".to_owned()),
+        (
+            "/rows",
+            "200 OK",
+            "application/x-ndjson",
+            "{\"id\":\"7\",\"text\":\"Coffee is made of beans.\"}\n".to_owned(),
+        ),
+        ("/away", "302 Found", away, String::new()),
+        ("/picture", "200 OK", "image/png", "x".to_owned()),
+        ("/kept-out", "200 OK", "text/plain", "Kept out.".to_owned()),
+    ]);
+    let list = place.folder.path().join("pages.txt");
+    let names = ["a.html", "rows", "a.html", "away", "picture", "kept-out", "missing"];
+    let lines: String = names.iter().map(|name| format!("{url}/{name}\n")).collect();
+    std::fs::write(&list, format!("# pages\n\n{lines}http://169.254.169.254/latest/meta-data\n")).expect("written");
+    let list = list.display().to_string();
+    let added = json(&place, &["commons", "add", "--urls", &list, "--licence", "CC0-1.0"]);
+    assert_eq!((&added["added"], &added["documents"]), (&2.into(), &2.into()), "{added}");
+    let skipped: Vec<String> = added["skipped"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|one| {
+            format!("{}: {}", one["path"].as_str().unwrap_or_default(), one["reason"].as_str().unwrap_or_default())
+        })
+        .collect();
+    for (path, why) in [
+        ("/away", "no grant"),
+        ("/picture", "image/png"),
+        ("/kept-out", "robots.txt"),
+        ("/missing", "404"),
+        ("http://169.254.169.254/latest/meta-data", ""),
+    ] {
+        let named = skipped.iter().find(|line| line.contains(path));
+        assert!(named.is_some_and(|line| line.contains(why)), "{path}: {skipped:?}");
+    }
+    assert_eq!(skipped.len(), 5, "{skipped:?}");
+    let name = added["collection"].as_str().expect("a name");
+    let found = json(&place, &["search", "what is tea made of", "--collection", name, "--licence", "cc0-1.0"]);
+    assert_eq!(found["hits"][0]["path"], format!("{url}/a.html"));
+    let found = json(&place, &["search", "coffee beans", "--collection", name]);
+    assert_eq!(found["hits"][0]["path"], format!("{url}/rows#7"));
+    let again = json(&place, &["commons", "add", "--urls", &list]);
+    assert_eq!((&again["added"], &again["unchanged"], &again["removed"]), (&0.into(), &2.into(), &0.into()));
+
+    // What the settings deny is not fetched, whoever lists it; and a slip of the pen is named before anything is fetched.
+    let port = url.rsplit(':').next().expect("a port");
+    let denied = place.folder.path().join("denied.txt");
+    std::fs::write(&denied, format!("{url}/a.html\n")).expect("written");
+    let command = ["commons", "add", "--urls", &denied.display().to_string()];
+    let mut ii = place.command(std::path::Path::new(env!("CARGO_BIN_EXE_ii")), &command);
+    let output = ii.env("II_DENY", format!("net:http://127.0.0.1:{port}")).output().expect("ran");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("forbids it"), "{said}");
+    std::fs::write(&denied, format!("{url}/a.html\nhtps://x\n")).expect("written");
+    let said = place.ii(&command);
+    assert_eq!(said.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("line 2 is no address"));
+}
+
+#[test]
+fn a_collection_goes_from_one_person_to_another_and_stays_its_keepers() {
+    let (one, two) = (Place::new(), Place::new());
+    let docs = one.docs().display().to_string();
+    let name = json(&one, &["commons", "add", &docs])["collection"].as_str().expect("a name").to_owned();
+    std::fs::remove_file(one.docs().join("keys.md")).expect("removed");
+    json(&one, &["commons", "add", &docs]);
+    let file = one.folder.path().join("team.iic").display().to_string();
+    let exported = json(&one, &["commons", "export", &docs, &file]);
+    assert_eq!((&exported["revisions"], &exported["documents"], &exported["gone"]), (&2.into(), &4.into(), &1.into()));
+    let code = |output: &std::process::Output| output.status.code();
+    assert_eq!(
+        code(&one.ii(&["commons", "export", &docs, &file])),
+        Some(2),
+        "a file that is there is not written over"
+    );
+
+    let keeper = exported["by"].as_str().expect("a key");
+    let other = json(&two, &["commons", "add", &two.docs().display().to_string()]);
+    let key = json(&two, &["commons", "show", other["collection"].as_str().expect("a name")])["keeper"].clone();
+    let refused = two.ii(&["commons", "import", &file, "--key", key.as_str().expect("a key")]);
+    assert_eq!(code(&refused), Some(7), "{}", String::from_utf8_lossy(&refused.stderr));
+    let imported = json(&two, &["commons", "import", &file, "--key", keeper]);
+    assert_eq!((&imported["revisions"], &imported["documents"]), (&2.into(), &3.into()), "{imported}");
+    assert_eq!(imported["origin"].as_str().expect("an origin").rsplit('/').next(), Some(name.as_str()));
+    let copy = imported["collection"].as_str().expect("a name");
+    assert_eq!(json(&two, &["commons", "show", copy])["keeper"], keeper);
+    let verified = json(&two, &["commons", "verify"]);
+    assert_eq!((&verified["verified"], verified["collections"].as_array().map(Vec::len)), (&true.into(), Some(2)));
+    let found = json(&two, &["search", "when is a lease lost", "--collection", &copy[..8]]);
+    assert_eq!(found["hits"][0]["path"], "leases.html");
+    let asked = two.ii(&["run", "When is a lease lost?", "--collection", copy]);
+    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    assert!(code(&asked) == Some(0) && said.contains("silent past its term"), "{said}");
+    assert_eq!(code(&two.ii(&["verify", &two.only_run().expect("a run")])), Some(0));
+    let diff = json(&two, &["commons", "diff", copy, "1"]);
+    assert_eq!(diff["entries"][0]["path"], "keys.md");
+
+    let damaged = one.folder.path().join("damaged.iic");
+    let mut bytes = std::fs::read(&file).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&damaged, bytes).expect("written");
+    let refused = two.ii(&["commons", "import", &damaged.display().to_string()]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!((code(&refused), said.lines().count()), (Some(7), 1), "{said}");
+    assert_eq!(code(&two.ii(&["commons", "import", "/nowhere.iic"])), Some(2));
+}
+
 /// The server that `II_TEST_POSTGRES` names (`scripts/postgres.sh start`), if there is one.
 fn server() -> Option<String> {
     let server = std::env::var("II_TEST_POSTGRES").ok();
@@ -175,6 +291,13 @@ fn a_database_keeps_what_is_taken_in_and_the_home_keeps_what_it_had() {
     let doctor = json(&place, &["doctor"]);
     let row = doctor["checks"].as_array().expect("rows").iter().find(|row| row["name"] == "database");
     assert!(row.is_some_and(|row| row["ok"] == true), "{doctor}");
+
+    // Another node finds it there, and verifies it under its keeper's key.
+    let guest = Place::new();
+    std::fs::create_dir_all(guest.home()).expect("a home");
+    std::fs::write(guest.home().join("config.toml"), format!("[commons]\npostgres = \"{server}\"\n")).expect("written");
+    let verified = json(&guest, &["commons", "verify", name]);
+    assert_eq!((&verified["verified"], &verified["collections"][0]["documents"]), (&true.into(), &4.into()));
 
     // A run is answered from it, and goes on with it where another program would.
     let asked = place.ii(&["run", "Who may pause a run?", "--docs", &docs]);

@@ -27,7 +27,7 @@ use crate::{
     exit::{Exit, Failure},
     guidance, hands, permissions,
     progress::Progress,
-    wiring,
+    wiring::{self, Sources},
 };
 
 /// ISO 4217 for where no currency is involved.
@@ -43,6 +43,9 @@ pub struct Args {
     /// Folder of documents (.md, .txt, .html) that the answer comes from.
     #[arg(long, value_name = "DIR")]
     docs: Option<PathBuf>,
+    /// A collection by its name or the beginning of it, as it is; instead of a folder.
+    #[arg(long, value_name = "NAME", conflicts_with = "docs")]
+    collection: Option<String>,
     /// The model that plays the roles; `extractive` needs no weights, no key and no network.
     #[arg(long)]
     model: Option<String>,
@@ -124,9 +127,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let schema = args.schema.as_deref().map(schema).transpose()?;
     let (mut config, resolved) = program.settings(&args.flags())?;
     config.allow.extend(permissions::flags("--allow", &args.allow)?);
-    let Some(docs) = config.docs.clone() else {
-        return Err(Failure::new(Exit::Usage, "no folder of documents is named", "name one with --docs"));
-    };
+    let sources = Sources::of(args.collection, &config)?;
     if let Some(file) = &resolved.untrusted {
         eprintln!("ii: {file} is not trusted and was not read; `ii config trust` reads it from now on");
     }
@@ -140,14 +141,15 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (mut index, ingested) = wiring::ingest(&program.home, &docs, &config, &signer, None, &mut reading).await?;
+    let (mut index, passed_over) = sources.open(&program.home, &config, &signer, &mut reading).await?;
     let began = Instant::now();
     if let Some(said) = wiring::few_vectors(&mut index, &mut |at| progress.embedding(at, began)).await? {
         progress.say(said);
     }
-    progress.say(format!("{} documents, {} passages", ingested.documents, ingested.passages));
-    if !ingested.skipped.is_empty() {
-        skipped(&progress, &ingested.skipped);
+    let (documents, passages) = index.counts();
+    progress.say(format!("{documents} documents, {passages} passages"));
+    if !passed_over.is_empty() {
+        skipped(&progress, &passed_over);
     }
     let (collection, heads) = (index.collection().to_owned(), index.heads());
     let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;

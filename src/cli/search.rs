@@ -10,7 +10,8 @@ use super::{Program, print_json};
 use crate::{
     exit::{Exit, Failure},
     progress::Progress,
-    show, wiring,
+    show,
+    wiring::{self, Sources},
 };
 
 /// Arguments of `ii search`.
@@ -21,6 +22,9 @@ pub struct Args {
     /// Folder of documents.
     #[arg(long, value_name = "DIR")]
     docs: Option<PathBuf>,
+    /// A collection by its name or the beginning of it, as it is; instead of a folder.
+    #[arg(long, value_name = "NAME", conflicts_with = "docs")]
+    collection: Option<String>,
     /// Most passages.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50))]
     limit: u32,
@@ -77,9 +81,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let docs = args.docs.as_ref().map(|path| path.display().to_string());
     let flags = docs.map(|docs| vec![("docs", docs)]).unwrap_or_default();
     let (config, _) = program.settings(&flags)?;
-    let Some(docs) = config.docs.clone() else {
-        return Err(Failure::new(Exit::Usage, "no folder of documents is named", "name one with --docs"));
-    };
+    let sources = Sources::of(args.collection, &config)?;
     if args.query.trim().is_empty() {
         return Err(Failure::new(Exit::Usage, "the query has no words", "ii search \"plain words\" --docs DIR"));
     }
@@ -87,7 +89,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (mut index, _) = wiring::ingest(&program.home, &docs, &config, &signer, None, &mut reading).await?;
+    let (mut index, _skipped) = sources.open(&program.home, &config, &signer, &mut reading).await?;
     let began = Instant::now();
     let said = wiring::few_vectors(&mut index, &mut |at| progress.embedding(at, began)).await?;
     progress.clear();

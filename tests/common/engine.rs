@@ -38,16 +38,23 @@ pub fn components(tools: &Path) -> Result<(), String> {
 
 /// A page of loopback; its server ends with the test.
 pub fn page(text: &'static str) -> String {
+    site(vec![("/", "200 OK", "text/html", text.to_owned())])
+}
+
+/// Pages of loopback: path, status, media type (and further headers behind it), text.
+pub fn site(pages: Vec<(&'static str, &'static str, &'static str, String)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
         for mut connection in listener.incoming().flatten() {
             let mut head = [0; 4096];
             let read = connection.read(&mut head).unwrap_or(0);
-            let is_page = head[..read].starts_with(b"GET / ");
-            let (status, text) = if is_page { ("200 OK", text) } else { ("404 Not Found", "") };
+            let asked = |path: &str| head[..read].starts_with(format!("GET {path} ").as_bytes());
+            let found = pages.iter().find(|page| asked(page.0));
+            let (status, media, text) =
+                found.map_or(("404 Not Found", "text/plain", ""), |(_, status, media, text)| (*status, *media, text));
             let answer = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+                "HTTP/1.1 {status}\r\ncontent-type: {media}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
                 text.len()
             );
             // A browser may hang up before it has read all.

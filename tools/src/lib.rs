@@ -42,7 +42,7 @@ pub use commons_read::CommonsRead;
 pub use commons_search::CommonsSearch;
 #[cfg(target_os = "linux")]
 pub use container::Container;
-pub use fetch::Fetch;
+pub use fetch::{Fetch, Page};
 use files::OnPath;
 pub use guard::{Common, Guarded};
 pub use hand::{Hand, Work};

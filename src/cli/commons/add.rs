@@ -1,16 +1,18 @@
 //! `ii commons add`: a folder of documents into its collection.
 
-use std::{path::Path, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
-use commons_index::{Declared, LinkKind, Metadata, SkipReason, Vectored, language};
+use commons_index::{Declared, LinkKind, Metadata, SkipReason, Skipped, Vectored, language};
 use serde_json::json;
 
+use super::pages;
 use crate::{
     cli::{Program, print_json},
     exit::{Exit, Failure},
     failures::from_vectors,
     progress::Progress,
-    show, wiring,
+    show,
+    wiring::{self, Stock},
 };
 
 /// What a person says of all documents of a folder. It is kept: an `add` that says nothing goes by what was said last.
@@ -50,7 +52,13 @@ impl Said {
     }
 }
 
-pub(super) async fn run(program: &Program, folder: &Path, model: Option<String>, said: &Said) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    program: &Program,
+    folder: Option<PathBuf>,
+    urls: Option<PathBuf>,
+    model: Option<String>,
+    said: &Said,
+) -> Result<Exit, Failure> {
     let declared = said.declared()?;
     let flags: Vec<_> = model.into_iter().map(|model| ("embeddings.model", model)).collect();
     let (config, _) = program.settings(&flags)?;
@@ -58,20 +66,36 @@ pub(super) async fn run(program: &Program, folder: &Path, model: Option<String>,
     let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (mut index, done) = wiring::ingest(&program.home, folder, &config, &signer, declared, &mut reading).await?;
+    let (home, mut left_out) = (&program.home, Vec::new());
+    let (mut index, done) = match (folder, urls) {
+        (Some(folder), _) => {
+            let stock = Stock::Folder(&folder);
+            wiring::ingest(home, stock, &config, &signer, declared, &mut reading).await?
+        }
+        (None, list) => {
+            let list = list.unwrap_or_default();
+            let pages = pages::start(home, &config, pages::list(&list)?, progress.clone())?;
+            let name = list.canonicalize().unwrap_or(list).display().to_string();
+            let stock = Stock::List(&name, pages.given);
+            let taken = wiring::ingest(home, stock, &config, &signer, declared, &mut reading).await;
+            left_out = pages.left_out.await.map_err(Failure::internal)?;
+            taken.map_err(|failure| none_came(failure, &left_out))?
+        }
+    };
+    let passed_over = || left_out.iter().chain(&done.skipped);
     let began = Instant::now();
     let embedded = index.embed(&mut |at| progress.embedding(at, began)).await;
     progress.clear();
     let embedded = embedded.map_err(|error| from_vectors(&error))?;
     if program.json {
-        let skipped = done.skipped.iter().map(|one| json!({"path": one.path, "reason": one.reason.to_string()}));
+        let skipped = passed_over().map(|one| json!({"path": one.path, "reason": one.reason.to_string()}));
         print_json(&json!({"collection": index.collection(), "added": done.added, "replaced": done.replaced,
             "removed": done.removed, "unchanged": done.unchanged, "documents": done.documents,
             "duplicates": done.duplicates, "resumed": done.resumed, "passages": done.passages, "vectors": embedded.vectors,
             "embedded": embedded.made, "skipped": skipped.collect::<Vec<_>>()}));
         return Ok(Exit::Completed);
     }
-    for one in done.skipped.iter().filter(|one| is_worth_a_line(&one.reason)) {
+    for one in passed_over().filter(|one| is_worth_a_line(&one.reason)) {
         eprintln!("ii: left out: {}", show::plain(&one.to_string()));
     }
     let vectors = match index.vectored() {
@@ -96,6 +120,17 @@ pub(super) async fn run(program: &Program, folder: &Path, model: Option<String>,
         done.passages
     );
     Ok(Exit::Completed)
+}
+
+/// Where no page came there was nothing to read, and why it did not come is the reason.
+fn none_came(failure: Failure, left_out: &[Skipped]) -> Failure {
+    match left_out.first() {
+        Some(first) if failure.exit == Exit::Usage => {
+            let what = format!("no page could be taken in; the first: {}", show::plain(&first.to_string()));
+            Failure::new(Exit::Usage, what, "mend the list, or try again later")
+        }
+        Some(_) | None => failure,
+    }
 }
 
 /// A link to what is in the folder anyway is no loss.

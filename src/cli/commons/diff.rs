@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{find, places};
+use super::places;
 use crate::{
     cli::{Program, print_json},
     exit::{Exit, Failure},
@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(program: &Program, wanted: &str, from: u64, to: Option<u64>) -> Result<Exit, Failure> {
     let commons = places(program).await?;
-    let index = commons.named(&find(&commons, wanted).await?).await?;
+    let index = commons.named(&commons.find(wanted).await?).await?;
     let changes = index.changes(from, to).await.map_err(|error| from_store(&error))?;
     if program.json {
         let head = |one: &commons_index::Revision| {

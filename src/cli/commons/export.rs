@@ -5,7 +5,6 @@ use std::{fs, io, path::Path, time::Instant};
 use commons_index::Exporter;
 use serde_json::json;
 
-use super::find;
 use crate::{
     cli::{Program, print_json},
     commons::Commons,
@@ -19,7 +18,7 @@ pub(super) async fn run(program: &Program, wanted: &str, file: &Path) -> Result<
     let (config, _) = program.settings(&[])?;
     let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
     let commons = Commons::open(&program.home, &config, &signer).await?;
-    let index = commons.named(&find(&commons, wanted).await?).await?;
+    let index = commons.named(&commons.find(wanted).await?).await?;
     let shown = file.display();
     if file.exists() {
         return Err(Failure::new(Exit::Usage, format!("{shown} is there already"), "name a new file"));

@@ -46,5 +46,8 @@ pub(super) async fn run(program: &Program, file: &Path, key: Option<&str>) -> Re
         show::plain(&done.origin)
     );
     println!("kept under {}", show::plain(&done.keeper));
+    if done.by != done.keeper {
+        println!("the bundle is signed under {}: texts drawn from files are as it says", show::plain(&done.by));
+    }
     Ok(Exit::Completed)
 }

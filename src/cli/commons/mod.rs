@@ -5,11 +5,12 @@ mod diff;
 mod export;
 mod import;
 mod list;
+mod pages;
 mod show;
 mod stats;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use commons_index::Collection;
 
@@ -24,10 +25,14 @@ use crate::{
 /// Subcommands of `ii commons`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Args {
-    /// Bring a collection up to a folder of documents, or begin one.
+    /// Bring a collection up to a folder of documents or a list of pages, or begin one.
     Add {
         /// The folder.
-        folder: PathBuf,
+        #[arg(required_unless_present = "urls")]
+        folder: Option<PathBuf>,
+        /// A file of addresses, one a line, whose pages are fetched.
+        #[arg(long, value_name = "FILE", conflicts_with = "folder")]
+        urls: Option<PathBuf>,
         /// The model that turns its passages into vectors, llama:NAME or PROVIDER:NAME.
         #[arg(long, value_name = "MODEL")]
         embeddings: Option<String>,
@@ -83,7 +88,7 @@ pub enum Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     match args {
-        Args::Add { folder, embeddings, said } => add::run(program, &folder, embeddings, &said).await,
+        Args::Add { folder, urls, embeddings, said } => add::run(program, folder, urls, embeddings, &said).await,
         Args::Search(args) => search::run(args, program).await,
         Args::List => list::run(program).await,
         Args::Show { collection } => show::run(program, &collection).await,
@@ -105,28 +110,8 @@ async fn places(program: &Program) -> Result<Commons, Failure> {
 /// The names that are meant: of one collection, or of all.
 async fn named(commons: &Commons, wanted: Option<&str>) -> Result<Vec<String>, Failure> {
     match wanted {
-        Some(wanted) => Ok(vec![find(commons, wanted).await?]),
+        Some(wanted) => Ok(vec![commons.find(wanted).await?]),
         None => commons.names().await,
-    }
-}
-
-/// A collection by its folder, its name or the beginning of it.
-async fn find(commons: &Commons, wanted: &str) -> Result<String, Failure> {
-    let all = commons.names().await?;
-    let of_folder = commons.names_of(Path::new(wanted)).into_iter().find(|name| all.contains(name));
-    let begins = || all.iter().filter(|name| name.starts_with(wanted)).cloned().collect::<Vec<_>>();
-    let found = of_folder.map_or_else(begins, |name| vec![name]);
-    match found.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => Err(Failure::new(
-            Exit::Usage,
-            format!("no collection {wanted}"),
-            "`ii commons list` shows them, `ii commons add DIR` begins one",
-        )),
-        many => {
-            let what = format!("{wanted} is the beginning of {} collections", many.len());
-            Err(Failure::new(Exit::Usage, what, "write more of its name"))
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{find, folder, places};
+use super::{folder, places};
 use crate::{
     cli::{Program, print_json},
     exit::{Exit, Failure},
@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(program: &Program, wanted: &str) -> Result<Exit, Failure> {
     let commons = places(program).await?;
-    let name = find(&commons, wanted).await?;
+    let name = commons.find(wanted).await?;
     let index = commons.named(&name).await?;
     let folder = folder(&index).await?;
     let documents = index.documents().await.map_err(|error| from_store(&error))?;

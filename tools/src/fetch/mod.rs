@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** a method other than the one asked for is another need: leave to read a page is none to post to it.
 
+mod page;
 mod pdf;
 mod read;
 mod robots;
@@ -29,6 +30,7 @@ use crate::{
     egress::{Dialler, EgressError, Line, MOST_REDIRECTS, Request, Response, Sent, Target, named_secrets},
     hand::{Hand, Work},
 };
+pub use page::Page;
 use robots::Robots;
 
 const NAME: &str = "fetch";
