@@ -9,6 +9,8 @@ use common_ground::{
     run::{Outcome, PauseReason},
 };
 
+use commons_index::SearchedIn;
+
 use crate::exit::{Exit, Failure};
 
 /// The report as the person reads it. The same report gives the same bytes.
@@ -162,6 +164,14 @@ pub(crate) fn exit_of(end: &agent_runtime::driver::End) -> Exit {
         End::Paused { reason: PauseReason::Approval, .. } => Exit::NotCompleted,
         End::Paused { reason: PauseReason::Guardian, .. } => Exit::Refused,
         End::Paused { reason: PauseReason::Model, .. } => Exit::Model,
+    }
+}
+
+/// Where vectors are searched, in a word.
+pub(crate) fn searched_in(searched: SearchedIn) -> &'static str {
+    match searched {
+        SearchedIn::Home => "home",
+        SearchedIn::Database => "database",
     }
 }
 

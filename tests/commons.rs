@@ -50,6 +50,7 @@ fn a_collection_from_its_beginning_to_a_tampered_file() {
     assert_eq!(found["hits"][0]["path"], "keys.md");
     let stats = json(&place, &["commons", "stats"]);
     assert_eq!(stats["collections"][0]["kinds"].as_array().map(Vec::len), Some(3), "{stats}");
+    assert_eq!(stats["collections"][0]["vectors"], serde_json::json!([]), "{stats}");
 
     let verified = json(&place, &["commons", "verify"]);
     assert_eq!((&verified["verified"], &verified["collections"][0]["entries"]), (&true.into(), &6.into()));
@@ -124,6 +125,12 @@ fn what_no_word_finds_is_found_by_its_meaning_and_explained() {
     let explained = place.ii(&["search", "large boat on the ocean", "--docs", &docs, "--explain", "--limit", "1"]);
     let said = String::from_utf8_lossy(&explained.stdout).into_owned();
     assert!(said.contains("none of the words, vectors 0."), "{said}");
+    assert!(said.contains("vectors by llama:all-minilm-l6-v2, searched in the home"), "{said}");
+    let stats = json(&place, &["commons", "stats"]);
+    let space = &stats["collections"][0]["vectors"][0];
+    assert_eq!((&space["passages"], &space["dimensions"]), (&added["passages"], &384.into()), "{stats}");
+    assert_eq!((&space["model"], &space["searched"]), (&model.into(), &"home".into()), "{stats}");
+    assert!(space["bytes"].as_u64() > space["passages"].as_u64().map(|count| count * 768), "{stats}");
     let old = search(&["--since", "1999", "--until", "1999-05", "--licence", "mit"]);
     let hits = old["hits"].as_array().expect("hits");
     assert!(!hits.is_empty() && hits.iter().all(|hit| hit["path"] == "old.md"), "{old}");

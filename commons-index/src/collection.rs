@@ -18,11 +18,12 @@ use crate::{
     drawing,
     embed::Meaning,
     error::{IngestError, StoreError, from_io},
-    ingest::{self, Caller, Ingested, Limits, Place, Stock},
+    ingest::{self, Caller, Ingested, Place, Stock},
     intake::{Given, Input},
+    limits::Limits,
     metadata::Declared,
     scan,
-    store::{self, Kept, Live, NoVectors, Postgres, PostgresVectors, Records, Revision, Space},
+    store::{self, Kept, Live, NoVectors, Postgres, PostgresVectors, Records, Revision},
     words::{self, Words},
 };
 
@@ -33,7 +34,7 @@ pub struct Collection {
     collection: String,
     pub(crate) store: PathBuf,
     node: String,
-    limits: Limits,
+    pub(crate) limits: Limits,
     declared: Option<Declared>,
     pub(crate) records: Records,
     pub(crate) at: Option<(Revision, Words)>,
@@ -348,11 +349,6 @@ impl Collection {
     /// What came between two revisions: 0 is the empty collection, none the latest.
     pub async fn changes(&self, from: u64, to: Option<u64>) -> Result<Changes, StoreError> {
         changes::between(&self.records, from, to).await
-    }
-
-    /// The spaces that there are vectors in, oldest first.
-    pub async fn spaces(&self) -> Result<Vec<Space>, StoreError> {
-        self.records.reading(|mut on| async move { on.spaces().await }).await
     }
 
     /// Bytes that the collection takes on disk: records, word index.

@@ -13,7 +13,8 @@ use crate::{
     collection::Collection,
     error::{StoreError, VectorError},
     ingest::{Progress, blocking},
-    store::{Records, Revision},
+    lock::Lock,
+    store::{PostgresVectors, Records, Revision},
     vectors::{self, Builder, Vectors},
 };
 
@@ -30,7 +31,25 @@ pub(crate) enum Meaning {
     /// A model is there, and so many passages have no vector by it.
     Missing(Arc<dyn Embedder>, u64),
     /// Every passage has one.
-    Ready(Arc<dyn Embedder>, Arc<Vectors>),
+    Ready(Arc<dyn Embedder>, Near),
+}
+
+/// Where the vectors of a revision are searched.
+#[derive(Clone)]
+pub(crate) enum Near {
+    /// In memory.
+    Home(Arc<Vectors>),
+    /// In the database.
+    Database(PostgresVectors),
+}
+
+/// Where vectors are searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchedIn {
+    /// In memory, read from a file of the home: exactly.
+    Home,
+    /// In the database, by pgvector: the collection has more passages than a home is to hold.
+    Database,
 }
 
 /// How far the vectors of a collection are.
@@ -38,7 +57,7 @@ pub(crate) enum Meaning {
 pub enum Vectored {
     /// No model is named: words alone are searched.
     NoModel,
-    /// So many passages have no vector by the model: words alone are searched.
+    /// So many passages have no vector by the model where vectors are searched: words alone are searched.
     Missing {
         /// The model's id.
         model: String,
@@ -49,6 +68,8 @@ pub enum Vectored {
     Ready {
         /// The model's id.
         model: String,
+        /// Where vectors are searched.
+        searched: SearchedIn,
     },
 }
 
@@ -76,11 +97,24 @@ impl Collection {
             Meaning::Missing(model, passages) => {
                 Vectored::Missing { model: model.id().to_owned(), passages: *passages }
             }
-            Meaning::Ready(model, _) => Vectored::Ready { model: model.id().to_owned() },
+            Meaning::Ready(model, near) => {
+                let searched = match near {
+                    Near::Home(_) => SearchedIn::Home,
+                    Near::Database(_) => SearchedIn::Database,
+                };
+                Vectored::Ready { model: model.id().to_owned(), searched }
+            }
         }
     }
 
-    /// Makes the vectors that are missing, and tells after each batch how many are made. Stopped at any moment, it goes on
+    /// The database that is to search the vectors of a revision: one that has pgvector, where it has too many for a home.
+    pub(crate) fn searcher(&self, revision: &Revision) -> Option<PostgresVectors> {
+        let many = revision.passages > self.limits.home_vectors;
+        many.then(|| self.records.vectors(revision.number).ok()).flatten()
+    }
+
+    /// Makes the vectors that are missing, brings them to where they are searched, and tells after each batch how many are
+    /// made or brought. Stopped at any moment, it goes on
     /// from there the next time.
     ///
     /// # Errors
@@ -96,7 +130,11 @@ impl Collection {
         let mut lock = self.records.write().await?;
         let space = lock.add_space(model.space(), model.id(), model.dimensions()).await?;
         lock.commit().await?;
-        let total = self.records.reading(|mut on| async move { on.missing(space, number).await }).await?;
+        let mut total = self.records.reading(|mut on| async move { on.missing(space, number).await }).await?;
+        let searcher = self.searcher(revision);
+        if let Some(searcher) = &searcher {
+            total += searcher.lacking(model.space()).await?;
+        }
         let (mut at, mut after) = (Progress { done: 0, total, bytes: 0, total_bytes: 0 }, 0);
         loop {
             let texts =
@@ -115,12 +153,27 @@ impl Collection {
             at.bytes += texts.iter().map(|text| text.len() as u64).sum::<u64>();
             progress(at);
         }
+        let made = at.done;
+        if let Some(searcher) = &searcher {
+            let mut after = 0;
+            while let Some((last, count)) = searcher.bring(model.space(), space, after).await? {
+                after = last;
+                at.done += count;
+                progress(at);
+            }
+            searcher.index(model.space()).await?;
+        }
         self.meaning = self.meaning_now().await?;
-        let vectors = if let Meaning::Ready(_, vectors) = &self.meaning { vectors.len() as u64 } else { 0 };
-        Ok(Embedded { made: at.done, vectors })
+        let vectors = match &self.meaning {
+            Meaning::Ready(_, Near::Home(vectors)) => vectors.len() as u64,
+            // Ready only if each passage has one.
+            Meaning::Ready(_, Near::Database(_)) => self.counts().1,
+            Meaning::None | Meaning::Missing(..) => 0,
+        };
+        Ok(Embedded { made, vectors })
     }
 
-    /// The vectors of the revision that is open, read or drawn where all of them are there.
+    /// The vectors of the revision that is open: searched in the database, or read or drawn where all of them are there.
     pub(crate) async fn meaning_now(&self) -> Result<Meaning, StoreError> {
         let (Meaning::Missing(model, _) | Meaning::Ready(model, _)) = self.meaning.clone() else {
             return Ok(Meaning::None);
@@ -128,7 +181,21 @@ impl Collection {
         let Some((revision, _words)) = &self.at else {
             return Ok(Meaning::Missing(model, 0));
         };
-        let known = self.spaces().await?.into_iter().find(|space| space.space == model.space());
+        if let Some(searcher) = self.searcher(revision) {
+            return Ok(match searcher.lacking(model.space()).await? {
+                0 => Meaning::Ready(model, Near::Database(searcher)),
+                lacking => Meaning::Missing(model, lacking),
+            });
+        }
+        // The file says by itself whether it has all of them, which the records only tell by looking at each passage.
+        let drawn = open(&self.store, revision, &*model).await;
+        if let Ok(Some(vectors)) = drawn
+            && vectors.len() as u64 == revision.passages
+        {
+            return Ok(Meaning::Ready(model, Near::Home(Arc::new(vectors))));
+        }
+        let known = self.records.reading(|mut on| async move { on.spaces().await }).await?;
+        let known = known.into_iter().find(|space| space.space == model.space());
         let Some(space) = known else {
             return Ok(Meaning::Missing(model, revision.passages));
         };
@@ -136,20 +203,12 @@ impl Collection {
         if missing > 0 {
             return Ok(Meaning::Missing(model, missing));
         }
-        let vectors = match open(&self.store, revision, &*model).await {
-            Ok(Some(vectors)) => vectors,
-            // Not drawn yet, or to be drawn again.
-            Ok(None) | Err(_) => {
-                draw(&self.records, &self.store, revision, (space.id, &*model)).await?;
-                let drawn = open(&self.store, revision, &*model).await?;
-                drawn.ok_or_else(|| StoreError::Busy { path: self.store.clone() })?
-            }
-        };
+        let vectors = draw(&self.records, &self.store, revision, (space.id, &*model)).await?;
         if vectors.len() as u64 != revision.passages {
-            // Another program has brought the collection further since this one opened it.
+            // Records that were changed behind its back: words answer, and an audit says what it is.
             return Ok(Meaning::Missing(model, revision.passages.abs_diff(vectors.len() as u64)));
         }
-        Ok(Meaning::Ready(model, Arc::new(vectors)))
+        Ok(Meaning::Ready(model, Near::Home(Arc::new(vectors))))
     }
 }
 
@@ -158,15 +217,21 @@ async fn open(store: &Path, revision: &Revision, model: &dyn Embedder) -> Result
     blocking(store, move || Vectors::open(&at, number, space, mark)).await?
 }
 
-/// Draws the vectors of a revision from the records.
+/// Draws the vectors of a revision from the records, or takes what another program drew just now.
 async fn draw(
     records: &Records,
     store: &Path,
     revision: &Revision,
     (space, model): (i64, &dyn Embedder),
-) -> Result<(), StoreError> {
+) -> Result<Vectors, StoreError> {
+    let alone = Lock::of_vectors(store).await?;
+    if let Ok(Some(vectors)) = open(store, revision, model).await
+        && vectors.len() as u64 == revision.passages
+    {
+        return Ok(vectors);
+    }
     let mut on = records.snapshot().await?;
-    let mut builder = Builder::new(store, revision.number, model.space(), revision.root, model.dimensions())?;
+    let mut builder = Builder::new(alone, store, revision.number, model.space(), revision.root, model.dimensions())?;
     let length = 2 * model.dimensions() as usize;
     let mut after = (Digest([0; 32]), -1);
     loop {
@@ -182,6 +247,11 @@ async fn draw(
         })
         .await??;
     }
-    blocking(store, move || builder.finish()).await??;
-    vectors::remove_others(store, revision.number)
+    let (space, mark) = (model.space(), revision.root);
+    let drawn = blocking(store, move || builder.finish(space, mark)).await??;
+    // Of a revision before the latest, the latest's file stays: others read that.
+    if on.latest().await?.is_some_and(|latest| latest.number == revision.number) {
+        vectors::remove_others(store, revision.number)?;
+    }
+    Ok(drawn)
 }

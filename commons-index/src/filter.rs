@@ -83,6 +83,17 @@ impl Allowed {
         Self::Some(bits)
     }
 
+    /// Their rows, in order; none where it is all of them.
+    pub(crate) fn rows(&self) -> Option<Vec<u64>> {
+        let Self::Some(bits) = self else { return None };
+        let words = (0_u64..).step_by(64).zip(bits);
+        Some(
+            words
+                .flat_map(|(first, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit))
+                .collect(),
+        )
+    }
+
     /// Whether a document is one of them.
     pub(crate) fn document(&self, document: u64) -> bool {
         match self {
@@ -121,6 +132,7 @@ mod tests {
         let some = Allowed::of([0, 63, 64, 1000]);
         let found: Vec<u64> = (0..1100).filter(|document| some.document(*document)).collect();
         assert_eq!(found, [0, 63, 64, 1000]);
+        assert_eq!((some.rows(), Allowed::of([]).rows(), Allowed::All.rows()), (Some(found), Some(Vec::new()), None));
         assert!(Allowed::All.document(u64::MAX) && !some.document(u64::MAX) && !Allowed::of([]).document(0));
     }
 

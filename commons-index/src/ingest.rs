@@ -23,28 +23,14 @@ use crate::{
     error::{IngestError, StoreError, from_io},
     formats::{READERS, Reading},
     intake::{self, Batch, Input, Item, Names, Plan, name_of},
+    limits::Limits,
     metadata::Declared,
     scan::{SkipReason, Skipped},
     seal,
     store::{Counted, Ingesting, Records, Session, Standing},
-    words,
+    vectors, words,
     writing::{Ready, compressor},
 };
-
-/// What bounds an ingest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest file read whole, in bytes. Files of many records have no such limit.
-    pub file_bytes: u64,
-    /// The largest record of such a file, in bytes.
-    pub record_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { file_bytes: 64 << 20, record_bytes: 16 << 20 }
-    }
-}
 
 /// How far an ingest is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,6 +213,7 @@ pub(crate) async fn run(
     let ingested = seal::seal(on, place, caller, latest, next).await?;
     if ingested.added + ingested.replaced + ingested.removed > 0 {
         words::remove_others(place.collection, next)?;
+        vectors::remove_others(place.collection, next)?;
     }
     drop(lock);
     let resumed = (resumed.added + resumed.replaced).min(ingested.added + ingested.replaced);

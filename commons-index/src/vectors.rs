@@ -4,6 +4,8 @@
 //! nothing is missed, and a filter costs nothing but itself.
 //!
 //! **Invariant:** drawn from the records alone, in order of text and span, so that it may be lost at any time.
+//! **Invariant:** a file of that name is whole: it is written under another name by one program at a time, and nothing of a
+//! drawing that failed or was killed is left once the next one is done.
 //! **Invariant:** a score is the scalar product of the vectors as they are kept, summed up in one order in double precision:
 //! the same on every machine. The fast product only chooses whom to score.
 
@@ -11,7 +13,7 @@ use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
 };
 
@@ -22,6 +24,7 @@ use simsimd::SpatialSimilarity;
 use crate::{
     error::{StoreError, from_io},
     filter::Allowed,
+    lock::Lock,
 };
 
 const MAGIC: &[u8; 8] = b"iivec 1\n";
@@ -47,14 +50,26 @@ pub(crate) fn file(collection: &Path, revision: i64, space: Digest) -> PathBuf {
     collection.join(format!("vectors-{revision}-{}", &space.to_string()[..16]))
 }
 
-/// Removes the vectors of all revisions but one.
+/// Bytes of that file; 0 where it was not drawn.
+pub(crate) fn bytes_on_disk(collection: &Path, revision: i64, space: Digest) -> u64 {
+    fs::metadata(file(collection, revision, space)).map_or(0, |about| about.len())
+}
+
+/// How the name of a file that is being written ends.
+const PART: &str = ".part";
+
+/// Removes the vectors of all revisions but one; not what another program is writing now.
 pub(crate) fn remove_others(collection: &Path, keep: i64) -> Result<(), StoreError> {
     let kept = format!("vectors-{keep}-");
+    remove(collection, |name| !name.starts_with(&kept) && !name.ends_with(PART))
+}
+
+fn remove(collection: &Path, unwanted: impl Fn(&str) -> bool) -> Result<(), StoreError> {
     for entry in fs::read_dir(collection).map_err(|error| from_io(collection, &error))? {
         let entry = entry.map_err(|error| from_io(collection, &error))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("vectors-") && !name.starts_with(&kept) {
+        if name.starts_with("vectors-") && unwanted(&name) {
             match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(from_io(&entry.path(), &error)),
                 Ok(()) | Err(_) => {}
@@ -64,17 +79,20 @@ pub(crate) fn remove_others(collection: &Path, keep: i64) -> Result<(), StoreErr
     Ok(())
 }
 
-/// A file being written, under another name until it is whole.
+/// A file being written, under another name until it is whole; dropped before, it is removed.
 pub(crate) struct Builder {
     path: PathBuf,
     part: PathBuf,
     out: BufWriter<File>,
     check: crc32fast::Hasher,
+    whole: bool,
+    _alone: Lock,
 }
 
 impl Builder {
-    /// Starts over.
+    /// Starts over. With the lock, any part that lies there is of a program that was killed, and goes.
     pub(crate) fn new(
+        alone: Lock,
         collection: &Path,
         revision: i64,
         space: Digest,
@@ -82,10 +100,13 @@ impl Builder {
         dimensions: u32,
     ) -> Result<Self, StoreError> {
         let path = file(collection, revision, space);
-        let part = path.with_extension("part");
-        let made = File::create(&part).map_err(|error| from_io(&part, &error))?;
+        remove(collection, |name| name.ends_with(PART))?;
+        let part = path.with_extension(&PART[1..]);
+        // Where a file system gives one lock to two, the second fails here instead of writing into the first one's.
+        let made = File::options().read(true).write(true).create_new(true).open(&part);
+        let made = made.map_err(|error| from_io(&part, &error))?;
         let (out, check) = (BufWriter::with_capacity(1 << 20, made), crc32fast::Hasher::new());
-        let mut builder = Self { path, part, out, check };
+        let mut builder = Self { path, part, out, check, whole: false, _alone: alone };
         for bytes in [MAGIC.as_slice(), &mark.0, &space.0, &dimensions.to_le_bytes()] {
             builder.put(bytes)?;
         }
@@ -105,14 +126,28 @@ impl Builder {
         Ok(())
     }
 
-    /// Makes it durable and gives it its name.
-    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
+    /// Makes it durable, reads it back as it is written, and gives it its name.
+    pub(crate) fn finish(mut self, space: Digest, mark: Digest) -> Result<Vectors, StoreError> {
         let check = self.check.clone().finalize();
         self.put(&check.to_le_bytes())?;
         let failed = |error: io::Error| from_io(&self.part, &error);
-        let file = self.out.into_inner().map_err(|error| failed(error.into_error()))?;
+        self.out.flush().map_err(failed)?;
+        let mut file = self.out.get_ref();
         file.sync_all().map_err(failed)?;
-        fs::rename(&self.part, &self.path).map_err(failed)
+        file.rewind().map_err(failed)?;
+        let drawn = Vectors::read(file, &self.part, space, mark)?;
+        fs::rename(&self.part, &self.path).map_err(failed)?;
+        self.whole = true;
+        Ok(drawn)
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        if !self.whole {
+            // Why it failed is told already, and what cannot be removed now the next one removes.
+            drop(fs::remove_file(&self.part));
+        }
     }
 }
 
@@ -138,12 +173,16 @@ impl Vectors {
         mark: Digest,
     ) -> Result<Option<Self>, StoreError> {
         let path = file(collection, revision, space);
-        let failed = |error: io::Error| from_io(&path, &error);
-        let wrong = |cause: &str| StoreError::Damaged { path: path.clone(), cause: cause.to_owned() };
-        let open = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            open => open.map_err(failed)?,
-        };
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(from_io(&path, &error)),
+            Ok(open) => Self::read(&open, &path, space, mark).map(Some),
+        }
+    }
+
+    fn read(open: &File, path: &Path, space: Digest, mark: Digest) -> Result<Self, StoreError> {
+        let failed = |error: io::Error| from_io(path, &error);
+        let wrong = |cause: &str| StoreError::Damaged { path: path.to_owned(), cause: cause.to_owned() };
         let length = open.metadata().map_err(failed)?.len();
         let mut source = BufReader::with_capacity(1 << 20, open);
         let mut check = crc32fast::Hasher::new();
@@ -175,7 +214,7 @@ impl Vectors {
         }
         let mut by_row: Vec<u32> = (0..u32::try_from(count).map_err(|_many| wrong("too many"))?).collect();
         by_row.sort_unstable_by_key(|place| rows[*place as usize].0);
-        Ok(Some(Self { dimensions, rows, by_row, numbers }))
+        Ok(Self { dimensions, rows, by_row, numbers })
     }
 
     /// How many there are.

@@ -11,14 +11,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use common::{Commons, Database, paths, remove};
-use common_ground::port::{
-    BoxFuture,
-    embedder::{EmbedError, Embedder, Purpose},
-    index::{By, Index, Search},
-};
+use common::{Commons, Database, bag::Bag, paths, remove};
+use common_ground::port::index::{By, Index, Search};
 use commons_index::{
-    Auditor, BundleError, Caller, Collection, Exported, Exporter, Imported, Importer, Limits, Vectored, collections,
+    Auditor, BundleError, Caller, Collection, Exported, Exporter, Imported, Importer, Limits, SearchedIn, Vectored,
+    collections,
 };
 use receipts::{Digest, checkpoint::Checkpoint, keys::SigningKey, note};
 
@@ -90,6 +87,10 @@ impl Write for Shared {
     }
 }
 
+fn ready() -> Vectored {
+    Vectored::Ready { model: "bag".to_owned(), searched: SearchedIn::Home }
+}
+
 /// A head under the key that it is said to be under.
 fn open(vkey: &str, head: &str) -> Result<Checkpoint, String> {
     let (name, key) = note::parse_vkey(vkey).ok_or("no key")?;
@@ -135,35 +136,6 @@ async fn count(into: &Commons) -> usize {
     }
 }
 
-/// A word is a direction.
-struct Bag;
-
-impl Embedder for Bag {
-    fn id(&self) -> &str {
-        "bag"
-    }
-
-    fn space(&self) -> Digest {
-        Digest::of(b"bag")
-    }
-
-    fn dimensions(&self) -> u32 {
-        16
-    }
-
-    fn embed<'a>(&'a self, texts: &'a [String], _purpose: Purpose) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
-        let vector = |text: &String| {
-            let mut sum = [0.01_f32; 16];
-            for word in text.split_whitespace() {
-                sum[usize::from(Digest::of(word.as_bytes()).0[0]) % 16] += 1.0;
-            }
-            let length = sum.iter().map(|number| number * number).sum::<f32>().sqrt();
-            sum.iter().map(|number| number / length).collect()
-        };
-        Box::pin(async move { Ok(texts.iter().map(vector).collect()) })
-    }
-}
-
 /// Three revisions: documents come, change and go; a page's text is not its file, a text is there twice, one is long.
 async fn filled(node: &Node, commons: &Commons) -> Collection {
     let long = "Ein langer Satz über Äpfel, der oft dasteht. ".repeat(4_000);
@@ -182,7 +154,7 @@ async fn filled(node: &Node, commons: &Commons) -> Collection {
     node.ingest(&mut index).await;
     remove(&commons.folder.join("long.txt"));
     node.ingest(&mut index).await;
-    index.use_embedder(Arc::new(Bag)).await.expect("a model");
+    index.use_embedder(Bag::new("bag")).await.expect("a model");
     index.embed(&mut |_at| {}).await.expect("embedded");
     index
 }
@@ -239,8 +211,8 @@ async fn what_comes_out_is_what_went_in_from_files_and_databases_into_both() {
             assert_eq!((done.revisions, done.documents, done.origin.clone()), (3, 5, index.origin()));
             assert_eq!((done.keeper.clone(), done.by.clone()), (node.vkey(), node.vkey()));
             let mut copy = opened(&into, &done.collection).await;
-            copy.use_embedder(Arc::new(Bag)).await.expect("a model");
-            assert_eq!(copy.vectored(), Vectored::Ready { model: "bag".to_owned() }, "its vectors came with it");
+            copy.use_embedder(Bag::new("bag")).await.expect("a model");
+            assert_eq!(copy.vectored(), ready(), "its vectors came with it");
             assert_eq!(seen(&copy).await, seen(&index).await);
             assert_eq!(faults(&copy).await, [""; 0]);
             // Of another home's copy, its keeper is still the keeper; what is gone is still read where it was cited.
@@ -263,7 +235,7 @@ async fn a_later_bundle_adds_what_is_new_and_another_history_is_refused() {
     from.write("b.md", b"Words that came later.");
     node.ingest(&mut index).await;
     let (second, _) = node.export(&index).await;
-    index.use_embedder(Arc::new(Bag)).await.expect("a model");
+    index.use_embedder(Bag::new("bag")).await.expect("a model");
     index.embed(&mut |_at| {}).await.expect("embedded");
     let (third, _) = node.export(&index).await;
     // The same folder and key, as from a backup that was gone on with.
@@ -290,8 +262,8 @@ async fn a_later_bundle_adds_what_is_new_and_another_history_is_refused() {
         let done = import(&into, &third).await.expect("imported");
         assert_eq!((done.revisions, done.vectors), (0, 2));
         let mut now = opened(&into, &name).await;
-        now.use_embedder(Arc::new(Bag)).await.expect("a model");
-        assert_eq!(now.vectored(), Vectored::Ready { model: "bag".to_owned() });
+        now.use_embedder(Bag::new("bag")).await.expect("a model");
+        assert_eq!(now.vectored(), ready());
         assert_eq!(count(&into).await, 1);
     }
 }
@@ -401,7 +373,7 @@ async fn whoever_signs_a_bundle_can_change_neither_history_nor_place_of_what_it_
                 "\"sentences\":[{\"start\":0,\"end\":7",
             ),
             ("a heading of two lines", "\"headings\":[\"", "\"headings\":[\"x\\ny"),
-            ("a vector of another length", "\"dimensions\":16", "\"dimensions\":17"),
+            ("a vector of another length", "\"dimensions\":32", "\"dimensions\":33"),
             ("a vector of no space", "\"vectors\":[[0,", "\"vectors\":[[7,"),
             ("a vector of no numbers", "\"vectors\":[[0,\"", "\"vectors\":[[0,\"/3//"),
             ("its keeper", "\"keeper\":\"KEY\"", &format!("\"keeper\":\"{}\"", other.vkey())),

@@ -11,6 +11,8 @@ use receipts::Digest;
 
 const DIMENSIONS: usize = 24;
 const DOCUMENTS: usize = 120;
+/// Passages of each.
+const PARTS: usize = 10;
 
 /// Vectors of length one in a fixed disorder.
 fn vector(seed: u64) -> Vec<f32> {
@@ -26,14 +28,13 @@ fn vector(seed: u64) -> Vec<f32> {
     numbers
 }
 
-/// Each document is some passages.
+fn text(document: usize) -> String {
+    let part = |part: usize| format!("## Part {part}\n\nWords {document} of {part}.\n");
+    (0..PARTS).map(part).collect::<Vec<_>>().join("\n")
+}
+
 async fn collection() -> Option<(Commons, Collection)> {
-    let files: Vec<(String, String)> = (0..DOCUMENTS)
-        .map(|n| {
-            let parts: Vec<String> = (0..10).map(|part| format!("## Part {part}\n\nWords {n} of {part}.\n")).collect();
-            (format!("d{n:03}.md"), parts.join("\n"))
-        })
-        .collect();
+    let files: Vec<(String, String)> = (0..DOCUMENTS).map(|n| (format!("d{n:03}.md"), text(n))).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let commons = Commons::in_postgres(&files).await?;
     let index = commons.index().await;
@@ -54,15 +55,19 @@ async fn embed(vectors: &PostgresVectors, space: Digest) -> BTreeMap<u64, Vec<f3
     put
 }
 
-/// What a plain scan in double precision finds.
+/// What a plain scan in double precision finds among the first of the passages, whose rows follow those of their documents;
+/// equal scores by text and place.
 fn scanned(of: &BTreeMap<u64, Vec<f32>>, query: &[f32], limit: usize) -> Vec<(i64, u64)> {
     let half = |number: &f32| f16::from_f32(*number).to_f64();
     let score = |vector: &[f32]| vector.iter().zip(query).map(|(a, b)| half(a) * half(b)).sum::<f64>();
-    let mut all: Vec<(i64, u64)> =
-        of.iter().map(|(row, vector)| ((score(vector) * 1e6).round() as i64, *row)).collect();
-    all.sort_by_key(|(score, row)| (Reverse(*score), *row));
+    let texts: Vec<Digest> = (0..DOCUMENTS).map(|document| Digest::of(text(document).as_bytes())).collect();
+    let mut all: Vec<(Reverse<i64>, Digest, u64)> = (0..)
+        .zip(of)
+        .map(|(place, (row, vector))| (Reverse((score(vector) * 1e6).round() as i64), texts[place / PARTS], *row))
+        .collect();
+    all.sort();
     all.truncate(limit);
-    all
+    all.into_iter().map(|(Reverse(score), _text, row)| (score, row)).collect()
 }
 
 #[tokio::test]
@@ -73,13 +78,11 @@ async fn a_filter_of_any_width_gives_what_a_plain_scan_gives_with_and_without_an
     let nothing = vectors.nearest(space, &vector(0), None, 10).await.expect("searches");
     assert_eq!(nothing.hits, [], "nothing is known of the space");
     let put = embed(&vectors, space).await;
-    assert!(put.len() > 1_000, "{} passages", put.len());
+    assert_eq!(put.len(), DOCUMENTS * PARTS);
     assert!(!vectors.index_from(space, 1_000_000).await.expect("counted"), "too few for an index");
     let documents = index.documents().await.expect("documents");
-    // The rows of passages follow those of their documents.
-    let each = put.len() / DOCUMENTS;
     let of_documents = |count: usize| -> BTreeMap<u64, Vec<f32>> {
-        put.iter().take(count * each).map(|(row, vector)| (*row, vector.clone())).collect()
+        put.iter().take(count * PARTS).map(|(row, vector)| (*row, vector.clone())).collect()
     };
     for indexed in [false, true] {
         if indexed {
@@ -149,4 +152,32 @@ async fn vectors_are_of_a_revision_and_of_a_space() {
     assert_eq!(old.hits.iter().filter(|(_score, row)| *row == gone).count(), 1);
     let now = vectors.nearest(space, &near, None, 2_000).await.expect("searches");
     assert!(now.hits.iter().all(|(_score, row)| *row != gone), "it left the folder");
+}
+
+#[tokio::test]
+async fn a_text_of_several_documents_is_found_once_also_by_the_index() {
+    let Some((commons, before)) = collection().await else { return };
+    let space = Digest::of(b"space");
+    let put = embed(&before.vectors().expect("vectors"), space).await;
+    let first = *put.keys().next().expect("a passage");
+    let mut after = commons.open().await;
+    // The same text under a smaller path, whose passages are searched from then on.
+    std::fs::copy(commons.folder.join("d000.md"), commons.folder.join("a.md")).expect("copied");
+    ingest(&mut after).await.expect("ingests");
+    let (was, now) = (before.vectors().expect("vectors"), after.vectors().expect("vectors"));
+    let new = embed(&now, space).await;
+    assert_eq!(new.len(), PARTS, "its passages, and no others");
+    for indexed in [false, true] {
+        if indexed {
+            assert!(now.index_from(space, 1_000).await.expect("built"));
+        }
+        let by = if indexed { Way::Index } else { Way::Scan };
+        let near = now.nearest(space, &vector(first), None, 100).await.expect("searches");
+        assert_eq!((near.by, near.hits.iter().any(|(_score, row)| *row == first)), (by, false));
+        let near = now.nearest(space, &vector(*new.keys().next().expect("one")), None, 1).await.expect("searches");
+        assert!(new.contains_key(&near.hits[0].1), "{near:?}");
+        let old = was.nearest(space, &vector(first), None, 100).await.expect("searches");
+        assert_eq!((old.by, old.hits[0].1), (by, first));
+        assert!(old.hits.iter().all(|(_score, row)| put.contains_key(row)), "a reader stays at its revision");
+    }
 }

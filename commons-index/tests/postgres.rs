@@ -12,40 +12,12 @@ use std::{
     time::Duration,
 };
 
-use common::{Commons, Database, NODE, ingest, paths, remove, search, statement};
+use common::{Commons, Database, NODE, Server, ingest, paths, remove, script, search, statement};
 use common_ground::port::index::{Index, Search};
 use commons_index::{Caller, Collection, IngestError, Ingested, Limits, NoVectors, Postgres, StoreError};
 use sqlx::{Connection, Executor, PgConnection};
 
 const FILES: &[(&str, &str)] = &[("a.md", "# Alpha\n\nSome words of alpha."), ("b/c.txt", "Other words of gamma.")];
-
-/// A server of one test's own, which it may restart.
-struct Server {
-    name: String,
-    url: String,
-}
-
-impl Server {
-    fn new(purpose: &str) -> Option<Self> {
-        common::server()?;
-        let name = format!("{purpose}-{}", process::id());
-        let url = script("start", &name);
-        Some(Self { url: url.trim().to_owned(), name })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        script("stop", &self.name);
-    }
-}
-
-fn script(what: &str, name: &str) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres.sh");
-    let done = Command::new(script).args([what, name]).output().expect("scripts/postgres.sh");
-    assert!(done.status.success(), "{what} {name}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).expect("text")
-}
 
 /// The folder of the tests, in a database of this server.
 async fn on(server: &Server) -> Commons {

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use common_ground::port::index::{By, Filter, Hit, Index, IndexError, Search};
+use commons_index::Vectored;
 use serde_json::json;
 
 use super::{Program, print_json};
@@ -110,6 +111,9 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         });
         print_json(&json!({ "hits": rows.collect::<Vec<_>>() }));
         return Ok(Exit::Completed);
+    }
+    if let (true, Vectored::Ready { model, searched }) = (args.explain && by != By::Words, index.vectored()) {
+        println!("vectors by {}, searched in the {}", show::plain(&model), show::searched_in(searched));
     }
     for (hit, number) in hits.iter().zip(1..) {
         let passage = &hit.passage;

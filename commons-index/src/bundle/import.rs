@@ -27,7 +27,7 @@ use crate::{
     error::{StoreError, from_io},
     ingest::{Progress, blocking},
     store::{Kept, Postgres, Records, Revision, Session, Standing},
-    words,
+    vectors, words,
 };
 
 /// Opens a signed note under a verifier key, or says why it does not open.
@@ -201,6 +201,7 @@ async fn taken(
     on.commit().await?;
     if let Some(latest) = &latest {
         words::remove_others(store, latest.number)?;
+        vectors::remove_others(store, latest.number)?;
     }
     drop(lock);
     let Head { origin, keeper, by, documents, passages, .. } = head;

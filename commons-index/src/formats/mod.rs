@@ -119,7 +119,7 @@ pub(crate) struct Format {
 }
 
 /// Changes with what readers draw, so that a new reader reads files again that are as they were.
-pub(crate) const READERS: u32 = 1;
+pub(crate) const READERS: u32 = 2;
 
 /// All kinds of file.
 const FORMATS: &[Format] = &[

@@ -1,15 +1,21 @@
 //! PDF to text: each page under its number, so that a citation says the page; lines and paragraphs by where the words stand.
 //! lopdf reads the file and decodes its fonts; its own extraction runs all lines of a page together.
 //!
+//! lopdf takes what it can of a damaged file without a word; what it had to leave is looked for here, and said.
+//!
+//! **Invariant:** text that cannot be read leaves a mark where it would stand, and a file without any that can is refused with
+//! the reason.
 //! **Invariant:** nothing is inflated beyond [`MOST_INFLATED`], no file takes longer than [`LONGEST`] by much, and no broken
 //! file ends the program.
 
 use std::{
     collections::BTreeMap,
+    io::{self, Read as _},
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
 };
 
+use flate2::read::ZlibDecoder;
 use lopdf::{Dictionary, Document, Encoding, LoadOptions, Object, ObjectId, content::Content, decode_text_string};
 
 use super::Drawn;
@@ -44,24 +50,37 @@ fn pages(bytes: &[u8]) -> Result<Drawn, SkipReason> {
         return Err(SkipReason::Encrypted);
     }
     let (mut text, mut blocks) = (String::new(), Vec::new());
-    for (number, page) in document.get_pages() {
+    let (mut fault, mut read) = (None, false);
+    let pages = document.get_pages();
+    let all = counted(&document);
+    let lost = all.saturating_sub(pages.len());
+    for (number, page) in pages {
         let late = began.elapsed() > LONGEST;
-        let words = if late { None } else { words(&document, page).ok() };
-        let words = words.filter(|words| !words.trim().is_empty());
-        let mut block = |kind, part: &str| {
-            let start = text.len();
-            text.push_str(part.trim());
-            blocks.push(Block { kind, range: start..text.len() });
-            text.push_str("\n\n");
-        };
-        if let Some(words) = words {
+        let page = if late { Page::default() } else { page_of(&document, page) };
+        let mut block = |kind, part: &str| add(&mut text, &mut blocks, kind, part);
+        let words = !page.words.trim().is_empty();
+        if words {
+            read = true;
             block(Kind::Heading(1), &format!("Page {number}"));
-            words.split("\n\n").filter(|part| !part.trim().is_empty()).for_each(|part| block(Kind::Prose, part));
+            page.words.split("\n\n").filter(|part| !part.trim().is_empty()).for_each(|part| block(Kind::Prose, part));
+        }
+        if let Some(cause) = page.fault {
+            let what = if words { "is not whole" } else { "left out" };
+            block(Kind::Mark, &format!("[page {number} {what}: {cause}]"));
+            fault.get_or_insert(cause);
         }
         if late {
             block(Kind::Mark, &format!("[pages from {number} on left out: reading took too long]"));
             break;
         }
+    }
+    if lost > 0 {
+        let cause = format!("{lost} of its {all} pages are not in the file");
+        add(&mut text, &mut blocks, Kind::Mark, &format!("[{cause}]"));
+        fault.get_or_insert(cause);
+    }
+    if let Some(cause) = fault.filter(|_| !read) {
+        return Err(SkipReason::Malformed { cause });
     }
     let about = document.trailer.get(b"Info").and_then(|info| document.dereference(info)).ok();
     let about = about.and_then(|(_id, info)| info.as_dict().ok());
@@ -168,6 +187,8 @@ struct Pen<'a> {
     scale: f32,
     /// Where the last letters ended.
     end: Option<(f32, f32)>,
+    /// Texts whose letters nobody knows.
+    unread: usize,
 }
 
 impl Pen<'_> {
@@ -177,8 +198,12 @@ impl Pen<'_> {
     }
 
     fn show(&mut self, bytes: &[u8]) {
-        let Some(font) = self.font else { return };
-        let words = Document::decode_text(&font.encoding, bytes).unwrap_or_default();
+        let Some((font, words)) =
+            self.font.and_then(|font| Some((font, Document::decode_text(&font.encoding, bytes).ok()?)))
+        else {
+            self.unread += usize::from(!bytes.is_empty());
+            return;
+        };
         let place = then(&self.at, &self.page);
         let (x, y) = (place[4], place[5]);
         let size = (self.size * place[2].hypot(place[3])).abs().max(0.1);
@@ -218,12 +243,77 @@ fn push(text: &mut String, c: char) {
     }
 }
 
+fn add(text: &mut String, blocks: &mut Vec<Block>, kind: Kind, part: &str) {
+    let start = text.len();
+    text.push_str(part.trim());
+    blocks.push(Block { kind, range: start..text.len() });
+    text.push_str("\n\n");
+}
+
+/// How many pages the file says that it has.
+fn counted(document: &Document) -> usize {
+    let tree = document.catalog().and_then(|catalog| document.dereference(catalog.get(b"Pages")?));
+    let count = tree.and_then(|(_id, tree)| tree.as_dict()?.get(b"Count")?.as_i64());
+    count.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
+}
+
+/// What could be read of a page.
+#[derive(Default)]
+struct Page {
+    words: String,
+    /// Why that is not all of it.
+    fault: Option<String>,
+}
+
+fn page_of(document: &Document, page: ObjectId) -> Page {
+    let mut fault = None;
+    if document.get_dictionary(page).is_err() {
+        // lopdf has it as a page without anything.
+        return Page { words: String::new(), fault: Some(format!("object {} is not in the file", page.0)) };
+    }
+    match words(document, page, &mut fault) {
+        Ok(words) => Page { words, fault },
+        Err(error) => Page { words: String::new(), fault: Some(error.to_string()) },
+    }
+}
+
+/// The content of a page, one stream after another; where one of them is not there or does not inflate to its end, `fault`
+/// says so.
+fn content(document: &Document, page: ObjectId, fault: &mut Option<String>) -> Result<Vec<u8>, lopdf::Error> {
+    for id in document.get_page_contents(page) {
+        let Ok(stream) = document.get_object(id).and_then(Object::as_stream) else {
+            fault.get_or_insert(format!("its content, object {}, is not in the file", id.0));
+            continue;
+        };
+        let filters = stream.filters().unwrap_or_default();
+        let undone = match filters.as_slice() {
+            [b"FlateDecode"] => {
+                let inflating = ZlibDecoder::new(stream.content.as_slice()).take(MOST_INFLATED as u64);
+                io::copy(&mut { inflating }, &mut io::sink()).err().map(|error| error.to_string())
+            }
+            [] => None,
+            _others => stream.decompressed_content_with_limit(MOST_INFLATED).err().map(|error| error.to_string()),
+        };
+        if let Some(cause) = undone {
+            fault.get_or_insert(format!("its content, object {}, does not unpack: {cause}", id.0));
+        }
+    }
+    document.get_page_content_with_limit(page, MOST_INFLATED)
+}
+
 /// The words of a page.
-fn words(document: &Document, page: ObjectId) -> Result<String, lopdf::Error> {
+fn words(document: &Document, page: ObjectId, fault: &mut Option<String>) -> Result<String, lopdf::Error> {
     let about = document.get_page_fonts(page)?;
     let fonts: BTreeMap<Vec<u8>, Font<'_>> =
         about.into_iter().filter_map(|(name, about)| Some((name, font(document, about)?))).collect();
-    let content = Content::decode(&document.get_page_content_with_limit(page, MOST_INFLATED)?)?;
+    let content = content(document, page, fault)?;
+    let content = match Content::decode_strict(&content) {
+        Ok(content) => content,
+        Err(_) => {
+            fault.get_or_insert_with(|| "its content cannot be read to its end".to_owned());
+            Content::decode(&content)?
+        }
+    };
     let mut pen = Pen {
         text: String::new(),
         page: IDENTITY,
@@ -237,9 +327,13 @@ fn words(document: &Document, page: ObjectId) -> Result<String, lopdf::Error> {
         between_words: 0.0,
         scale: 1.0,
         end: None,
+        unread: 0,
     };
     for operation in &content.operations {
         step(&mut pen, &fonts, &operation.operator, &operation.operands);
+    }
+    if pen.unread > 0 {
+        fault.get_or_insert(format!("{} texts are in fonts that cannot be read", pen.unread));
     }
     Ok(pen.text)
 }
@@ -386,6 +480,97 @@ mod tests {
         );
         assert_eq!((drawn.title.as_deref(), drawn.metadata.language.as_deref()), (Some("A Title"), Some("de")));
         assert_eq!(drawn.metadata.date.as_deref(), Some("2024-01-31"));
+    }
+
+    /// A page of many different words, which is packed.
+    fn page(word: &str) -> Vec<Operation> {
+        let mut page = vec![op("BT", vec![]), op("Tf", vec!["F1".into(), 10.into()])];
+        for line in 0..60 {
+            page.push(op("Td", vec![0.into(), (-12).into()]));
+            page.push(op("Tj", vec![Object::string_literal(format!("{word} {} of {line}.", line * line * 7919))]));
+        }
+        page.push(op("ET", vec![]));
+        page
+    }
+
+    /// Where the packed contents of pages lie in a file.
+    fn streams(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+        let find = |from: usize, what: &[u8]| {
+            bytes[from..].windows(what.len()).position(|window| window == what).map(|at| from + at)
+        };
+        let (mut all, mut from) = (Vec::new(), 0);
+        while let Some(start) = find(from, b">>stream\n") {
+            let start = start + 9;
+            let end = find(start, b"endstream").expect("its end");
+            // What ends a line before it is no part of it.
+            all.push(start..end - 1);
+            from = end;
+        }
+        all
+    }
+
+    fn marks(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
+        let drawn = read(bytes).expect("reads");
+        let of = |wanted: fn(&Kind) -> bool| {
+            let blocks = drawn.blocks.iter().filter(|block| wanted(&block.kind));
+            blocks.map(|block| drawn.text[block.range.clone()].to_owned()).collect()
+        };
+        (of(|kind| matches!(kind, Kind::Heading(_))), of(|kind| *kind == Kind::Mark))
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_read_leaves_a_mark_and_a_file_of_none_is_refused() {
+        let whole = file(&[page("alpha"), page("beta"), page("gamma")]);
+        assert_eq!(marks(&whole), (["Page 1", "Page 2", "Page 3"].map(str::to_owned).to_vec(), Vec::new()));
+        // After those of the pages comes the table of all objects.
+        let places = &streams(&whole)[..3];
+        // The second page's first packed bytes are gone: nothing of it inflates. The third one's are damaged in the middle.
+        let mut damaged = whole.clone();
+        damaged[places[1].clone()].fill(0xff);
+        let middle = places[2].start + places[2].len() / 2;
+        damaged[middle..middle + 40].fill(0xff);
+        let (pages, told) = marks(&damaged);
+        assert_eq!((pages, told.len()), (["Page 1", "Page 3"].map(str::to_owned).to_vec(), 2), "{told:?}");
+        assert!(
+            told[0].starts_with("[page 2 left out: its content, object ") && told[0].contains("does not unpack"),
+            "{told:?}"
+        );
+        assert!(told[1].starts_with("[page 3 is not whole: its content, object "), "{told:?}");
+        for place in places {
+            damaged[place.clone()].fill(0xff);
+        }
+        let refused = read(&damaged);
+        assert!(
+            matches!(&refused, Err(SkipReason::Malformed { cause }) if cause.contains("does not unpack")),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn letters_of_unknown_fonts_missing_content_and_missing_pages_are_told() {
+        let mut unknown = page("alpha");
+        unknown.insert(3, op("Tf", vec!["F9".into(), 10.into()]));
+        unknown.insert(3, op("Tj", vec![Object::string_literal("First.")]));
+        let (pages, told) = marks(&file(&[unknown]));
+        assert_eq!(
+            (pages.len(), told),
+            (1, vec!["[page 1 is not whole: 60 texts are in fonts that cannot be read]".to_owned()])
+        );
+        let mut document = Document::load_mem(&file(&[page("alpha"), page("beta"), page("gamma")])).expect("loads");
+        let pages: Vec<_> = document.get_pages().into_values().collect();
+        let content = document.get_page_contents(pages[0])[0];
+        document.objects.remove(&content);
+        document.objects.remove(&pages[2]);
+        let tree = document.catalog().and_then(|catalog| catalog.get(b"Pages")?.as_reference()).expect("a tree");
+        document.get_dictionary_mut(tree).expect("a tree").set("Count", 5);
+        let mut bytes = Vec::new();
+        document.save_to(&mut bytes).expect("saves");
+        let lost = pages[2];
+        let (pages, told) = marks(&bytes);
+        assert_eq!(pages, ["Page 2"]);
+        let first = format!("[page 1 left out: its content, object {}, is not in the file]", content.0);
+        let third = format!("[page 3 left out: object {} is not in the file]", lost.0);
+        assert_eq!(told, [first, third, "[2 of its 5 pages are not in the file]".to_owned()]);
     }
 
     #[test]

@@ -23,10 +23,10 @@ use receipts::Digest;
 
 pub use postgres::{Nearest, NoVectors, Postgres, PostgresVectors, Way};
 pub(crate) use rows::{
-    Carried, CarriedPassage, CarriedVector, Counted, Drawable, NewPassage, PassageRow, Piece, Placed, Searched, Spot,
-    Standing, Titled, VectorRow,
+    Carried, CarriedPassage, CarriedVector, Counted, Drawable, NewPassage, PassageRow, Piece, Placed, Searched, Space,
+    Spot, Standing, Titled, VectorRow,
 };
-pub use rows::{Kept, Live, Revision, Space};
+pub use rows::{Kept, Live, Revision};
 
 use crate::{
     corpus::CorpusRow,
@@ -153,7 +153,7 @@ impl Records {
     /// Takes the lock of the one ingest of the collection, whose files lie in `store`: of two at once the second waits, then
     /// is told `Busy`.
     pub(crate) async fn ingesting(&self, store: &Path) -> Result<Ingesting, StoreError> {
-        let files = Lock::take(store).await?;
+        let files = Lock::of_ingest(store).await?;
         let server = match self {
             Self::Sqlite(_file) => None,
             Self::Postgres(records) => Some(records.ingesting().await?),

@@ -219,14 +219,14 @@ pub(crate) struct NewPassage {
 
 /// A space that vectors of the collection lie in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Space {
+pub(crate) struct Space {
     pub(crate) id: i64,
     /// What names it.
-    pub space: Digest,
+    pub(crate) space: Digest,
     /// The model's id when it was first used here.
-    pub model: String,
+    pub(crate) model: String,
     /// Numbers in a vector.
-    pub dimensions: u32,
+    pub(crate) dimensions: u32,
 }
 
 /// The vector of a passage that is searched, and its place.

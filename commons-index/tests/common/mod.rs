@@ -3,15 +3,17 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod bag;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process,
+    process::{self, Command},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use common_ground::port::index::{Hit, Index, Search};
-use commons_index::{Caller, Collection, IngestError, Ingested, Limits, Postgres, StoreError};
+use commons_index::{Caller, Collection, IngestError, Ingested, Limits, Postgres, SearchedIn, StoreError};
 use sqlx::{Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
@@ -26,6 +28,35 @@ pub fn server() -> Option<String> {
         println!("skipped: Postgres: II_TEST_POSTGRES names no server (scripts/postgres.sh start prints one)");
     }
     server
+}
+
+/// A server of one test's own, which it may restart.
+pub struct Server {
+    pub name: String,
+    pub url: String,
+}
+
+impl Server {
+    pub fn new(purpose: &str) -> Option<Self> {
+        server()?;
+        let name = format!("{purpose}-{}", process::id());
+        let url = script("start", &name);
+        Some(Self { url: url.trim().to_owned(), name })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        script("stop", &self.name);
+    }
+}
+
+/// Runs `scripts/postgres.sh`.
+pub fn script(what: &str, name: &str) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres.sh");
+    let done = Command::new(script).args([what, name]).output().expect("scripts/postgres.sh");
+    assert!(done.status.success(), "{what} {name}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).expect("text")
 }
 
 /// A database on the server of the tests: one for all tests that only look at their own collections, which goes with the
@@ -95,6 +126,7 @@ pub struct Commons {
     pub home: PathBuf,
     pub folder: PathBuf,
     pub postgres: Option<(Postgres, Database)>,
+    pub limits: Limits,
 }
 
 impl Commons {
@@ -103,7 +135,7 @@ impl Commons {
         let (home, folder) = (root.path().join("home"), root.path().join("folder"));
         fs::create_dir_all(&home).expect("home");
         fs::create_dir_all(&folder).expect("folder");
-        let commons = Self { root, home, folder, postgres: None };
+        let commons = Self { root, home, folder, postgres: None, limits: Limits::default() };
         for (path, content) in files {
             commons.write(path, content.as_bytes());
         }
@@ -131,6 +163,23 @@ impl Commons {
         [Some(Self::new(files)), Self::in_postgres(files).await].into_iter().flatten().collect()
     }
 
+    /// The same, and one of which that database searches the vectors.
+    pub async fn each_way(files: &[(&str, &str)]) -> Vec<Self> {
+        let mut each = Self::each(files).await;
+        each.extend(Self::in_postgres(files).await.map(Self::searched_there));
+        each
+    }
+
+    /// No passage is to be searched in memory where a database can.
+    pub fn searched_there(self) -> Self {
+        Self { limits: Limits { home_vectors: 0, ..self.limits }, ..self }
+    }
+
+    /// Where its vectors are searched.
+    pub fn searched(&self) -> SearchedIn {
+        if self.limits.home_vectors == 0 { SearchedIn::Database } else { SearchedIn::Home }
+    }
+
     /// The same in a database of its own, for tests that change rows.
     pub async fn each_alone(files: &[(&str, &str)]) -> Vec<Self> {
         [Some(Self::new(files)), Self::in_own_postgres(files).await].into_iter().flatten().collect()
@@ -148,10 +197,8 @@ impl Commons {
 
     pub async fn try_open(&self) -> Result<Collection, StoreError> {
         match &self.postgres {
-            None => Collection::open(&self.home, &self.folder, NODE, Limits::default()).await,
-            Some((postgres, _)) => {
-                Collection::open_in(postgres, &self.home, &self.folder, NODE, Limits::default()).await
-            }
+            None => Collection::open(&self.home, &self.folder, NODE, self.limits).await,
+            Some((postgres, _)) => Collection::open_in(postgres, &self.home, &self.folder, NODE, self.limits).await,
         }
     }
 

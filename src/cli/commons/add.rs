@@ -101,7 +101,7 @@ pub(super) async fn run(
     let vectors = match index.vectored() {
         Vectored::NoModel => "no vectors (no embeddings.model is set)".to_owned(),
         Vectored::Missing { model, passages } => format!("{passages} without a vector by {model}"),
-        Vectored::Ready { model } => format!("{} vectors by {model}", embedded.vectors),
+        Vectored::Ready { model, .. } => format!("{} vectors by {model}", embedded.vectors),
     };
     if done.resumed > 0 {
         eprintln!("ii: {} of them were written by an ingest before this one that ended early", done.resumed);

@@ -8,6 +8,7 @@
 mod carrying;
 mod intake;
 mod near;
+mod near_filling;
 mod reading;
 mod schema;
 mod vectors;

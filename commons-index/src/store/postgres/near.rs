@@ -1,21 +1,25 @@
-//! Vectors that pgvector searches, in half precision, in tables of their own: who wants them there puts them there. Searches of
-//! a collection do not come here: they are answered from the file that a home draws.
+//! Vectors that pgvector searches, in half precision, in tables of their own, for collections of more passages than a home is
+//! to hold in memory ([`Limits::home_vectors`](crate::Limits)). What stands in them is drawn from the table of vectors as they
+//! were made, as the file of a home is: a database without pgvector has that one alone, and whoever copies, compares or shares
+//! a collection reads one table whatever searches it.
 //!
 //! Below [`INDEX_FROM`] vectors every search is an exact scan. From there on a collection has one HNSW index for each space,
 //! of its own vectors only, and a filter that lets less than one document in four through is still scanned exactly: such an
-//! index finds near vectors first and filters them after, so that a narrow filter leaves it with few of the right ones; and the scan behind such a filter is short.
+//! index finds near vectors first and filters them after, so that a narrow filter leaves it with few of the right ones; and
+//! the scan behind such a filter is short.
 //!
 //! **Invariant:** as many rows come as are wanted or as there are, whichever is less: an index that gave fewer is not believed.
 //! **Invariant:** a score is the scalar product of the vectors as they are kept, in double precision; what the database
 //! reckoned only chooses whom to score.
-//! **Invariant:** only passages of the revision that the searcher stands at are found.
+//! **Invariant:** only passages of the revision that the searcher stands at are found, and those of a text that several
+//! documents have once.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use receipts::Digest;
 use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
 
-use super::{Postgres, RowOf, Version, failed};
+use super::{Postgres, RowOf, Version, failed, vectors::SEARCHED};
 use crate::{
     error::StoreError,
     store::rows::{Columns as _, signed},
@@ -30,7 +34,7 @@ const NARROW: usize = 4;
 /// Twice as many are scored as are wanted, and these more: the database's products err by thousandths.
 const SPARE: usize = 64;
 /// The most vectors of one statement: 6 MB of 384 numbers each.
-const ROWS: usize = 4_096;
+pub(super) const ROWS: usize = 4_096;
 /// Memory of an index being built.
 const BUILD_MEMORY: &str = "512MB";
 /// Before it, an index built by several workers may be wrong.
@@ -39,10 +43,10 @@ const PARALLEL: Version = (0, 8, 4);
 /// The vectors of one collection, at one revision.
 #[derive(Clone, Debug)]
 pub struct PostgresVectors {
-    server: Postgres,
+    pub(super) server: Postgres,
     version: Version,
-    collection: i64,
-    revision: i64,
+    pub(super) collection: i64,
+    pub(super) revision: i64,
 }
 
 /// Why no database keeps a collection's vectors.
@@ -62,7 +66,7 @@ pub enum NoVectors {
 /// What a search found, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nearest {
-    /// Score in millionths and passage's row, best first; equal scores by path and span.
+    /// Score in millionths and passage's row, best first; equal scores by text and span.
     pub hits: Vec<(i64, u64)>,
     /// How they were found.
     pub by: Way,
@@ -93,8 +97,22 @@ impl PostgresVectors {
         Self { server: server.clone(), version, collection, revision }
     }
 
-    fn failed(&self) -> impl Fn(sqlx::Error) -> StoreError + '_ {
+    pub(super) fn failed(&self) -> impl Fn(sqlx::Error) -> StoreError + '_ {
         failed(&self.server.at)
+    }
+
+    /// Asks; once more where the connection was lost on the way.
+    pub(super) async fn asked<T, Fut>(&self, work: impl Fn() -> Fut) -> Result<T, StoreError>
+    where
+        Fut: Future<Output = Result<T, StoreError>>,
+    {
+        match work().await {
+            Err(StoreError::Unreachable { .. }) => {
+                drop(self.server.back().await?);
+                work().await
+            }
+            done => done,
+        }
     }
 
     fn index_name(&self, space: i64) -> String {
@@ -160,19 +178,21 @@ impl PostgresVectors {
         on.commit().await.map_err(self.failed())
     }
 
-    /// At most `limit` passages of live documents that have no vector in a space, by row, beyond row `after`.
+    /// At most `limit` passages that are searched and have no vector in a space, by row, beyond row `after`.
     ///
     /// # Errors
     /// The store failed.
     pub async fn passages_without(&self, space: Digest, after: u64, limit: u64) -> Result<Vec<u64>, StoreError> {
-        let query = sqlx::query(
-            "SELECT p.id FROM passages p JOIN documents d ON d.id = p.document
-             WHERE p.collection = $1 AND p.id > $3 AND d.since <= $5 AND (d.until IS NULL OR d.until > $5) AND NOT EXISTS (
-                SELECT FROM near_vectors v JOIN near_spaces s ON s.id = v.space WHERE s.space = $2 AND v.passage = p.id)
-             ORDER BY p.id LIMIT $4",
-        );
-        let query = query.bind(self.collection).bind(space.0.to_vec()).bind(signed(after)).bind(signed(limit));
-        let query = query.bind(self.revision);
+        let query = AssertSqlSafe(format!(
+            "SELECT p.id FROM passages p
+             CROSS JOIN LATERAL (SELECT FROM documents d WHERE d.id = p.document AND {SEARCHED} OFFSET 0) d
+             WHERE p.collection = $1 AND p.id > $4 AND NOT EXISTS (
+                SELECT FROM near_vectors v WHERE v.space = (SELECT id FROM near_spaces WHERE space = $3)
+                AND v.passage = p.id OFFSET 0)
+             ORDER BY p.id LIMIT $5"
+        ));
+        let query = sqlx::query(query).bind(self.collection).bind(self.revision).bind(space.0.to_vec());
+        let query = query.bind(signed(after)).bind(signed(limit));
         let rows = query.fetch_all(&self.server.pool).await.map_err(self.failed())?;
         rows.iter().map(|row| RowOf { at: &self.server.at, row }.number("id")).collect()
     }
@@ -231,8 +251,8 @@ impl PostgresVectors {
         built.map(|_done| true)
     }
 
-    /// The nearest passages: of all documents, or of these rows only. None where the space is unknown here or its vectors
-    /// have another length than the query.
+    /// The nearest passages: of all documents, or of these rows only, which are of documents that are searched. None where the
+    /// space is unknown here or its vectors have another length than the query.
     ///
     /// # Errors
     /// The store failed, also after it was asked once more.
@@ -243,13 +263,40 @@ impl PostgresVectors {
         documents: Option<&[u64]>,
         limit: usize,
     ) -> Result<Nearest, StoreError> {
-        match self.nearest_once(space, query, documents, limit).await {
-            Err(StoreError::Unreachable { .. }) => {
-                self.server.back().await?;
-                self.nearest_once(space, query, documents, limit).await
-            }
-            done => done,
+        self.asked(|| self.nearest_once(space, query, documents, limit)).await
+    }
+
+    /// The scores of these passages, by row; one that has no vector in the space, or none of the query's length, has none.
+    ///
+    /// # Errors
+    /// As [`Self::nearest`].
+    pub(crate) async fn scores(
+        &self,
+        space: Digest,
+        query: &[f32],
+        passages: &[u64],
+    ) -> Result<BTreeMap<u64, i64>, StoreError> {
+        let (query, passages) = (halves(query), passages.iter().map(|row| signed(*row)).collect::<Vec<_>>());
+        if passages.is_empty() {
+            return Ok(BTreeMap::new());
         }
+        let rows = self.asked(|| async {
+            let asked = sqlx::query(
+                "SELECT v.passage, halfvec_send(v.embedding) AS numbers FROM near_vectors v
+                 WHERE v.space = (SELECT id FROM near_spaces WHERE space = $1) AND v.passage = ANY($2)
+                   AND vector_dims(v.embedding) = $3",
+            );
+            let asked =
+                asked.bind(space.0.to_vec()).bind(&passages).bind(i32::try_from(query.len()).unwrap_or(i32::MAX));
+            asked.fetch_all(&self.server.pool).await.map_err(self.failed())
+        });
+        let rows = rows.await?;
+        rows.iter()
+            .map(|row| {
+                let columns = RowOf { at: &self.server.at, row };
+                Ok((columns.number("passage")?, scored(&query, &columns)?))
+            })
+            .collect()
     }
 
     async fn nearest_once(
@@ -277,7 +324,8 @@ impl PostgresVectors {
         Ok(Nearest { hits, by })
     }
 
-    /// One statement. A scan's order is that of the column itself, which no index has, so that none is taken for it.
+    /// One statement. A scan's order is that of the column itself, which no index has, so that none is taken for it; equal
+    /// ones go by text and row, which follows the place in a text.
     async fn ask(
         &self,
         space: i64,
@@ -287,41 +335,51 @@ impl PostgresVectors {
         way: Way,
     ) -> Result<Vec<(i64, u64)>, StoreError> {
         let near = match way {
-            Way::Index => "near_by_index($1, $2, $3, $4, $5, $6)".to_owned(),
+            Way::Index => "near_by_index($1, $3, $4, $2, $5, $6)".to_owned(),
             Way::Scan | Way::IndexThenScan => {
-                let only = if documents.is_some() { "v.document = ANY($5)" } else { "$5::bigint[] IS NULL" };
+                let only = if documents.is_some() {
+                    "d.id = ANY($5) AND d.collection = $1 AND d.since <= $2 AND (d.until IS NULL OR d.until > $2)"
+                        .to_owned()
+                } else {
+                    format!("$5::bigint[] IS NULL AND {SEARCHED}")
+                };
                 format!(
-                    "(SELECT v.passage, v.document, v.embedding FROM near_vectors v JOIN documents d ON d.id = v.document
-                      WHERE v.collection = $1 AND v.space = $2 AND {only}
-                        AND d.since <= $4 AND (d.until IS NULL OR d.until > $4)
-                      ORDER BY v.embedding <#> $3::halfvec LIMIT $6)"
+                    "(WITH searched AS MATERIALIZED (SELECT d.id, d.text FROM documents d WHERE {only})
+                      SELECT v.passage, v.document, v.embedding FROM searched d
+                      JOIN near_vectors v ON v.collection = $1 AND v.space = $3 AND v.document = d.id
+                      ORDER BY v.embedding <#> $4::halfvec, d.text, v.passage LIMIT $6)"
                 )
             }
         };
         let text = format!(
-            "SELECT near.passage, d.path, p.start, halfvec_send(near.embedding) AS numbers FROM {near} AS near
+            "SELECT near.passage, d.text, p.start, halfvec_send(near.embedding) AS numbers FROM {near} AS near
              JOIN documents d ON d.id = near.document JOIN passages p ON p.id = near.passage"
         );
         let most = limit.saturating_mul(2).saturating_add(SPARE);
-        let asked = sqlx::query(AssertSqlSafe(text)).bind(self.collection).bind(space).bind(query).bind(self.revision);
+        let asked = sqlx::query(AssertSqlSafe(text)).bind(self.collection).bind(self.revision).bind(space).bind(query);
         let asked = asked.bind(documents).bind(signed(most as u64));
         let rows = asked.fetch_all(&self.server.pool).await.map_err(self.failed())?;
         let query = halves(query);
-        let mut found = rows.iter().map(|row| self.scored(&query, row)).collect::<Result<Vec<_>, _>>()?;
-        found.sort_by(|a, b| (Reverse(a.0), &a.1, a.2).cmp(&(Reverse(b.0), &b.1, b.2)));
+        let place = |row: &PgRow| {
+            let columns = RowOf { at: &self.server.at, row };
+            let place = (columns.digest("text")?, columns.integer("start")?);
+            Ok((Reverse(scored(&query, &columns)?), place, columns.number("passage")?))
+        };
+        let mut found = rows.iter().map(place).collect::<Result<Vec<_>, StoreError>>()?;
+        found.sort_unstable();
         found.truncate(limit);
-        Ok(found.into_iter().map(|(score, _path, _start, passage)| (score, passage)).collect())
+        Ok(found.into_iter().map(|(Reverse(score), _place, passage)| (score, passage)).collect())
     }
+}
 
-    fn scored(&self, query: &[u16], row: &PgRow) -> Result<(i64, String, i64, u64), StoreError> {
-        let columns = RowOf { at: &self.server.at, row };
-        let numbers = columns.bytes("numbers")?;
-        // Two counts of 16 bits, then the numbers, all big-endian.
-        let halves = numbers.get(4..).map(|bytes| bytes.as_chunks::<2>().0).unwrap_or_default();
-        if halves.len() != query.len() {
-            return Err(columns.damaged("a vector has another length than its space"));
-        }
-        let halves: Vec<u16> = halves.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
-        Ok((score(query, &halves), columns.text("path")?, columns.integer("start")?, columns.number("passage")?))
+/// A row's score.
+fn scored(query: &[u16], columns: &RowOf<'_>) -> Result<i64, StoreError> {
+    let numbers = columns.bytes("numbers")?;
+    // Two counts of 16 bits, then the numbers, all big-endian.
+    let halves = numbers.get(4..).map(|bytes| bytes.as_chunks::<2>().0).unwrap_or_default();
+    if halves.len() != query.len() {
+        return Err(columns.damaged("a vector has another length than its space"));
     }
+    let halves: Vec<u16> = halves.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+    Ok(score(query, &halves))
 }

@@ -78,6 +78,13 @@ const NEAR: &[&str] = &["
         passage BIGINT NOT NULL REFERENCES ii_commons.passages, document BIGINT NOT NULL, embedding HALFVEC NOT NULL,
         PRIMARY KEY (space, passage));
     CREATE INDEX near_vectors_document ON ii_commons.near_vectors (collection, space, document);
+    -- Revisions of which each passage that is searched has its vector in near_vectors.
+    CREATE TABLE ii_commons.near_revisions (
+        collection BIGINT NOT NULL REFERENCES ii_commons.collections, space BIGINT NOT NULL REFERENCES ii_commons.near_spaces,
+        revision BIGINT NOT NULL, PRIMARY KEY (collection, space, revision));
+    -- A text that several documents have is found once, at the first of them by path. OFFSET 0 keeps that a look at each row
+    -- that the index gives, in the order of the index, and + 0 keeps it to the index by text and path. Of documents that are
+    -- given the caller knows it.
     CREATE FUNCTION ii_commons.near_by_index(
         of_collection BIGINT, of_space BIGINT, query REAL[], at_revision BIGINT, documents BIGINT[], most BIGINT)
     RETURNS TABLE (passage BIGINT, document BIGINT, embedding HALFVEC) LANGUAGE plpgsql STABLE
@@ -88,9 +95,14 @@ const NEAR: &[&str] = &["
             'SELECT v.passage, v.document, v.embedding FROM ii_commons.near_vectors v
              WHERE v.collection = %s AND v.space = %s %s AND EXISTS (
                 SELECT FROM ii_commons.documents d
-                WHERE d.id = v.document AND d.since <= $2 AND (d.until IS NULL OR d.until > $2))
+                WHERE d.id = v.document AND d.since <= $2 AND (d.until IS NULL OR d.until > $2) %s OFFSET 0)
              ORDER BY v.embedding::halfvec(%s) <#> $1::halfvec(%s) LIMIT $4',
-            of_collection, of_space, CASE WHEN documents IS NULL THEN '' ELSE 'AND v.document = ANY($3)' END, numbers, numbers)
+            of_collection, of_space, CASE WHEN documents IS NULL THEN '' ELSE 'AND v.document = ANY($3)' END,
+            CASE WHEN documents IS NULL THEN 'AND NOT EXISTS (
+                SELECT FROM ii_commons.documents o
+                WHERE o.collection = d.collection AND o.text = d.text AND o.path < d.path
+                AND o.since + 0 <= $2 AND (o.until IS NULL OR o.until + 0 > $2) OFFSET 0)' ELSE '' END,
+            numbers, numbers)
         USING query, at_revision, documents, most;
     END $$;
 "];

@@ -11,7 +11,7 @@ use crate::{
 
 /// Documents of collection $1 that are searched at revision $2: of several with one text the first by path. Asked for each
 /// row by its index (`OFFSET 0`, `+ 0`), whatever the planner knows of the tables.
-const SEARCHED: &str =
+pub(super) const SEARCHED: &str =
     "d.collection = $1 AND d.since + 0 <= $2 AND (d.until IS NULL OR d.until + 0 > $2) AND NOT EXISTS (
     SELECT FROM documents o WHERE o.collection = $1 AND o.text = d.text AND o.path < d.path AND o.since + 0 <= $2
         AND (o.until IS NULL OR o.until + 0 > $2) OFFSET 0)";
