@@ -358,7 +358,11 @@ impl Ledger {
     }
 
     async fn rpc(&self, body: &[u8]) -> Answer {
-        let answered = match serde_json::from_slice(body) {
+        let read = serde_json::from_slice(body);
+        // Requests for faults are answered in any case: they are how a test gets a ledger back.
+        let spared = read.as_ref().is_ok_and(|value: &Value| value["method"] == "fault");
+        let fate = if spared { AnswerFault::None } else { self.faults.next_answer() };
+        let answered = match read {
             Err(error) => {
                 let fault = LedgerError::Protocol { fault: ProtocolFault::Parse, reason: error.to_string() };
                 Some(answer(&Value::Null, Err(fault)))
@@ -377,7 +381,7 @@ impl Ledger {
             }
             Ok(request) => self.one(request).await,
         };
-        match self.faults.next_answer() {
+        match fate {
             AnswerFault::None => {}
             AnswerFault::Late(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
             AnswerFault::Dropped => return Answer::Silence,
