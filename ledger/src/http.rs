@@ -1,18 +1,28 @@
 //! An HTTP/1.1 server with limits: on connections, on bodies, on the time a request may take to come in.
 //!
-//! **Invariant:** a body larger than the limit is refused before it is held in memory.
+//! **Invariant:** a body larger than the limit is refused before it is held in memory, and only so many large ones are held at
+//! once.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Body, Incoming},
+    header,
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
 };
+
+/// From how many bytes on a body is a large one; one that does not say its length is.
+const LARGE: u64 = 256 << 10;
 
 /// Limits of a server.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +31,8 @@ pub struct Limits {
     pub connections: usize,
     /// Bytes of a body.
     pub body: usize,
+    /// Large bodies at once; further ones wait on their connections.
+    pub large: usize,
     /// For a request to come in, head and body each, and for a connection to stay idle.
     pub patience: Duration,
     /// For requests in progress when the server stops.
@@ -75,6 +87,7 @@ struct Withheld;
 /// Serves until `stop` changes; then lets requests in progress end, for the time of grace.
 pub async fn serve<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(limits.connections));
+    let room = Arc::new(Semaphore::new(limits.large));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -92,12 +105,12 @@ pub async fn serve<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>,
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let (site, mut stop) = (Arc::clone(&site), stop.clone());
+        let (site, room, mut stop) = (Arc::clone(&site), Arc::clone(&room), stop.clone());
         connections.spawn(async move {
             let _permit = permit;
             // Without it small answers wait for the peer's acknowledgement; a socket that refuses is only slower.
             let _delayed = stream.set_nodelay(true);
-            let service = service_fn(move |request| exchange(Arc::clone(&site), limits, request));
+            let service = service_fn(move |request| exchange(Arc::clone(&site), Arc::clone(&room), limits, request));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.patience)
@@ -122,10 +135,14 @@ pub async fn serve<S: Site>(listener: TcpListener, limits: Limits, site: Arc<S>,
 
 async fn exchange<S: Site>(
     site: Arc<S>,
+    room: Arc<Semaphore>,
     limits: Limits,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Withheld> {
     let (head, body) = request.into_parts();
+    let small = body.size_hint().exact().is_some_and(|length| length < LARGE);
+    // Held until the answer is made. The semaphore is never closed.
+    let _room = if small { None } else { room.acquire_many(1).await.ok() };
     let collected = tokio::time::timeout(limits.patience, Limited::new(body, limits.body).collect()).await;
     let answer = match collected {
         Ok(Ok(body)) => {

@@ -120,7 +120,7 @@ impl Publisher {
                     return None;
                 }
             };
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            let text = String::from_utf8_lossy(&answer.body);
             match answer.status {
                 200 => {
                     let line = asked.witness.cosigner.own_lines(&body, &text);
@@ -145,7 +145,7 @@ impl Publisher {
                     }
                 },
                 status => {
-                    asked.refuse(format!("status {status}: {}", text.trim_end()));
+                    asked.refuse(format!("status {status}: {}", first_words(&text)));
                     return None;
                 }
             }
@@ -185,11 +185,28 @@ impl Publisher {
     }
 }
 
+/// What a person is shown of another's words: one short line without control characters.
+fn first_words(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().filter(|letter| !letter.is_control()).take(160).collect()
+}
+
 impl Asked {
     fn refuse(&mut self, reason: String) {
         if self.refused.as_ref() != Some(&reason) {
             eprintln!("ii-ledger: witness {} at {}: {reason}", self.witness.cosigner.name, self.witness.url);
             self.refused = Some(reason);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_words;
+
+    #[test]
+    fn a_witness_writes_no_more_than_a_line_to_our_terminal() {
+        assert_eq!(first_words("no\u{1b}[2J such\nlog"), "no[2J such");
+        assert_eq!(first_words(&"x".repeat(1000)).len(), 160);
+        assert_eq!(first_words(""), "");
     }
 }

@@ -134,3 +134,37 @@ async fn told_to_end_it_ends_in_good_order_and_goes_on_where_it_was() {
     goes_on(&world, &before).await;
     assert_eq!(world.check_proof(&entries[2], None).await, 2);
 }
+
+/// Files may not grow beyond a limit, which to SQLite is a full disk.
+#[tokio::test]
+async fn a_full_disk_is_told_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shell = "trap '' XFSZ; ulimit -f 512; exec \"$0\" \"$@\"";
+    let mut world = World::behind(&["sh", "-c", shell], folder, &[]);
+    let (mut kept, mut lost) = (Vec::new(), Vec::new());
+    for batch in 0..64_u128 {
+        let (submissions, _) = receipts(batch * 16..batch * 16 + 16);
+        let answers = world.submit_batch(submissions.clone()).await;
+        let acknowledged = answers.iter().filter(|answer| matches!(answer, Submitted::Acknowledged(_))).count();
+        assert!(acknowledged == 0 || acknowledged == 16, "a batch is stored whole or not at all");
+        if acknowledged == 0 {
+            assert!(matches!(&answers[0], Submitted::Error(error @ LedgerError::Transient { .. }) if error.may_pass()));
+            lost = submissions;
+            break;
+        }
+        kept.extend(answers);
+    }
+    assert!(!kept.is_empty() && !lost.is_empty(), "{} stored", kept.len());
+    let (before, _) = world.published(kept.len() as u64).await;
+    world.command.clear();
+    world.restart();
+    goes_on(&world, &before).await;
+    for (told, index) in kept.iter().zip(0_u64..) {
+        let Submitted::Acknowledged(told) = told else { panic!("kept") };
+        assert_eq!(told.index.0, index);
+        assert_ne!(world.status(told.receipt).await, Status::Unknown);
+    }
+    for (answer, index) in world.submit_batch(lost).await.iter().zip(kept.len() as u64..) {
+        assert!(matches!(answer, Submitted::Acknowledged(told) if told.index.0 == index && !told.known));
+    }
+}

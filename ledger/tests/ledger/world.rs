@@ -47,7 +47,11 @@ pub struct Program {
 
 impl Program {
     pub fn start(home: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(home, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+        Self::run(command(home, arguments), arguments)
+    }
+
+    fn run(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
@@ -98,6 +102,8 @@ pub fn command(home: &Path, arguments: &[&str]) -> Command {
 /// A ledger with its folder.
 pub struct World {
     pub folder: TempDir,
+    /// What the program is started by; nothing for itself.
+    pub command: Vec<String>,
     pub arguments: Vec<String>,
     pub ledger: Program,
 }
@@ -109,10 +115,15 @@ impl World {
     }
 
     pub fn over(folder: TempDir, arguments: &[&str]) -> Self {
+        Self::behind(&[], folder, arguments)
+    }
+
+    pub fn behind(command: &[&str], folder: TempDir, arguments: &[&str]) -> Self {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--block-ms", "20"].iter().chain(arguments);
         let arguments: Vec<String> = arguments.map(|text| (*text).to_owned()).collect();
-        let ledger = start(folder.path(), &arguments);
-        Self { folder, arguments, ledger }
+        let command: Vec<String> = command.iter().map(|text| (*text).to_owned()).collect();
+        let ledger = start(&command, folder.path(), &arguments);
+        Self { folder, command, arguments, ledger }
     }
 
     pub fn path(&self) -> PathBuf {
@@ -121,7 +132,7 @@ impl World {
 
     pub fn restart(&mut self) {
         self.ledger.kill();
-        self.ledger = start(self.folder.path(), &self.arguments);
+        self.ledger = start(&self.command, self.folder.path(), &self.arguments);
     }
 
     pub async fn raw(&self, body: impl Into<Bytes>) -> Result<Answer, AskError> {
@@ -202,9 +213,13 @@ impl World {
     }
 }
 
-fn start(home: &Path, arguments: &[String]) -> Program {
+fn start(before: &[String], home: &Path, arguments: &[String]) -> Program {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    Program::start(home, &arguments)
+    let own = command(home, &arguments);
+    let Some((first, more)) = before.split_first() else { return Program::run(own, &arguments) };
+    let mut behind = Command::new(first);
+    behind.args(more).arg(own.get_program()).args(own.get_args()).stdin(Stdio::null());
+    Program::run(behind, &arguments)
 }
 
 /// What is sealed for a module of this number.
