@@ -564,8 +564,8 @@ fn one_file_reads_private_keys() {
     ];
     let faults = [
         "agent-runtime/src/journal/mod.rs handles private keys outside the signer",
-        "ledger/src/writer.rs handles private keys outside the signer",
         "agent-runtime/src/signer/mod.rs reads private keys beside signer/keyfile.rs",
+        "ledger/src/writer.rs handles private keys outside the signer",
         "src/wiring.rs handles private keys outside the signer",
     ];
     breaks(keys, &files, &faults);

@@ -150,7 +150,13 @@ impl StartError {
 }
 
 fn limits(body: usize) -> Limits {
-    Limits { connections: CONNECTIONS, body, patience: Duration::from_secs(15), grace: Duration::from_secs(2) }
+    Limits {
+        connections: CONNECTIONS,
+        body,
+        large: 16,
+        patience: Duration::from_secs(15),
+        grace: Duration::from_secs(2),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
