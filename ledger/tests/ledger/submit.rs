@@ -232,7 +232,7 @@ async fn many_at_once_share_transactions_and_each_has_its_own_place() {
 #[tokio::test]
 async fn who_watches_is_told_of_a_larger_head() {
     let world = World::new(&[]);
-    let empty = world.open(&String::from_utf8(world.get("/checkpoint").await.body.to_vec()).expect("text"));
+    let empty = world.open(std::str::from_utf8(&world.get("/checkpoint").await.body).expect("text"));
     assert_eq!(
         (empty.size, empty.origin),
         (0, log_name(&receipts::note::parse_vkey(&world.ledger.vkey).expect("a key").1))
