@@ -94,6 +94,14 @@ impl Tree {
         self.size += 1;
     }
 
+    /// Cuts it back to its first `size` leaves; a tree that has no more stays as it is.
+    pub fn truncate(&mut self, size: u64) {
+        if size < self.size {
+            self.hashes.truncate((2 * size - u64::from(size.count_ones())) as usize);
+            self.size = size;
+        }
+    }
+
     /// Root of the whole tree; SHA-256 of nothing when it is empty.
     pub fn root(&self) -> Digest {
         self.hash_of(0, self.size())
@@ -118,10 +126,23 @@ impl Tree {
         node_hash(&self.hash_of(start, middle), &self.hash_of(middle, end))
     }
 
+    /// Hash of the complete subtree of `2^level` leaves that is the `index`-th of its level; `None` when the tree does not
+    /// reach to its end.
+    pub fn subtree(&self, level: u32, index: u64) -> Option<Digest> {
+        let length = 1_u64.checked_shl(level)?;
+        let start = index.checked_mul(length)?;
+        let end = start.checked_add(length)?;
+        (end <= self.size()).then(|| self.hash_of(start, end))
+    }
+
     /// The inclusion proof of a leaf, leaf to root; `None` when it is not in the tree.
     pub fn inclusion(&self, index: u64) -> Option<Vec<Digest>> {
-        let size = self.size();
-        if index >= size {
+        self.inclusion_at(index, self.size())
+    }
+
+    /// The inclusion proof of a leaf in the tree of the first `size` leaves; `None` when it or they are not there.
+    pub fn inclusion_at(&self, index: u64, size: u64) -> Option<Vec<Digest>> {
+        if index >= size || size > self.size() {
             return None;
         }
         let mut path = Vec::new();
@@ -142,8 +163,12 @@ impl Tree {
 
     /// The proof that the first `old` leaves are a beginning of this tree; `None` for 0 or more than there are.
     pub fn consistency(&self, old: u64) -> Option<Vec<Digest>> {
-        let size = self.size();
-        if old == 0 || old > size {
+        self.consistency_between(old, self.size())
+    }
+
+    /// The proof that the first `old` leaves are a beginning of the first `size`; `None` for 0 or more than there are.
+    pub fn consistency_between(&self, old: u64, size: u64) -> Option<Vec<Digest>> {
+        if old == 0 || old > size || size > self.size() {
             return None;
         }
         let mut path = Vec::new();
@@ -372,6 +397,52 @@ mod tests {
             }
             assert!(new.consistency(0).is_none() && new.consistency(size + 1).is_none());
         }
+    }
+
+    #[test]
+    fn proofs_of_a_beginning_are_those_it_had_when_it_was_all() {
+        let whole = tree(70);
+        for size in 1..=70_u64 {
+            let then = tree(size);
+            for index in 0..size {
+                assert_eq!(whole.inclusion_at(index, size), then.inclusion(index), "{index} of {size}");
+                assert_eq!(
+                    whole.consistency_between(index + 1, size),
+                    then.consistency(index + 1),
+                    "{index} of {size}"
+                );
+            }
+            assert_eq!(whole.inclusion_at(size, size), None);
+        }
+        assert!(whole.inclusion_at(0, 71).is_none() && whole.consistency_between(1, 71).is_none());
+    }
+
+    #[test]
+    fn a_tree_that_was_cut_back_grows_as_if_it_had_never_been_longer() {
+        for size in 0..=40_u64 {
+            for kept in 0..=size + 1 {
+                let mut cut = tree(size);
+                cut.truncate(kept);
+                let kept = kept.min(size);
+                assert_eq!((cut.size(), cut.root()), (kept, tree(kept).root()), "{kept} of {size}");
+                (kept..41).for_each(|index| cut.push(leaf(index)));
+                assert_eq!(cut.hashes, tree(41).hashes, "{kept} of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_subtree_is_there_once_it_is_complete() {
+        let tree = tree(70);
+        for level in 0..=7_u32 {
+            let length = 1_u64 << level;
+            for index in 0..=70 / length {
+                let (start, end) = (index * length, (index + 1) * length);
+                let leaves: Vec<u64> = (start..end).collect();
+                assert_eq!(tree.subtree(level, index), (end <= 70).then(|| defined(&leaves)), "{level} {index}");
+            }
+        }
+        assert!(tree.subtree(63, 1).is_none() && tree.subtree(64, 0).is_none() && tree.subtree(1, u64::MAX).is_none());
     }
 
     #[test]

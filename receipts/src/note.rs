@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// C2SP's number for a plain Ed25519 signature.
-const ED25519: u8 = 1;
+pub(crate) const ED25519: u8 = 1;
 
 /// Why a note does not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +35,11 @@ pub fn log_name(key: &PublicKey) -> String {
     format!("ii-{}", &Digest::of(&key.0).to_string()[..16])
 }
 
-fn key_hash(name: &str, key: &PublicKey) -> [u8; 4] {
+/// The id of a key under a name, for signatures of C2SP's kind `kind`.
+pub(crate) fn key_hash(name: &str, kind: u8, key: &PublicKey) -> [u8; 4] {
     let mut hasher = Sha256::new();
     hasher.update(name.as_bytes());
-    hasher.update([b'\n', ED25519]);
+    hasher.update([b'\n', kind]);
     hasher.update(key.0);
     let hash: [u8; 32] = hasher.finalize().into();
     [hash[0], hash[1], hash[2], hash[3]]
@@ -46,19 +47,29 @@ fn key_hash(name: &str, key: &PublicKey) -> [u8; 4] {
 
 /// The verifier key in C2SP's form, `name+hash+key`.
 pub fn vkey(key: &PublicKey) -> String {
-    let name = log_name(key);
-    let mut typed = vec![ED25519];
+    typed_vkey(&log_name(key), ED25519, key)
+}
+
+/// The verifier key of a key that makes signatures of C2SP's kind `kind`.
+pub(crate) fn typed_vkey(name: &str, kind: u8, key: &PublicKey) -> String {
+    let mut typed = vec![kind];
     typed.extend_from_slice(&key.0);
-    format!("{name}+{}+{}", hex::encode(key_hash(&name, key)), STANDARD.encode(typed))
+    format!("{name}+{}+{}", hex::encode(key_hash(name, kind, key)), STANDARD.encode(typed))
 }
 
 /// The name and key of a verifier key; `None` for any other text than [`vkey`] gives, whatever its name.
 pub fn parse_vkey(text: &str) -> Option<(String, PublicKey)> {
+    parse_typed_vkey(text, ED25519)
+}
+
+/// The name and key of a verifier key for signatures of C2SP's kind `kind`.
+pub(crate) fn parse_typed_vkey(text: &str, kind: u8) -> Option<(String, PublicKey)> {
     let (name, rest) = text.split_once('+')?;
     let (hash, key) = rest.split_once('+')?;
     let typed = STANDARD.decode(key).ok()?;
-    let key = PublicKey(typed.strip_prefix(&[ED25519])?.try_into().ok()?);
-    let fits = !name.is_empty() && !name.contains(char::is_whitespace) && hash == hex::encode(key_hash(name, &key));
+    let key = PublicKey(typed.strip_prefix(&[kind])?.try_into().ok()?);
+    let fits =
+        !name.is_empty() && !name.contains(char::is_whitespace) && hash == hex::encode(key_hash(name, kind, &key));
     fits.then(|| (name.to_owned(), key))
 }
 
@@ -66,7 +77,7 @@ pub fn parse_vkey(text: &str) -> Option<(String, PublicKey)> {
 pub fn sign(text: &str, key: &SigningKey) -> String {
     let public = key.public();
     let name = log_name(&public);
-    let mut signature = key_hash(&name, &public).to_vec();
+    let mut signature = key_hash(&name, ED25519, &public).to_vec();
     signature.extend_from_slice(&key.sign(text.as_bytes()));
     format!("{text}\n\u{2014} {name} {}\n", STANDARD.encode(signature))
 }
@@ -95,7 +106,7 @@ pub fn open_as<'a>(note: &'a str, name: &str, key: &PublicKey) -> Result<&'a str
     let bytes = STANDARD.decode(encoded).map_err(|_base64| NoteError::Malformed)?;
     let (hash, signature) = bytes.split_at_checked(4).ok_or(NoteError::Malformed)?;
     let signature: &[u8; 64] = signature.try_into().map_err(|_length| NoteError::Malformed)?;
-    if signer != name || hash != key_hash(name, key) {
+    if signer != name || hash != key_hash(name, ED25519, key) {
         return Err(NoteError::OtherKey { expected: name.to_owned() });
     }
     verify(key, text.as_bytes(), signature).map_err(|_bad| NoteError::BadSignature)?;

@@ -1,13 +1,13 @@
 //! The chain of authority: a trusted root gave to the principal, the principal to the associate.
 
-use super::{Code, Files, receipt::times};
+use super::{Code, Files, OpenDelegation, receipt::times};
 use crate::{
     delegation::{DelegatedRole, Delegation},
     digest::{Digest, PublicKey},
     statement::Predicate,
 };
 
-pub(super) fn check(predicate: &Predicate, files: &Files<'_>) -> Result<(), Code> {
+pub(super) fn check(predicate: &Predicate, files: &Files<'_>, open: &OpenDelegation<'_>) -> Result<(), Code> {
     let actors = &predicate.actors;
     let (root, principal, associate) = (&actors.root.key, &actors.principal.key, &actors.associate.key);
     let upper =
@@ -23,8 +23,8 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>) -> Result<(), Code
         return Err(Code::UnknownFile);
     }
     let file = |number: u64| files.delegations.get(&number).ok_or(Code::MissingDelegation);
-    let given = link(predicate, &upper, file(0)?)?;
-    let passed_on = link(predicate, &lower, file(1)?)?;
+    let given = link(predicate, &upper, file(0)?, open)?;
+    let passed_on = link(predicate, &lower, file(1)?, open)?;
     if passed_on.depth >= given.depth {
         return Err(Code::DelegationDepth);
     }
@@ -41,8 +41,13 @@ struct Wanted<'a> {
     depth: u64,
 }
 
-fn link(predicate: &Predicate, wanted: &Wanted<'_>, bytes: &[u8]) -> Result<Delegation, Code> {
-    let (given, id) = Delegation::open(bytes).map_err(|_refused| Code::Delegation)?;
+fn link(
+    predicate: &Predicate,
+    wanted: &Wanted<'_>,
+    bytes: &[u8],
+    open: &OpenDelegation<'_>,
+) -> Result<Delegation, Code> {
+    let (given, id) = open(bytes).map_err(|_refused| Code::Delegation)?;
     let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
     ensure(id == wanted.id, Code::DelegationId)?;
     let chained = given.from == *wanted.from && given.to == *wanted.to && given.role == wanted.role;

@@ -4,6 +4,7 @@
 //! **Invariant:** a changed byte of any file never verifies.
 
 mod authority;
+mod believed;
 mod code;
 mod disclosures;
 mod receipt;
@@ -11,10 +12,12 @@ mod verdicts;
 
 use std::collections::BTreeMap;
 
+pub use believed::{Believed, OpenDelegation};
 pub use code::Code;
 
 use crate::{
     bundle::{self, Bundle, FileKind},
+    delegation::Delegation,
     digest::{Digest, PublicKey},
     statement::Predicate,
     trust::Trust,
@@ -85,6 +88,19 @@ pub struct Verification {
     pub not_made: Vec<&'static str>,
 }
 
+impl Verification {
+    fn new() -> Self {
+        Self {
+            outcome: Outcome::Unanchored,
+            receipt: None,
+            nullifier: None,
+            parents: Vec::new(),
+            made: Vec::new(),
+            not_made: NEVER_OFFLINE.to_vec(),
+        }
+    }
+}
+
 /// What no receipt without a ledger can show.
 const NEVER_OFFLINE: [&str; 4] = [
     "cosignatures of witnesses: there are none here",
@@ -109,18 +125,11 @@ pub fn verify(
     origin: TrustOrigin,
     has_parent: &dyn Fn(&Digest) -> bool,
 ) -> Verification {
-    let mut found = Verification {
-        outcome: Outcome::Unanchored,
-        receipt: None,
-        nullifier: None,
-        parents: Vec::new(),
-        made: Vec::new(),
-        not_made: NEVER_OFFLINE.to_vec(),
-    };
+    let mut found = Verification::new();
     if origin == TrustOrigin::Folder {
         found.not_made.push("that the keys belong to whom you think: they came with the folder; pin them with --trust");
     }
-    if let Err(code) = check(bundle, trust, &mut found) {
+    if let Err(code) = check(bundle, &Believed::Trusted(trust), &Delegation::open, &mut found) {
         found.outcome = Outcome::Invalid(code);
         return found;
     }
@@ -133,7 +142,34 @@ pub fn verify(
     found
 }
 
-fn check(bundle: &Bundle, trust: &Trust, found: &mut Verification) -> Result<(), Code> {
+/// What a ledger reads of a receipt that holds in all its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The receipt's id.
+    pub receipt: Digest,
+    /// What must be credited once only, computed anew.
+    pub nullifier: Digest,
+}
+
+/// Verifies one module's files as [`verify()`] does, but for its parents, which a ledger may not have yet.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub fn hold(bundle: &Bundle, believed: &Believed<'_>, open: &OpenDelegation<'_>) -> Result<Held, Code> {
+    let mut found = Verification::new();
+    check(bundle, believed, open, &mut found)?;
+    match (found.receipt, found.nullifier) {
+        (Some(receipt), Some(nullifier)) => Ok(Held { receipt, nullifier }),
+        (None, _) | (_, None) => Err(Code::MissingReceipt),
+    }
+}
+
+fn check(
+    bundle: &Bundle,
+    trust: &Believed<'_>,
+    open: &OpenDelegation<'_>,
+    found: &mut Verification,
+) -> Result<(), Code> {
     found.made.push("the files of a receipt are here, and no others");
     let files = sort(bundle)?;
     found.made.push("the receipt is in its one spelling, signed by associate and node");
@@ -145,11 +181,11 @@ fn check(bundle: &Bundle, trust: &Trust, found: &mut Verification) -> Result<(),
     found.made.push("the tree head is signed by the log and is what the receipt names");
     let checkpoint = receipt::checkpoint(&statement, files.checkpoint, trust)?;
     found.made.push("the statement's fields fit each other");
-    receipt::fields(predicate, &trust.network)?;
+    receipt::fields(predicate, trust.network())?;
     found.made.push("disclosed entries are in the tree and open to what was committed");
     disclosures::check(predicate, &files, &checkpoint)?;
     found.made.push("authority goes from a trusted root to the principal to the associate, for this time and work");
-    authority::check(predicate, &files)?;
+    authority::check(predicate, &files, open)?;
     found.made.push("a trusted verifier, not the worker, found every criterion to hold of this deliverable");
     verdicts::check(predicate, &files, trust)
 }

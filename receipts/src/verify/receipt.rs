@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Code;
+use super::{Believed, Code};
 use crate::{
     canonical::{NotCanonical, parse_canonical},
     checkpoint::Checkpoint,
@@ -14,12 +14,12 @@ use crate::{
     nullifier::nullifier,
     statement::{CLASS, PREDICATE, Predicate, SPEC, STATEMENT, Statement, Subject},
     timestamp::parse_millis,
-    trust::{Trust, TrustedRole},
+    trust::TrustedRole,
 };
 
 /// Opens the receipt. The two keys are named inside, so the payload is read to know whom to ask, and nothing of it is
 /// used before both signatures verified.
-pub(super) fn open(bytes: &[u8], trust: &Trust) -> Result<(Statement<Predicate>, Digest), Code> {
+pub(super) fn open(bytes: &[u8], trust: &Believed<'_>) -> Result<(Statement<Predicate>, Digest), Code> {
     let envelope = Envelope::parse(bytes).map_err(|_spelling| Code::Noncanonical)?;
     if envelope.payload_type != IN_TOTO {
         return Err(Code::PayloadType);
@@ -68,9 +68,13 @@ pub(super) fn open(bytes: &[u8], trust: &Trust) -> Result<(Statement<Predicate>,
 }
 
 /// Opens the tree head and compares it with what the statement says of it.
-pub(super) fn checkpoint(statement: &Statement<Predicate>, text: &str, trust: &Trust) -> Result<Checkpoint, Code> {
+pub(super) fn checkpoint(
+    statement: &Statement<Predicate>,
+    text: &str,
+    trust: &Believed<'_>,
+) -> Result<Checkpoint, Code> {
     let predicate = &statement.predicate;
-    let log = trust.log_key().map_err(|_malformed| Code::LogUntrusted)?;
+    let log = trust.log_key().ok_or(Code::LogUntrusted)?;
     if log_name(&log) != predicate.actors.node.log_origin {
         return Err(Code::LogUntrusted);
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Code, Files, receipt::times};
+use super::{Believed, Code, Files, receipt::times};
 use crate::{
     digest::{Digest, PublicKey},
     dsse::Envelope,
     statement::{Predicate, VerdictRef},
-    trust::{Trust, TrustedRole},
+    trust::TrustedRole,
     verdict::{Found, property},
 };
 
@@ -19,7 +19,7 @@ struct Statement {
     signer: Option<PublicKey>,
 }
 
-pub(super) fn check(predicate: &Predicate, files: &Files<'_>, trust: &Trust) -> Result<(), Code> {
+pub(super) fn check(predicate: &Predicate, files: &Files<'_>, trust: &Believed<'_>) -> Result<(), Code> {
     references(predicate)?;
     let mut statements = Vec::new();
     let mut ids = BTreeSet::new();
@@ -59,7 +59,12 @@ pub(super) fn references(predicate: &Predicate) -> Result<(), Code> {
     Ok(())
 }
 
-fn one(predicate: &Predicate, verdict: &VerdictRef, statements: &mut [Statement], trust: &Trust) -> Result<(), Code> {
+fn one(
+    predicate: &Predicate,
+    verdict: &VerdictRef,
+    statements: &mut [Statement],
+    trust: &Believed<'_>,
+) -> Result<(), Code> {
     let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
     ensure(trust.has(TrustedRole::Verifier, &verdict.by), Code::VerifierUntrusted)?;
     let named = statements.iter_mut().find(|statement| statement.id == verdict.statement);

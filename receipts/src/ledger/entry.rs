@@ -1,0 +1,108 @@
+//! Entries of a ledger's log: which receipt, which nullifier, which class of benefit; 36 bytes and more, nothing private.
+//!
+//! **Invariant:** bytes that parse are exactly those that are written for what was read.
+
+use std::collections::BTreeMap;
+
+use crate::{digest::Digest, integer::Decimal, merkle::leaf_hash};
+
+const PREFIX: &[u8; 12] = b"pob/entry/1\n";
+
+macro_rules! classes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// A class of benefit.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum BenefitClass { $($(#[$doc])* $name,)* }
+
+        impl BenefitClass {
+            /// Every class.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The class as receipts have it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+classes! {
+    /// Work of agents; the class of this program's own receipts.
+    AgentOrchestration = "Agent-Orchestration",
+    /// Answers of models.
+    ComputeInference = "Compute-Inference",
+    /// Training of models.
+    ComputeTraining = "Compute-Training",
+    /// Data made fit for use.
+    DataCuration = "Data-Curation",
+}
+
+impl BenefitClass {
+    /// The class that a text names.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|class| class.as_str() == text)
+    }
+}
+
+/// Entries by class, all classes always.
+pub fn counts(of: impl Fn(BenefitClass) -> u64) -> BTreeMap<String, Decimal> {
+    BenefitClass::ALL.iter().map(|class| (class.as_str().to_owned(), Decimal(of(*class)))).collect()
+}
+
+/// An entry of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Id of the receipt.
+    pub receipt: Digest,
+    /// What is credited.
+    pub nullifier: Digest,
+    /// For what.
+    pub class: BenefitClass,
+}
+
+impl LogEntry {
+    /// The bytes of the entry: `"pob/entry/1\n" ‖ receipt[32] ‖ nullifier[32] ‖ class`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = PREFIX.to_vec();
+        bytes.extend_from_slice(&self.receipt.0);
+        bytes.extend_from_slice(&self.nullifier.0);
+        bytes.extend_from_slice(self.class.as_str().as_bytes());
+        bytes
+    }
+
+    /// Reads an entry.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let rest = bytes.strip_prefix(PREFIX)?;
+        let (receipt, rest) = rest.split_first_chunk()?;
+        let (nullifier, class) = rest.split_first_chunk()?;
+        let class = BenefitClass::parse(std::str::from_utf8(class).ok()?)?;
+        Some(Self { receipt: Digest(*receipt), nullifier: Digest(*nullifier), class })
+    }
+
+    /// Its leaf in the log's tree.
+    pub fn leaf(&self) -> Digest {
+        leaf_hash(&self.to_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BenefitClass, LogEntry};
+    use crate::{digest::Digest, statement::CLASS};
+
+    #[test]
+    fn bytes_are_as_the_format_has_them_and_no_others_parse() {
+        for class in BenefitClass::ALL {
+            let entry = LogEntry { receipt: Digest([1; 32]), nullifier: Digest([2; 32]), class: *class };
+            let bytes = entry.to_bytes();
+            let wanted = [b"pob/entry/1\n".as_slice(), &[1; 32], &[2; 32], class.as_str().as_bytes()].concat();
+            assert_eq!(bytes, wanted);
+            assert_eq!(LogEntry::parse(&bytes), Some(entry));
+            assert_eq!(LogEntry::parse(&bytes[..bytes.len() - 1]), None);
+            assert_eq!(LogEntry::parse(&[&bytes[..], b" "].concat()), None);
+            assert_eq!(LogEntry::parse(&bytes[1..]), None);
+        }
+        assert_eq!(LogEntry::parse(&[b"pob/entry/1\n".as_slice(), &[0; 64]].concat()), None);
+        assert_eq!(BenefitClass::parse(CLASS), Some(BenefitClass::AgentOrchestration));
+    }
+}

@@ -1,0 +1,10 @@
+//! What a ledger for receipts and its clients share: entries of its log, tiles, blocks, submissions and the words of its
+//! remote procedures.
+//!
+//! **Invariant:** pure like the rest of this crate: it says what is to be checked and in which words, and sends nothing.
+
+pub mod block;
+pub mod entry;
+pub mod rpc;
+pub mod submission;
+pub mod tile;
