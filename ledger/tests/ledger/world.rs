@@ -167,6 +167,11 @@ impl World {
 
     /// The published head, once it has so many entries.
     pub async fn published(&self, size: u64) -> (Checkpoint, Heads) {
+        let grown = self.grown(size);
+        tokio::time::timeout(PATIENCE, grown).await.unwrap_or_else(|_| panic!("no published head of {size} entries"))
+    }
+
+    async fn grown(&self, size: u64) -> (Checkpoint, Heads) {
         loop {
             let heads: Heads = self
                 .call(Call::Watch(WatchFrom { size: Decimal(size.saturating_sub(1)), wait_ms: Decimal(30_000) }))
@@ -186,12 +191,15 @@ impl World {
 
     /// Until the receipt is under a certified block.
     pub async fn until_final(&self, receipt: Digest) -> (u64, u64) {
-        loop {
-            if let Status::Final { index, height } = self.status(receipt).await {
-                return (index.0, height.0);
+        let sealed = async {
+            loop {
+                if let Status::Final { index, height } = self.status(receipt).await {
+                    return (index.0, height.0);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        };
+        tokio::time::timeout(PATIENCE, sealed).await.unwrap_or_else(|_| panic!("{receipt} is never final"))
     }
 
     /// Checks the evidence for a receipt as a stranger would, and gives its index.
