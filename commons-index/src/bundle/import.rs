@@ -70,14 +70,14 @@ const LINES: usize = 2_000;
 const ENTRIES: usize = 1_000;
 
 /// Where a bundle is taken in.
-enum Into<'a> {
+enum Destination<'a> {
     /// The home; the node is its own.
     Home { node: &'a str },
     /// A database.
     Server(&'a Postgres),
 }
 
-impl Into<'_> {
+impl Destination<'_> {
     /// The collection's name there: its own at the node that keeps it in its home, else one of its origin, since homes name
     /// collections by folders that others have too.
     fn name(&self, origin: &str) -> Option<String> {
@@ -101,7 +101,7 @@ impl Collection {
         source: Box<dyn Read + Send>,
         importer: Importer<'_>,
     ) -> Result<Imported, BundleError> {
-        take(Into::Home { node }, home, source, importer).await
+        take(Destination::Home { node }, home, source, importer).await
     }
 
     /// The same into a database.
@@ -114,13 +114,13 @@ impl Collection {
         source: Box<dyn Read + Send>,
         importer: Importer<'_>,
     ) -> Result<Imported, BundleError> {
-        take(Into::Server(server), home, source, importer).await
+        take(Destination::Server(server), home, source, importer).await
     }
 }
 
 /// Takes a bundle in. The home is where drawn files go.
 async fn take(
-    into: Into<'_>,
+    into: Destination<'_>,
     home: &Path,
     source: Box<dyn Read + Send>,
     importer: Importer<'_>,
@@ -141,13 +141,13 @@ async fn take(
         return Err(feed.malformed("its collection is not its keeper's"));
     };
     let (store, records, begun) = match &into {
-        Into::Home { .. } => {
+        Destination::Home { .. } => {
             let store = home.join("commons").join(&name);
             let begun = !store.exists();
             fs::create_dir_all(&store).map_err(|error| from_io(&store, &error))?;
             (store.clone(), Records::open(&store).await?, begun)
         }
-        Into::Server(server) => {
+        Destination::Server(server) => {
             let store = server.folder(home, &name);
             let begun = server.known(&name, &store).await?.is_none();
             if begun {
@@ -160,14 +160,14 @@ async fn take(
             (store, Records::Postgres(records), begun)
         }
     };
-    let own = matches!(into, Into::Home { node } if node == node_of(&head.keeper));
+    let own = matches!(into, Destination::Home { node } if node == node_of(&head.keeper));
     let kept = (!own).then(|| Kept { origin: head.origin.clone(), vkey: head.keeper.clone() });
     let taken = taken(&records, &store, (&name, kept), head, feed, importer).await;
     if taken.is_err() && begun {
         // What was begun for it has nothing in it. Where this fails too, an empty collection stays, and the first reason counts.
         match &into {
-            Into::Home { .. } => drop(fs::remove_dir_all(&store)),
-            Into::Server(server) => drop(server.abandon(&name).await),
+            Destination::Home { .. } => drop(fs::remove_dir_all(&store)),
+            Destination::Server(server) => drop(server.abandon(&name).await),
         }
     }
     taken
@@ -244,7 +244,7 @@ impl Feed {
     }
 
     /// What is wrong about where reading is.
-    fn malformed(&self, cause: impl std::convert::Into<String>) -> BundleError {
+    fn malformed(&self, cause: impl Into<String>) -> BundleError {
         let cause = cause.into();
         match &self.reader {
             Some(reader) => reader.malformed(cause),
