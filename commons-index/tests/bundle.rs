@@ -14,8 +14,8 @@ use std::{
 use common::{Commons, Database, bag::Bag, paths, remove};
 use common_ground::port::index::{By, Index, Search};
 use commons_index::{
-    Auditor, BundleError, Caller, Collection, Exported, Exporter, Imported, Importer, Limits, SearchedIn, Vectored,
-    collections,
+    Auditor, BundleError, Caller, Collection, Exported, Exporter, Imported, Importer, Limits, Progress, SearchedIn,
+    Vectored, collections,
 };
 use receipts::{Digest, checkpoint::Checkpoint, keys::SigningKey, note};
 
@@ -444,6 +444,20 @@ async fn two_that_take_the_same_bundle_in_at_once_have_it_once() {
         assert_eq!(new, [0, 3]);
         assert_eq!(count(&into).await, 1);
     }
+}
+
+#[tokio::test]
+async fn each_document_is_told_of_once() {
+    let node = Node::new(1);
+    let (bundle, exported) = node.export(&filled(&node, &Commons::new(&[])).await).await;
+    let into = Commons::new(&[]);
+    let mut told = Vec::new();
+    let mut progress = |at: Progress| told.push((at.done, at.total));
+    let importer = Importer { keeper: None, open: &open, progress: &mut progress };
+    let done = Collection::import(&into.home, READER, Box::new(Cursor::new(bundle)), importer).await.expect("imported");
+    // Seven documents in all revisions, five of the latest; more than was said is not more than all.
+    assert_eq!(told.iter().map(|(done, _)| *done).collect::<Vec<_>>(), (1..=exported.documents).collect::<Vec<_>>());
+    assert!(told.iter().all(|(at, total)| at <= total && *total >= done.documents), "{told:?}");
 }
 
 #[tokio::test]

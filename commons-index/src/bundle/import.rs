@@ -296,13 +296,16 @@ impl Work {
             if matches!(line, Line::Revision(_)) {
                 new += u64::from(!self.is_known());
             }
+            let begins = matches!(line, Line::Document(_));
             self.line(line, (store, name), importer.open).await.map_err(|refused| match refused {
                 Refused::Wrong(cause) => feed.malformed(cause),
                 Refused::Other(error) => error,
             })?;
-            let done = self.parts.documents;
-            let total = self.head.documents.max(done);
-            (importer.progress)(Progress { done, total, bytes: 0, total_bytes: 0 });
+            if begins {
+                let done = self.parts.documents;
+                let total = self.head.documents.max(done);
+                (importer.progress)(Progress { done, total, bytes: 0, total_bytes: 0 });
+            }
         }
         if feed.next().await?.is_some() {
             return Err(feed.malformed("it goes on behind its signature"));

@@ -17,7 +17,7 @@ pub(super) async fn run(program: &Program) -> Result<Exit, Failure> {
         let (documents, passages) = index.counts();
         let folder = folder(&index).await?;
         if !program.json {
-            let of = folder.as_deref().map_or("its folder is not known".to_owned(), show::plain);
+            let of = folder.as_deref().map_or_else(|| format!("as {}", show::plain(&index.origin())), show::plain);
             println!("{name}  {documents:>7} documents  {passages:>8} passages  {of}");
         }
         rows.push(json!({"collection": name, "folder": folder, "documents": documents, "passages": passages,
