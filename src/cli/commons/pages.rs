@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
+use agent_runtime::home::Home;
 use common_ground::{
     grant::{Decision, Grant, Policy},
     port::tool::StepKey,
@@ -17,7 +18,6 @@ use crate::{
     hands, permissions,
     progress::Progress,
 };
-use agent_runtime::home::Home;
 
 /// Pages under way at once.
 const AT_ONCE: usize = 4;
