@@ -23,6 +23,8 @@ pub enum Exit {
     Verification,
     /// Storage is full, unwritable or damaged.
     Storage,
+    /// A ledger is unreachable, refused, or contradicts itself.
+    Ledger,
     /// A fault of the program.
     Internal,
     /// Interrupted by the person.
@@ -31,7 +33,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Completed,
         Self::NotCompleted,
         Self::Usage,
@@ -41,6 +43,7 @@ impl Exit {
         Self::Refused,
         Self::Verification,
         Self::Storage,
+        Self::Ledger,
         Self::Internal,
         Self::Interrupted,
     ];
@@ -57,6 +60,7 @@ impl Exit {
             Self::Refused => 6,
             Self::Verification => 7,
             Self::Storage => 8,
+            Self::Ledger => 9,
             Self::Internal => 70,
             Self::Interrupted => 130,
         }

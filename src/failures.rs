@@ -3,6 +3,7 @@
 use agent_runtime::{
     driver::DriveError,
     journal::{Damage, JournalError},
+    publisher::{AskError, OtherLedger, PublishError},
     signer::{SealError, SignerError},
 };
 use commons_index::{BundleError, IngestError, StoreError, VectorError};
@@ -47,6 +48,38 @@ pub fn from_journal(error: &JournalError) -> Failure {
         | JournalError::WrongDigest(_)
         | JournalError::Closed
         | JournalError::Sqlite(_) => Failure::internal(what),
+    }
+}
+
+/// A publisher's error.
+pub fn from_publisher(error: &PublishError) -> Failure {
+    let what = chain(error);
+    match error {
+        PublishError::Journal(inner) => from_journal(inner),
+        PublishError::NoLedger => {
+            Failure::new(Exit::Usage, what, "name one with --ledger URL, or set ledger.url in the settings")
+        }
+        PublishError::Ask(AskError::Address { .. }) => Failure::new(Exit::Usage, what, "such as http://127.0.0.1:7411"),
+        PublishError::Taken => {
+            Failure::new(Exit::NotCompleted, what, "it hands them in; `ii receipts status` shows how far it is")
+        }
+        PublishError::Lock { .. } => Failure::new(Exit::Storage, what, WRITABLE),
+        PublishError::Record(_) => Failure::new(Exit::Storage, what, RESTORE),
+        PublishError::Ask(AskError::Unreached { .. }) => {
+            Failure::new(Exit::Ledger, what, "see that the ledger runs; receipts wait for it here")
+        }
+        PublishError::Ask(AskError::Ledger(_)) => Failure::new(Exit::Ledger, what, "receipts wait for it here"),
+        PublishError::Other(OtherLedger::Network { .. }) => {
+            Failure::new(Exit::Ledger, what, "name a ledger of that network, or mend `network` in the settings")
+        }
+        PublishError::Other(_) => {
+            Failure::new(Exit::Ledger, what, "if you mean this other ledger, `ii receipts submit --repin` takes it")
+        }
+        PublishError::Head(_) | PublishError::Block(_) | PublishError::Answer { .. } => Failure::new(
+            Exit::Ledger,
+            what,
+            "nothing of it was believed; `ii receipts status --json` shows the evidence there is",
+        ),
     }
 }
 

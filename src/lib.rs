@@ -12,6 +12,7 @@ pub mod hands;
 pub mod models;
 pub mod permissions;
 mod progress;
+mod publishing;
 #[cfg(target_os = "linux")]
 pub mod servers;
 mod show;

@@ -79,6 +79,22 @@ impl Home {
         self.root.join("locks")
     }
 
+    /// Held by the one program that hands in receipts.
+    pub fn publisher_lock(&self) -> PathBuf {
+        self.locks().join("publisher")
+    }
+
+    /// Becomes the publisher for as long as the file is open. The file stays: removed, it could be locked twice.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another living process or handle is; otherwise the operating system's error.
+    pub fn hold_publisher(&self) -> io::Result<File> {
+        let path = self.publisher_lock();
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+        file.try_lock()?;
+        Ok(file)
+    }
+
     /// Makes the home and its folders, mode 0700, where they are missing.
     ///
     /// # Errors

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 pub const RECEIPT: &str = "receipt.intoto.json";
 /// The tree head.
 pub const CHECKPOINT: &str = "anchor-set.checkpoint";
+/// Where a ledger has the receipt, and under which of its heads.
+pub const LOGGED: &str = "ledger.tlog-proof";
+/// The certified block over that head.
+pub const BLOCK: &str = "ledger-block.json";
 /// The most disclosures, delegations or verdicts a folder may have.
 pub const MOST: usize = 4096;
 
@@ -41,6 +45,10 @@ pub enum FileKind {
     Delegation(u64),
     /// A verdict.
     Verdict(u64),
+    /// A ledger's proof.
+    Logged,
+    /// A ledger's block.
+    Block,
 }
 
 /// What a name stands for; `None` for no file of a bundle.
@@ -49,6 +57,8 @@ pub fn kind(name: &str) -> Option<FileKind> {
     match name {
         RECEIPT => Some(FileKind::Receipt),
         CHECKPOINT => Some(FileKind::Checkpoint),
+        LOGGED => Some(FileKind::Logged),
+        BLOCK => Some(FileKind::Block),
         _numbered => None
             .or_else(|| Some(FileKind::Disclosure(number(name.strip_prefix("disclosure-")?, ".tlog-proof")?)))
             .or_else(|| Some(FileKind::Delegation(number(name.strip_prefix("delegation-")?, ".intoto.json")?)))

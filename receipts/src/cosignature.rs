@@ -115,6 +115,18 @@ fn split(note: &str) -> Result<(&str, Vec<Line<'_>>), NoteError> {
     Ok((text, lines(rest)?))
 }
 
+/// How many signature lines a note has; `None` for no note.
+pub(crate) fn signatures(note: &str) -> Option<usize> {
+    split(note).ok().map(|(_text, lines)| lines.len())
+}
+
+/// The signature lines of a note that `wanted` takes, as they stand.
+pub(crate) fn lines_of(note: &str) -> Option<(String, Vec<String>)> {
+    let (text, lines) = split(note).ok()?;
+    let whole = |line: &Line<'_>| format!("\u{2014} {} {}\n", line.name, line.bytes);
+    Some((text.to_owned(), lines.iter().map(whole).collect()))
+}
+
 fn lines(text: &str) -> Result<Vec<Line<'_>>, NoteError> {
     let text = text.strip_suffix('\n').ok_or(NoteError::Malformed)?;
     let mut found = Vec::new();

@@ -6,6 +6,7 @@ use crate::{
     canonical::{NotCanonical, canonical},
     digest::{Digest, PublicKey},
     keys::key_id,
+    ledger::trusted::{KeysError, TrustedLedger},
     note::parse_vkey,
 };
 
@@ -57,6 +58,9 @@ pub struct Trust {
     pub keys: Vec<TrustedKey>,
     /// The log.
     pub log: TrustedLog,
+    /// The ledger whose evidence counts, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<TrustedLedger>,
 }
 
 /// Why a trust file makes no sense.
@@ -82,6 +86,9 @@ pub enum TrustError {
         /// The text given.
         vkey: String,
     },
+    /// The ledger's keys do not fit each other.
+    #[error("trust file: {0}")]
+    Ledger(#[from] KeysError),
 }
 
 impl Trust {
@@ -106,6 +113,7 @@ impl Trust {
             }
         }
         trust.log_key()?;
+        trust.ledger.as_ref().map_or(Ok(()), TrustedLedger::check)?;
         Ok(trust)
     }
 

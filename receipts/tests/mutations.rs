@@ -4,16 +4,20 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Keys, bundle, chain, grant, keys, payload, put, trust};
+use common::{FixedLedger, Keys, bundle, chain, fixed_ledger, grant, keys, payload, put, trust};
 use receipts::{
     Digest,
-    bundle::{Bundle, CHECKPOINT, RECEIPT, disclosure},
+    bundle::{BLOCK, Bundle, CHECKPOINT, LOGGED, RECEIPT, disclosure},
+    canonical::canonical,
     checkpoint::Checkpoint,
     commit::AttemptKey,
+    cosignature::Cosigner,
     delegation::{DelegatedRole, Delegation},
     dsse::{Envelope, IN_TOTO},
     integer::Decimal,
     keys::{SigningKey, key_id},
+    ledger::block::CertifiedBlock,
+    note::vkey,
     tlog_proof::TlogProof,
     trace::Trace,
     trust::{Trust, TrustedRole},
@@ -42,6 +46,28 @@ impl World {
 
     fn outcome(&self) -> Outcome {
         verify(&self.bundle, &self.trust, TrustOrigin::Pinned, &|_| true).outcome
+    }
+
+    /// Adds what a ledger gives, and trusts that ledger.
+    fn anchor(&mut self, quorum: u64) {
+        let found = verify(&self.bundle, &self.trust, TrustOrigin::Pinned, &|_| true);
+        let (receipt, nullifier) = (found.receipt.expect("an id"), found.nullifier.expect("a nullifier"));
+        fixed_ledger().anchor(&mut self.bundle, receipt, nullifier);
+        self.trust.ledger = Some(fixed_ledger().trusted(quorum));
+    }
+
+    /// The same for another receipt.
+    fn anchor_as(&mut self, receipt: Digest) {
+        self.anchor(1);
+        let found = verify(&self.bundle, &self.trust, TrustOrigin::Pinned, &|_| true);
+        fixed_ledger().anchor(&mut self.bundle, receipt, found.nullifier.expect("a nullifier"));
+    }
+
+    /// Changes the ledger's block.
+    fn block(&mut self, change: impl FnOnce(&FixedLedger, &mut CertifiedBlock)) {
+        let mut block = serde_json::from_slice(&self.bundle.0[BLOCK]).expect("a block");
+        change(&fixed_ledger(), &mut block);
+        self.bundle.0.insert(BLOCK.to_owned(), canonical(&block).expect("canonical"));
     }
 
     /// Changes the statement and has both signers sign it again: what only an insider could do.
@@ -358,6 +384,75 @@ const MUTATIONS: &[(Code, Mutation)] = &[
     (Code::Usage, |w| w.set("/predicate/usage/wallMs", json!("5001"))),
     (Code::NonClaims, |w| w.set("/predicate/actors/custody", json!("two-hosts"))),
     (Code::NonClaims, |w| w.set("/predicate/nonClaims", json!([]))),
+    (Code::LedgerHead, |w| {
+        w.anchor(1);
+        w.trust.ledger.as_mut().expect("trusted").vkey = vkey(&SigningKey::from_seed(&[60; 32]).public());
+    }),
+    (Code::LedgerHead, |w| {
+        w.anchor(1);
+        let stranger = Cosigner::of(SigningKey::from_seed(&[60; 32]).public()).vkey();
+        w.trust.ledger.as_mut().expect("trusted").witnesses = vec![stranger];
+    }),
+    (Code::LedgerHead, |w| {
+        // A line that nobody checks could be changed by anybody.
+        w.anchor(0);
+        w.trust.ledger.as_mut().expect("trusted").witnesses.clear();
+    }),
+    (Code::LedgerHead, |w| {
+        w.anchor(1);
+        w.file(LOGGED, |text| *text = text.replacen("\n5\n", "\n6\n", 1));
+    }),
+    (Code::LedgerProof, |w| {
+        w.anchor(1);
+        w.file(LOGGED, |text| *text = text.replacen("index 2\n", "index 1\n", 1));
+    }),
+    (Code::LedgerProof, |w| {
+        w.anchor(1);
+        w.file(LOGGED, |text| *text = text.replacen("index 2\n", "extra eA==\nindex 2\n", 1));
+    }),
+    (Code::LedgerProof, |w| {
+        w.anchor(1);
+        w.file(LOGGED, |text| *text = text.replacen("@v1", "@v2", 1));
+    }),
+    (Code::LedgerHead, |w| {
+        w.anchor(1);
+        w.file(LOGGED, |text| text.push('x'));
+    }),
+    (Code::LedgerProof, |w| {
+        // The place of another receipt.
+        w.anchor_as(Digest([70; 32]));
+    }),
+    (Code::LedgerProof, |w| {
+        w.anchor(1);
+        w.bundle.0.remove(LOGGED);
+    }),
+    (Code::LedgerBlock, |w| {
+        w.anchor(1);
+        w.file(BLOCK, |text| text.push('\n'));
+    }),
+    (Code::LedgerBlock, |w| {
+        w.anchor(1);
+        w.block(|_ledger, block| drop(block.certificate.pop()));
+    }),
+    (Code::LedgerBlock, |w| {
+        w.anchor(1);
+        w.block(|_ledger, block| block.certificate[2] = block.certificate[1].clone());
+    }),
+    (Code::LedgerBlock, |w| {
+        w.anchor(1);
+        w.block(|ledger, block| {
+            block.block.network = Digest([1; 32]);
+            block.certificate = ledger.validators[..3].iter().map(|key| block.block.vote(key)).collect();
+        });
+    }),
+    (Code::LedgerBlock, |w| {
+        // A block over another head of the same log.
+        w.anchor(1);
+        w.block(|ledger, block| {
+            block.block.size = Decimal(4);
+            block.certificate = ledger.validators[..3].iter().map(|key| block.block.vote(key)).collect();
+        });
+    }),
 ];
 
 #[test]
@@ -368,6 +463,28 @@ fn the_receipt_that_is_mutated_is_good() {
     assert_eq!(by_folder.outcome, Outcome::SelfTrust);
     let lonely = verify(&world.bundle, &world.trust, TrustOrigin::Pinned, &|parent| parent.0 != common::PARENT);
     assert_eq!(lonely.outcome, Outcome::UnresolvedParent(Digest(common::PARENT)));
+}
+
+#[test]
+fn with_a_trusted_ledgers_evidence_a_receipt_is_all_it_can_be() {
+    let mut world = World::new();
+    world.anchor(1);
+    assert_eq!(world.outcome(), Outcome::Valid);
+    let found = verify(&world.bundle, &world.trust, TrustOrigin::Pinned, &|_| true);
+    assert_eq!(found.not_made.len(), 2, "{:?}", found.not_made);
+    let by_folder = verify(&world.bundle, &world.trust, TrustOrigin::Folder, &|_| true);
+    assert_eq!(by_folder.outcome, Outcome::SelfTrust);
+    // Without a block it is in the log and no more; without a quorum nobody else saw the head.
+    let block = world.bundle.0.remove(BLOCK).expect("there");
+    assert_eq!(world.outcome(), Outcome::Unanchored);
+    world.bundle.0.insert(BLOCK.to_owned(), block);
+    world.trust.ledger = Some(fixed_ledger().trusted(0));
+    assert_eq!(world.outcome(), Outcome::Unwitnessed);
+    // Evidence of a ledger that nobody trusts is not looked at, and that is said.
+    world.trust.ledger = None;
+    let found = verify(&world.bundle, &world.trust, TrustOrigin::Pinned, &|_| true);
+    assert_eq!(found.outcome, Outcome::Unanchored);
+    assert!(found.not_made[0].contains("no ledger is trusted"), "{:?}", found.not_made);
 }
 
 #[test]
@@ -404,7 +521,9 @@ fn a_truncated_tail_does_not_verify() {
 
 #[test]
 fn no_flipped_bit_of_any_file_verifies() {
-    let good = World::new();
+    let mut good = World::new();
+    good.anchor(1);
+    assert_eq!(good.outcome(), Outcome::Valid);
     for (name, bytes) in &good.bundle.0 {
         for at in 0..bytes.len() {
             let mut bundle = good.bundle.clone();

@@ -30,7 +30,7 @@ use crate::{
     exit::{Exit, Failure},
     failures::{from_drive, from_journal},
     progress::{Progress, Tally},
-    show, wiring,
+    publishing, show, wiring,
 };
 
 /// What a run is driven with.
@@ -42,7 +42,7 @@ pub(super) struct With {
     pub models: RoleModels,
 }
 
-/// Drives a run and shows its end. A plan that waits is shown; on a terminal the person is asked at once.
+/// Drives a run and shows its end, and brings its receipts to the ledger of the settings meanwhile. A plan that waits is shown; on a terminal the person is asked at once.
 pub(super) async fn go(
     program: &Program,
     with: With,
@@ -50,6 +50,16 @@ pub(super) async fn go(
     run: RunId,
     start: Start,
 ) -> Result<Exit, Failure> {
+    let (config, _) = program.settings(&[])?;
+    let beside = publishing::beside(program, &config, &with.journal)?;
+    let ended = driven(program, with, progress, run, start).await;
+    if let Some(beside) = beside {
+        beside.end(program.json).await;
+    }
+    ended
+}
+
+async fn driven(program: &Program, with: With, progress: &Progress, run: RunId, start: Start) -> Result<Exit, Failure> {
     let mut seen = Seen::default();
     let journal = Arc::clone(&with.journal);
     let mut end = once(program, with.clone(), progress, run, start, &mut seen).await?;

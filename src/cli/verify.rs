@@ -1,23 +1,30 @@
 //! `ii verify`: receipts of a run, one receipt file, or an exported folder, without network.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use agent_runtime::signer::read_bundle;
+use agent_runtime::{
+    journal::Reader,
+    publisher::{Pinned, PublishError},
+    signer::read_bundle,
+};
+use common_ground::RunId;
 use receipts::{
-    Digest,
     bundle::{self, Bundle},
+    canonical::canonical,
+    ledger::{rpc::Proof, trusted::TrustedLedger},
+    tlog_proof::TlogProof,
     trust::Trust,
-    verify::{Outcome, TrustOrigin, Verification, verify},
+    verify::{Outcome, TrustOrigin, Verification, credited_twice, verify, verify_all},
 };
 use serde_json::json;
 
 use super::{Program, print_json, runs, shown};
 use crate::{
     exit::{Exit, Failure},
-    failures::from_journal,
+    failures::{from_journal, from_publisher},
     wiring,
 };
 
@@ -59,57 +66,12 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         let what = format!("{} has no receipts", args.what);
         return Err(Failure::new(Exit::Usage, what, "receipts are made for accepted modules only"));
     }
-    let found = verify_all(&case);
+    let found = verify_all(&case.bundles, &case.trust, case.origin);
     let twice = credited_twice(&found);
     show(program, &found, &twice);
     let valid = found.values().all(|one| one.outcome.is_valid()) && twice.is_empty();
     let whole = found.values().all(|one| one.outcome == Outcome::Valid);
     Ok(if valid && (whole || !args.strict) { Exit::Completed } else { Exit::Verification })
-}
-
-/// Verifies each; a parent counts when its own receipt is here and valid, so receipts are taken parents first.
-fn verify_all(case: &Case) -> BTreeMap<String, Verification> {
-    let mut found = BTreeMap::new();
-    let mut valid: BTreeSet<Digest> = BTreeSet::new();
-    let mut waiting: Vec<&String> = case.bundles.keys().collect();
-    loop {
-        let before = waiting.len();
-        waiting.retain(|name| {
-            let Some(bundle) = case.bundles.get(*name) else { return false };
-            let one = verify(bundle, &case.trust, case.origin, &|parent| valid.contains(parent));
-            if let Outcome::UnresolvedParent(_) = one.outcome {
-                return true;
-            }
-            if one.outcome.is_valid() {
-                valid.extend(one.receipt);
-            }
-            found.insert((*name).clone(), one);
-            false
-        });
-        if waiting.len() == before {
-            break;
-        }
-    }
-    for name in waiting {
-        if let Some(bundle) = case.bundles.get(name) {
-            let one = verify(bundle, &case.trust, case.origin, &|parent| valid.contains(parent));
-            found.insert(name.clone(), one);
-        }
-    }
-    found
-}
-
-/// Modules whose nullifier stands on another receipt here too.
-fn credited_twice(found: &BTreeMap<String, Verification>) -> Vec<String> {
-    let mut first: BTreeMap<Digest, Option<Digest>> = BTreeMap::new();
-    let mut twice = Vec::new();
-    for (name, one) in found {
-        let Some(nullifier) = one.nullifier else { continue };
-        if first.insert(nullifier, one.receipt).is_some() {
-            twice.push(name.clone());
-        }
-    }
-    twice
 }
 
 fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String]) {
@@ -265,30 +227,61 @@ async fn recorded(program: &Program, text: &str, pinned: Option<Trust>) -> Resul
     let (reader, id) = runs::find(program, text).await?;
     let trust = match pinned {
         Some(trust) => trust,
-        None => own_keys(program)?,
+        None => own_keys(program, &reader).await?,
     };
     Ok(Case { bundles: from_journal_of(&reader, id).await?, trust, origin: TrustOrigin::Pinned })
 }
 
-/// Whom this home's receipts are to be trusted by.
-pub(super) fn own_keys(program: &Program) -> Result<Trust, Failure> {
+/// Whom this home's receipts are to be trusted by: its own keys, and the ledger that it pinned.
+pub(super) async fn own_keys(program: &Program, reader: &Reader) -> Result<Trust, Failure> {
     let (config, _) = program.settings(&[])?;
     let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
-    signer.trust().map_err(Failure::internal)
+    let ledger = pinned(reader).await?.map(|pinned| pinned.ledger);
+    Ok(Trust { ledger, ..signer.trust().map_err(Failure::internal)? })
 }
 
-/// The bundles of a run, by module.
-pub(super) async fn from_journal_of(
-    reader: &agent_runtime::journal::Reader,
-    id: common_ground::RunId,
-) -> Result<BTreeMap<String, Bundle>, Failure> {
+/// The ledger that the home pinned.
+async fn pinned(reader: &Reader) -> Result<Option<Pinned>, Failure> {
+    let Some(row) = reader.ledger().await.map_err(|error| from_journal(&error))? else { return Ok(None) };
+    let pinned = serde_json::from_slice(&row.pinned);
+    pinned.map(Some).map_err(|error| from_publisher(&PublishError::Record(error)))
+}
+
+/// The bundles of a run, by module, with what the ledger proved of them.
+pub(super) async fn from_journal_of(reader: &Reader, id: RunId) -> Result<BTreeMap<String, Bundle>, Failure> {
     let mut bundles = BTreeMap::new();
+    let ledger = pinned(reader).await?.map(|pinned| pinned.ledger);
+    let ways = reader.outbox_of(Some(id)).await.map_err(|error| from_journal(&error))?;
     for row in reader.receipts(id).await.map_err(|error| from_journal(&error))? {
         let bundle = read_bundle(&row.bundle).ok_or_else(|| {
             let what = format!("the journal is damaged: the receipt of module {} cannot be read", row.module);
             Failure::new(Exit::Storage, what, "`ii doctor` shows what is hit")
         })?;
-        bundles.insert(row.module.to_string(), bundle);
+        let way = ways.iter().find(|way| way.receipt_id == row.receipt_id);
+        let evidence = way.and_then(|way| way.evidence.as_deref());
+        bundles.insert(row.module.to_string(), with_evidence(bundle, evidence, ledger.as_ref())?);
     }
     Ok(bundles)
+}
+
+/// Adds a ledger's proof as the files that show it: its head without the lines of signers nobody pinned.
+fn with_evidence(
+    mut bundle: Bundle,
+    evidence: Option<&[u8]>,
+    ledger: Option<&TrustedLedger>,
+) -> Result<Bundle, Failure> {
+    let (Some(evidence), Some(ledger)) = (evidence, ledger) else { return Ok(bundle) };
+    let unreadable = || {
+        let what = "the journal is damaged: a ledger's proof cannot be read";
+        Failure::new(Exit::Storage, what, "`ii receipts submit --repin` asks the ledger for its proofs anew")
+    };
+    let proof: Proof = serde_json::from_slice(evidence).map_err(|_other| unreadable())?;
+    let placed = TlogProof::parse(&proof.proof).map_err(|_other| unreadable())?;
+    let checkpoint = ledger.stripped(&placed.checkpoint).ok_or_else(unreadable)?;
+    let placed = TlogProof { checkpoint, extra: None, ..placed };
+    bundle.0.insert(bundle::LOGGED.to_owned(), placed.to_text().into_bytes());
+    if let Some(block) = &proof.block {
+        bundle.0.insert(bundle::BLOCK.to_owned(), canonical(block).map_err(Failure::internal)?);
+    }
+    Ok(bundle)
 }

@@ -11,12 +11,13 @@ mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use agent_runtime::publisher::address;
 use common_ground::{
     grant::{Item, Limits},
     port::embedder::Prefixes,
     run::Models,
 };
-use receipts::Digest;
+use receipts::{Digest, note::parse_vkey};
 use url::Url;
 
 pub use layers::{Origin, Resolved, resolve};
@@ -92,6 +93,10 @@ pub struct Config {
     pub postgres: Option<String>,
     /// Ledger network.
     pub network: Digest,
+    /// Where receipts go by themselves.
+    pub ledger: Option<String>,
+    /// Verifier key of that ledger's log.
+    pub ledger_key: Option<String>,
     /// Root key outside the home.
     pub root_key: Option<PathBuf>,
 }
@@ -170,6 +175,8 @@ impl Config {
             file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
             postgres: postgres(resolved)?,
             network,
+            ledger: ledger(resolved)?,
+            ledger_key: ledger_key(resolved)?,
             root_key: path("keys.root"),
         })
     }
@@ -195,6 +202,30 @@ fn embeddings(resolved: &Resolved, providers: &BTreeMap<String, Provider>) -> Re
             passage: resolved.text("embeddings.passage_prefix").to_owned(),
         },
     }))
+}
+
+fn ledger(resolved: &Resolved) -> Result<Option<String>, Failure> {
+    let text = resolved.text("ledger.url");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.contains('@') {
+        let what = "ledger.url has a user or a password in it";
+        return Err(Failure::new(Exit::Configuration, what, "a ledger takes receipts by their keys: leave it out"));
+    }
+    match address(text) {
+        Some(_url) => Ok(Some(text.to_owned())),
+        None => Err(resolved.bad("ledger.url", "http://HOST:PORT or https://HOST")),
+    }
+}
+
+fn ledger_key(resolved: &Resolved) -> Result<Option<String>, Failure> {
+    let text = resolved.text("ledger.key");
+    match parse_vkey(text) {
+        _any if text.is_empty() => Ok(None),
+        Some(_key) => Ok(Some(text.to_owned())),
+        None => Err(resolved.bad("ledger.key", "a verifier key NAME+HASH+BASE64, as `ii-ledger keys` prints it")),
+    }
 }
 
 /// A database's URL. A password in it is refused, and not shown: a setting is read by more than this program.

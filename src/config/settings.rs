@@ -243,6 +243,20 @@ pub const SETTINGS: &[Setting] = &[
         about: "ledger network that receipts are for, 64 hex; empty for the development network",
     },
     Setting {
+        name: "ledger.url",
+        variable: "II_LEDGER",
+        default: "",
+        project: false,
+        about: "ledger that receipts are handed to by themselves, http:// or https://; empty for none",
+    },
+    Setting {
+        name: "ledger.key",
+        variable: "II_LEDGER_KEY",
+        default: "",
+        project: false,
+        about: "verifier key of that ledger's log; pinned at the first contact when empty",
+    },
+    Setting {
         name: "keys.root",
         variable: "II_ROOT_KEY",
         default: "",

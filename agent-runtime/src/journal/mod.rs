@@ -16,6 +16,7 @@ mod chain;
 mod error;
 pub mod faults;
 mod lease;
+mod outbox;
 mod read;
 mod remove;
 mod row;
@@ -32,10 +33,9 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub use error::{Damage, JournalError};
+pub use outbox::{LedgerRow, OutboxChange, OutboxCounts, OutboxRow, Outgoing};
 pub use read::Reader;
-pub use row::{
-    AttemptKey, AttemptStream, Batch, Blob, FactRow, Holding, Lease, OutboxCounts, ReceiptRow, Recorded, RunRow,
-};
+pub use row::{AttemptKey, AttemptStream, Batch, Blob, FactRow, Holding, Lease, ReceiptRow, Recorded, RunRow};
 pub use store::{Store, Stored};
 
 use crate::home::{HolderLock, Home};
@@ -161,6 +161,38 @@ impl Journal {
     /// deletion or the last close.
     pub async fn delete(&self, run: RunId, now_ms: u64) -> Result<(), JournalError> {
         self.request(|answer| Request::Delete { run, now_ms, answer }).await
+    }
+
+    /// Pins the ledger that receipts of this home go to, or says where the pinned one is asked now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pin_ledger(&self, url: String, pinned: Vec<u8>) -> Result<(), JournalError> {
+        self.request(|answer| Request::Pin { url, pinned, answer }).await
+    }
+
+    /// Forgets the pinned ledger: every receipt begins its way anew.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn forget_ledger(&self) -> Result<(), JournalError> {
+        self.request(Request::Forget).await
+    }
+
+    /// Makes durable what an answer of the ledger changes, all of it or nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn change_outbox(&self, change: OutboxChange) -> Result<(), JournalError> {
+        self.request(|answer| Request::Outbox(Box::new(change), answer)).await
+    }
+
+    /// Puts receipts that were refused into the queue again, and says how many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn requeue_refused(&self) -> Result<u64, JournalError> {
+        self.request(Request::Requeue).await
     }
 
     /// Writes the whole journal, large contents included, into the new file `to`. Appends go on meanwhile.

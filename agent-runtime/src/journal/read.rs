@@ -21,7 +21,7 @@ use super::append::{digest, fact_id, number, uuid};
 use super::blob::{self, Form};
 use super::chain::Head;
 use super::error::{Damage, JournalError};
-use super::row::{AttemptStream, Holding, OutboxCounts, ReceiptRow, Recorded, RunRow};
+use super::row::{AttemptStream, Holding, ReceiptRow, Recorded, RunRow};
 use super::schema;
 use crate::home::Home;
 
@@ -181,14 +181,6 @@ impl Reader {
     /// The database's.
     pub async fn receipts(&self, run: RunId) -> Result<Vec<ReceiptRow>, JournalError> {
         self.ask(move |connection| Box::pin(receipts(connection, run))).await
-    }
-
-    /// How many receipts wait for a ledger.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn outbox(&self) -> Result<OutboxCounts, JournalError> {
-        self.ask(|connection| Box::pin(outbox(connection))).await
     }
 
     /// Messages waiting for a run, oldest first; they stay until a batch names them in `inbox_done`.
@@ -369,13 +361,6 @@ async fn receipts(connection: &mut SqliteConnection, run: RunId) -> Result<Vec<R
             })
         })
         .collect()
-}
-
-async fn outbox(connection: &mut SqliteConnection) -> Result<OutboxCounts, sqlx::Error> {
-    let row = sqlx::query("SELECT count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state <> 0) FROM outbox")
-        .fetch_one(connection)
-        .await?;
-    Ok(OutboxCounts { queued: number(&row, 0)?, other: number(&row, 1)? })
 }
 
 async fn inbox(connection: &mut SqliteConnection, run: RunId) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {

@@ -150,28 +150,3 @@ pub struct RunRow {
     /// Who holds it, if anybody.
     pub lease: Option<Holding>,
 }
-
-/// How many receipts stand where on their way to a ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OutboxCounts {
-    /// Not handed over yet.
-    pub queued: u64,
-    /// In any later state.
-    pub other: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{AttemptKey, Batch};
-    use common_ground::{ModuleId, RunId};
-    use uuid::Uuid;
-    use zeroize::Zeroizing;
-
-    #[test]
-    fn a_printed_batch_shows_no_key() {
-        let mut batch = Batch::new(RunId(Uuid::from_u128(1)), 1, 1);
-        let module = ModuleId(Uuid::from_u128(2));
-        batch.attempt_keys.push(AttemptKey { module, attempt: 1, key: Zeroizing::new([211; 32]) });
-        assert!(!format!("{batch:?}").contains("211"));
-    }
-}

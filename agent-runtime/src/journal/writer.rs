@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use super::append::{self, Ready};
 use super::error::JournalError;
+use super::outbox::OutboxChange;
 use super::row::Lease;
-use super::{blob, lease, remove, schema};
+use super::{blob, lease, outbox, remove, schema};
 use crate::home::Home;
 
 type Answer<T> = oneshot::Sender<Result<T, JournalError>>;
@@ -29,6 +30,10 @@ pub(crate) enum Request {
     Release { lease: Lease, answer: Answer<()> },
     Send { run: RunId, body: Vec<u8>, answer: Answer<i64> },
     Delete { run: RunId, now_ms: u64, answer: Answer<()> },
+    Pin { url: String, pinned: Vec<u8>, answer: Answer<()> },
+    Forget(Answer<()>),
+    Outbox(Box<OutboxChange>, Answer<()>),
+    Requeue(Answer<u64>),
     Close(Answer<()>),
 }
 
@@ -98,6 +103,22 @@ impl Writer {
             }
             Request::Delete { run, now_ms, answer } => {
                 let result = self.delete(run, now_ms).await;
+                reply(answer, self.settle(result).await);
+            }
+            Request::Pin { url, pinned, answer } => {
+                let result = self.pin(&url, &pinned).await;
+                reply(answer, self.settle(result).await);
+            }
+            Request::Forget(answer) => {
+                let result = self.forget().await;
+                reply(answer, self.settle(result).await);
+            }
+            Request::Outbox(change, answer) => {
+                let result = self.change(&change).await;
+                reply(answer, self.settle(result).await);
+            }
+            Request::Requeue(answer) => {
+                let result = self.requeue().await;
                 reply(answer, self.settle(result).await);
             }
         }
@@ -239,6 +260,26 @@ impl Writer {
         let (lift, us, home) = (self.lift(), self.us, self.home.clone());
         let connection = self.connection().await?;
         remove::delete(connection, &home, run, us, now_ms, &lift).await
+    }
+
+    async fn pin(&mut self, url: &str, pinned: &[u8]) -> Result<(), JournalError> {
+        let lift = self.lift();
+        outbox::pin(self.connection().await?, url, pinned).await.map_err(lift)
+    }
+
+    async fn forget(&mut self) -> Result<(), JournalError> {
+        let lift = self.lift();
+        outbox::forget(self.connection().await?).await.map_err(lift)
+    }
+
+    async fn change(&mut self, change: &OutboxChange) -> Result<(), JournalError> {
+        let lift = self.lift();
+        outbox::change(self.connection().await?, change).await.map_err(lift)
+    }
+
+    async fn requeue(&mut self) -> Result<u64, JournalError> {
+        let lift = self.lift();
+        outbox::requeue(self.connection().await?).await.map_err(lift)
     }
 
     /// Moves the write-ahead log into the database, truncates it and closes.

@@ -281,7 +281,8 @@ impl Signer {
         add(TrustedRole::Verifier, self.verifier.public())?;
         add(TrustedRole::Node, self.node.public())?;
         keys.extend(self.retired.iter().cloned());
-        Ok(Trust { network: self.network, keys, log: TrustedLog { vkey: note::vkey(&self.log.public()) } })
+        let log = TrustedLog { vkey: note::vkey(&self.log.public()) };
+        Ok(Trust { network: self.network, keys, log, ledger: None })
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod block;
 pub mod entry;
+pub mod outbox;
 pub mod rpc;
 pub mod submission;
 pub mod tile;
+pub mod trusted;

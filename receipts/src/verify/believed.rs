@@ -3,6 +3,7 @@
 use crate::{
     delegation::{Delegation, DelegationError},
     digest::{Digest, PublicKey},
+    ledger::trusted::TrustedLedger,
     trust::{Trust, TrustedRole},
 };
 
@@ -36,6 +37,14 @@ impl Believed<'_> {
         match self {
             Self::Trusted(trust) => &trust.network,
             Self::AsNamed { network, .. } => network,
+        }
+    }
+
+    /// The ledger whose evidence counts.
+    pub(super) fn ledger(&self) -> Option<&TrustedLedger> {
+        match self {
+            Self::Trusted(trust) => trust.ledger.as_ref(),
+            Self::AsNamed { .. } => None,
         }
     }
 

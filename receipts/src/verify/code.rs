@@ -167,6 +167,12 @@ codes! {
     Usage = "usage",
     /// What is not claimed does not fit the custody.
     NonClaims = "non-claims",
+    /// A ledger's head is not signed by the trusted log, or not cosigned by enough trusted witnesses, or has other lines.
+    LedgerHead = "ledger-head",
+    /// A ledger's proof is not in its one spelling, or does not lead from the receipt to the head.
+    LedgerProof = "ledger-proof",
+    /// A ledger's block is not in its one spelling, not certified by the trusted validators, or not over that head.
+    LedgerBlock = "ledger-block",
 }
 
 impl std::fmt::Display for Code {

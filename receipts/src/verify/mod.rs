@@ -3,17 +3,22 @@
 //! **Invariant:** verify, then parse the verified bytes: nothing of a payload is believed before its signatures are.
 //! **Invariant:** a changed byte of any file never verifies.
 
+mod all;
 mod authority;
 mod believed;
 mod code;
 mod disclosures;
+mod ledger;
 mod receipt;
 mod verdicts;
 
 use std::collections::BTreeMap;
 
+pub use all::{credited_twice, verify_all};
 pub use believed::{Believed, OpenDelegation};
 pub use code::Code;
+
+use ledger::Anchored;
 
 use crate::{
     bundle::{self, Bundle, FileKind},
@@ -96,18 +101,30 @@ impl Verification {
             nullifier: None,
             parents: Vec::new(),
             made: Vec::new(),
-            not_made: NEVER_OFFLINE.to_vec(),
+            not_made: Vec::new(),
         }
     }
 }
 
-/// What no receipt without a ledger can show.
-const NEVER_OFFLINE: [&str; 4] = [
-    "cosignatures of witnesses: there are none here",
-    "inclusion in a ledger, and the time by it: there is no ledger evidence here",
-    "that the nullifier was credited once: only a ledger can tell",
-    "that the outputs are right, that nothing happened off the record, that wall clocks are true",
-];
+const NO_WITNESSES: &str = "cosignatures of witnesses: there are none here";
+const NO_LEDGER: &str = "inclusion in a ledger, and the time by it: there is no ledger evidence here";
+const UNTRUSTED_LEDGER: &str =
+    "the ledger's evidence that is here: no ledger is trusted; name its keys in the file of --trust";
+const NO_BLOCK: &str = "that a block is over the ledger's head: there is none here";
+const CREDITED_ONCE: &str = "that the nullifier was credited once: only a ledger can tell";
+const CREDITED_ONCE_BY_ITS_WORD: &str = "that no other receipt was credited for this nullifier: the ledger promises it, and who reads its whole log sees it";
+const NEVER: &str = "that the outputs are right, that nothing happened off the record, that wall clocks are true";
+
+/// What was not checked of a ledger, and what never can be.
+fn left_open(anchored: Anchored, evidence: bool) -> Vec<&'static str> {
+    match anchored {
+        Anchored::No if evidence => vec![UNTRUSTED_LEDGER, CREDITED_ONCE, NEVER],
+        Anchored::No => vec![NO_WITNESSES, NO_LEDGER, CREDITED_ONCE, NEVER],
+        Anchored::Logged => vec![NO_BLOCK, CREDITED_ONCE, NEVER],
+        Anchored::Unwitnessed => vec![NO_WITNESSES, CREDITED_ONCE_BY_ITS_WORD, NEVER],
+        Anchored::Witnessed => vec![CREDITED_ONCE_BY_ITS_WORD, NEVER],
+    }
+}
 
 /// The files of a bundle, sorted out.
 struct Files<'a> {
@@ -116,6 +133,8 @@ struct Files<'a> {
     disclosures: BTreeMap<u64, &'a [u8]>,
     delegations: BTreeMap<u64, &'a [u8]>,
     verdicts: BTreeMap<u64, &'a [u8]>,
+    logged: Option<&'a [u8]>,
+    block: Option<&'a [u8]>,
 }
 
 /// Verifies one module's files. `has_parent` says whether a receipt of this id is at hand and valid.
@@ -129,17 +148,43 @@ pub fn verify(
     if origin == TrustOrigin::Folder {
         found.not_made.push("that the keys belong to whom you think: they came with the folder; pin them with --trust");
     }
-    if let Err(code) = check(bundle, &Believed::Trusted(trust), &Delegation::open, &mut found) {
-        found.outcome = Outcome::Invalid(code);
-        return found;
-    }
+    let believed = Believed::Trusted(trust);
+    let checked =
+        check(bundle, &believed, &Delegation::open, &mut found).and_then(|()| anchored(bundle, &believed, &mut found));
+    let anchored = match checked {
+        Ok(anchored) => anchored,
+        Err(code) => {
+            found.not_made.extend(left_open(Anchored::No, false));
+            found.outcome = Outcome::Invalid(code);
+            return found;
+        }
+    };
     found.made.push("parents are here and valid");
-    found.outcome = match (found.parents.iter().find(|parent| !has_parent(parent)), origin) {
-        (Some(missing), _) => Outcome::UnresolvedParent(*missing),
-        (None, TrustOrigin::Folder) => Outcome::SelfTrust,
-        (None, TrustOrigin::Pinned) => Outcome::Unanchored,
+    found.outcome = match (found.parents.iter().find(|parent| !has_parent(parent)), origin, anchored) {
+        (Some(missing), _, _) => Outcome::UnresolvedParent(*missing),
+        (None, TrustOrigin::Folder, _) => Outcome::SelfTrust,
+        (None, TrustOrigin::Pinned, Anchored::No | Anchored::Logged) => Outcome::Unanchored,
+        (None, TrustOrigin::Pinned, Anchored::Unwitnessed) => Outcome::Unwitnessed,
+        (None, TrustOrigin::Pinned, Anchored::Witnessed) => Outcome::Valid,
     };
     found
+}
+
+/// What a ledger's evidence shows of a receipt that holds.
+fn anchored(bundle: &Bundle, believed: &Believed<'_>, found: &mut Verification) -> Result<Anchored, Code> {
+    let files = sort(bundle)?;
+    let (Some(receipt), Some(nullifier)) = (found.receipt, found.nullifier) else { return Err(Code::MissingReceipt) };
+    if believed.ledger().is_some() && ledger::is_there(&files) {
+        found
+            .made
+            .push("the receipt lies in the trusted ledger's log, under a head with the cosignatures that are wanted");
+    }
+    let anchored = ledger::check(&files, &receipt, &nullifier, believed)?;
+    if matches!(anchored, Anchored::Unwitnessed | Anchored::Witnessed) {
+        found.made.push("the trusted ledger's validators certified a block over that head");
+    }
+    found.not_made.extend(left_open(anchored, ledger::is_there(&files)));
+    Ok(anchored)
 }
 
 /// What a ledger reads of a receipt that holds in all its parts.
@@ -209,12 +254,15 @@ fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
     let mut disclosures = BTreeMap::new();
     let mut delegations = BTreeMap::new();
     let mut verdicts = BTreeMap::new();
+    let (mut logged, mut block) = (None, None);
     if bundle.0.len() > bundle::MOST {
         return Err(Code::UnknownFile);
     }
     for (name, bytes) in &bundle.0 {
         match bundle::kind(name).ok_or(Code::UnknownFile)? {
             FileKind::Receipt | FileKind::Checkpoint => {}
+            FileKind::Logged => logged = Some(bytes.as_slice()),
+            FileKind::Block => block = Some(bytes.as_slice()),
             FileKind::Disclosure(index) => drop(disclosures.insert(index, bytes.as_slice())),
             FileKind::Delegation(number) => drop(delegations.insert(number, bytes.as_slice())),
             FileKind::Verdict(number) => drop(verdicts.insert(number, bytes.as_slice())),
@@ -223,5 +271,5 @@ fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
     let receipt = bundle.0.get(bundle::RECEIPT).ok_or(Code::MissingReceipt)?;
     let checkpoint = bundle.0.get(bundle::CHECKPOINT).ok_or(Code::MissingCheckpoint)?;
     let checkpoint = std::str::from_utf8(checkpoint).map_err(|_binary| Code::Checkpoint)?;
-    Ok(Files { receipt, checkpoint, disclosures, delegations, verdicts })
+    Ok(Files { receipt, checkpoint, disclosures, delegations, verdicts, logged, block })
 }

@@ -7,15 +7,24 @@ use receipts::{
     Digest,
     bundle::{self, Bundle},
     canonical::canonical,
+    checkpoint::Checkpoint,
     commit::AttemptKey,
+    cosignature::Cosigner,
     delegation::{DelegatedBudget, DelegatedRole, Delegation},
     dsse::{Envelope, IN_TOTO},
     entry::{CallEnd, Entry},
     integer::Decimal,
     keys::{SigningKey, key_id},
-    note::vkey,
+    ledger::{
+        block::{Block, CertifiedBlock},
+        entry::{BenefitClass, LogEntry},
+        trusted::TrustedLedger,
+    },
+    merkle::Tree,
+    note::{log_name, vkey},
     seal::{SealInput, SealKeys, Sealed, UsedModel, seal},
     statement::{CorpusHead, Custody, Earlier, ModelLevel, Parent, Relation, Usage},
+    tlog_proof::TlogProof,
     trace::TraceEntry,
     trust::{Trust, TrustedKey, TrustedLog, TrustedRole},
 };
@@ -76,6 +85,7 @@ pub fn trust(keys: &Keys) -> Trust {
             trusted(TrustedRole::Node, &keys.node),
         ],
         log: TrustedLog { vkey: vkey(&keys.log.public()) },
+        ledger: None,
     }
 }
 
@@ -202,4 +212,72 @@ pub fn put(bundle: &mut Bundle, name: &str, statement: &Value, signers: &[&Signi
     let payload = canonical(statement).expect("canonical");
     let envelope = Envelope::sign(IN_TOTO, payload, signers).expect("signs");
     bundle.0.insert(name.to_owned(), envelope.to_bytes().expect("bytes"));
+}
+
+/// A ledger of fixed keys: its log, one witness, four validators.
+pub struct FixedLedger {
+    pub log: SigningKey,
+    pub witness: SigningKey,
+    pub validators: [SigningKey; 4],
+}
+
+pub fn fixed_ledger() -> FixedLedger {
+    let key = |number| SigningKey::from_seed(&[number; 32]);
+    FixedLedger { log: key(31), witness: key(32), validators: [key(33), key(34), key(35), key(36)] }
+}
+
+impl FixedLedger {
+    pub fn trusted(&self, quorum: u64) -> TrustedLedger {
+        TrustedLedger {
+            vkey: vkey(&self.log.public()),
+            validators: self.validators.iter().map(SigningKey::public).collect(),
+            witnesses: vec![Cosigner::of(self.witness.public()).vkey()],
+            witness_quorum: Decimal(quorum),
+        }
+    }
+
+    /// The head over a tree, signed and cosigned.
+    pub fn head(&self, tree: &Tree) -> String {
+        let head = Checkpoint { origin: log_name(&self.log.public()), size: tree.size(), root: tree.root() };
+        let line = Cosigner::of(self.witness.public()).cosign(&head.body(), 1_795_000_100, &self.witness);
+        format!("{}{line}", head.sign(&self.log))
+    }
+
+    /// The block over a tree.
+    pub fn block(&self, tree: &Tree, network: Digest) -> CertifiedBlock {
+        let block = Block {
+            network,
+            height: Decimal(1),
+            previous: Digest([0; 32]),
+            size: Decimal(tree.size()),
+            root: tree.root(),
+            time: Decimal(1_795_000_100_000),
+        };
+        CertifiedBlock { certificate: self.validators[..3].iter().map(|key| block.vote(key)).collect(), block }
+    }
+
+    /// A log that has a receipt among others, at index 2.
+    pub fn tree(receipt: Digest, nullifier: Digest) -> Tree {
+        let mut tree = Tree::new();
+        for number in 0..5_u8 {
+            let own = number == 2;
+            let entry = LogEntry {
+                receipt: if own { receipt } else { Digest([number; 32]) },
+                nullifier: if own { nullifier } else { Digest([number + 50; 32]) },
+                class: BenefitClass::AgentOrchestration,
+            };
+            tree.push(entry.leaf());
+        }
+        tree
+    }
+
+    /// The files that a ledger's evidence is.
+    pub fn anchor(&self, bundle: &mut Bundle, receipt: Digest, nullifier: Digest) {
+        let tree = Self::tree(receipt, nullifier);
+        let hashes = tree.inclusion_at(2, 5).expect("a proof");
+        let proof = TlogProof { extra: None, index: 2, hashes, checkpoint: self.head(&tree) };
+        bundle.0.insert(bundle::LOGGED.to_owned(), proof.to_text().into_bytes());
+        let block = canonical(&self.block(&tree, Digest::of(b"ii dev network 1"))).expect("canonical");
+        bundle.0.insert(bundle::BLOCK.to_owned(), block);
+    }
 }

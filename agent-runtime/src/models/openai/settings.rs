@@ -10,6 +10,8 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::http::{innermost, install_cryptography, is_loopback};
+
 /// Which server program answers: what it can be asked beside Chat Completions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -195,11 +197,6 @@ impl Endpoint {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 fn secret_value(settings: &OpenAiSettings, header: &str, value: &str) -> Result<HeaderValue, SetupError> {
     let refused = |_not_a_value| SetupError::Header { provider: settings.provider.clone(), header: header.to_owned() };
     let mut value = HeaderValue::from_str(value).map_err(refused)?;
@@ -270,41 +267,4 @@ pub(in crate::models) fn loopback_client(within: Duration) -> Option<reqwest::Cl
     builder.redirect(reqwest::redirect::Policy::none()).build().ok()
 }
 
-/// Chooses the cryptography of TLS once for the process; a choice already made stands.
-fn install_cryptography() {
-    if rustls::crypto::CryptoProvider::get_default().is_none()
-        && rustls::crypto::ring::default_provider().install_default().is_err()
-    {
-        tracing::debug!("another part of the program chose the cryptography of TLS");
-    }
-}
-
-/// The last cause of an error.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
 pub(super) type SharedEndpoint = Arc<Endpoint>;
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn this_very_machine_has_several_names() {
-        for (host, expected) in [
-            ("localhost", true),
-            ("127.0.0.1", true),
-            ("127.1.2.3", true),
-            ("[::1]", true),
-            ("10.0.0.1", false),
-            ("localhost.example", false),
-        ] {
-            assert_eq!(is_loopback(host), expected, "{host}");
-        }
-    }
-}

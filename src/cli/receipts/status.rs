@@ -1,0 +1,118 @@
+//! `ii receipts status`: where receipts are on their way to a ledger.
+
+use agent_runtime::{
+    journal::{OutboxCounts, OutboxRow},
+    publisher::{Contradiction, Pinned},
+};
+use receipts::ledger::outbox::State;
+use serde_json::{Value, json};
+
+use super::super::{Program, print_json, runs};
+use crate::{
+    exit::{Exit, Failure},
+    failures::from_journal,
+};
+
+/// Arguments of `ii receipts status`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run's id, or its beginning; the receipts of all runs without one.
+    run: Option<String>,
+}
+
+/// Receipts shown in words without a run named; the rest is counted.
+const SHOWN: usize = 20;
+
+/// Runs the command.
+pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
+    let named = match &args.run {
+        Some(text) => Some(runs::find(program, text).await?.1),
+        None => None,
+    };
+    let Some(reader) = runs::reader(program) else {
+        if program.json {
+            print_json(&json!({"ledger": null, "receipts": [], "contradictions": []}));
+        } else {
+            eprintln!("ii: no receipts yet; they are made for accepted modules");
+        }
+        return Ok(Exit::Completed);
+    };
+    let lift = |error| from_journal(&error);
+    let rows = reader.outbox_of(named).await.map_err(lift)?;
+    let ledger = reader.ledger().await.map_err(lift)?;
+    let contradictions = reader.contradictions().await.map_err(lift)?;
+    let counts = reader.outbox().await.map_err(lift)?;
+    if program.json {
+        let ledger = ledger.map(|ledger| {
+            let pinned = serde_json::from_slice::<Value>(&ledger.pinned).unwrap_or(Value::Null);
+            json!({"url": ledger.url, "pinned": pinned, "head": ledger.head})
+        });
+        let receipts: Vec<Value> = rows.iter().map(row_json).collect();
+        let contradictions: Vec<Value> =
+            contradictions.iter().filter_map(|body| serde_json::from_slice(body).ok()).collect();
+        print_json(&json!({"ledger": ledger, "receipts": receipts, "contradictions": contradictions}));
+        return Ok(if contradictions.is_empty() { Exit::Completed } else { Exit::Ledger });
+    }
+    match &ledger {
+        Some(ledger) => {
+            let name = serde_json::from_slice::<Pinned>(&ledger.pinned).map(|pinned| pinned.ledger.vkey);
+            println!("ledger   {} at {}", name.unwrap_or_default(), ledger.url);
+        }
+        None => println!("ledger   none; `ii receipts submit --ledger URL` hands receipts in"),
+    }
+    let first = if named.is_some() { 0 } else { rows.len().saturating_sub(SHOWN) };
+    for row in &rows[first..] {
+        println!("{:<8} module {}  {}", row.state.standing().as_str(), row.module, more(&row.state));
+    }
+    if named.is_none() {
+        println!("{}", sum(&counts));
+    }
+    for body in &contradictions {
+        println!("CONTRADICTION  {}", contradiction(body));
+    }
+    Ok(if contradictions.is_empty() { Exit::Completed } else { Exit::Ledger })
+}
+
+fn row_json(row: &OutboxRow) -> Value {
+    json!({"run": row.run, "module": row.module, "receipt": row.receipt_id, "nullifier": row.nullifier,
+        "standing": row.state.standing().as_str(), "way": row.state, "changed_ms": row.changed_ms})
+}
+
+/// How many are where, in words.
+pub(super) fn sum(counts: &OutboxCounts) -> String {
+    let mut words = vec![format!("{} receipts", counts.all())];
+    let mut add = |count: u64, what: &str| {
+        if count > 0 {
+            words.push(format!("{count} {what}"));
+        }
+    };
+    add(counts.queued, "wait");
+    add(counts.acknowledged, "handed in");
+    add(counts.included, "logged");
+    add(counts.confirmed, "credited");
+    add(counts.refused, "refused");
+    add(counts.conflict, "in conflict");
+    words.join(", ")
+}
+
+/// What a state says beyond its word.
+fn more(state: &State) -> String {
+    match state {
+        State::Queued => "waits to be handed in".to_owned(),
+        State::Acknowledged { index } => format!("handed in; the ledger says at {}, and has proved nothing", index.0),
+        State::Included { index, size } => format!("at {} of {}", index.0, size.0),
+        State::Final { index, height } => format!("at {}, block {}", index.0, height.0),
+        State::Refused { code } => format!("{code}; `ii receipts submit --again` hands it in once more"),
+        State::Conflict { credited } => format!("receipt {credited} was credited for the same work"),
+    }
+}
+
+fn contradiction(body: &[u8]) -> &'static str {
+    match serde_json::from_slice::<Contradiction>(body) {
+        Ok(Contradiction::Heads { .. }) => "the ledger's log signed two heads of one size; --json shows both",
+        Ok(Contradiction::Blocks { .. }) => {
+            "the ledger's validators certified two blocks of one height; --json shows both"
+        }
+        Err(_unreadable) => "evidence that does not read",
+    }
+}

@@ -1,0 +1,159 @@
+//! The commands: what a person types and reads.
+
+use std::time::Duration;
+
+use crate::{
+    common::{Place, SIX_MODULES, json},
+    world::Ledger,
+};
+
+/// Where the home's receipts are, by standing.
+fn standings(place: &Place) -> Vec<String> {
+    let status = json(&place.ii(&["receipts", "status", "--json"]));
+    let rows = status["receipts"].as_array().expect("rows").clone();
+    rows.iter().map(|row| row["standing"].as_str().expect("a word").to_owned()).collect()
+}
+
+fn words(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_run_hands_its_receipts_in_by_itself_where_the_settings_name_a_ledger() {
+    let (place, ledger) = (Place::new(), Ledger::start(&[]));
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_ii"));
+    let mut command = place.command(program, &place.run_args(SIX_MODULES));
+    let ran = command.env("II_LEDGER", &ledger.url).output().expect("runs");
+    assert_eq!(ran.status.code(), Some(0), "{}", words(&ran));
+    // The run waits no longer than a few seconds for its ledger; what it left is handed in now.
+    let submitted = place.ii(&["receipts", "submit"]);
+    assert_eq!(submitted.status.code(), Some(0), "{}", words(&submitted));
+    assert_eq!(standings(&place), ["credited"; 6]);
+    let run = place.only_run().expect("a run");
+    let shown = words(&place.ii(&["receipts", "status", &run]));
+    assert!(shown.contains("credited") && shown.contains("block 1"), "{shown}");
+}
+
+#[test]
+fn what_a_witnessed_ledger_credited_verifies_as_valid_anywhere_and_a_changed_proof_does_not() {
+    let (place, (ledger, _witness)) = (Place::new(), Ledger::witnessed(&[]));
+    let ran = place.ii(&place.run_args(SIX_MODULES));
+    assert_eq!(ran.status.code(), Some(0), "{}", words(&ran));
+    let run = place.only_run().expect("a run");
+    let results = |what: &[&str]| -> Vec<String> {
+        let found = json(&place.ii(&[&["verify", "--json"], what].concat()));
+        let rows = found["receipts"].as_array().expect("rows").clone();
+        rows.iter().map(|row| row["result"].as_str().expect("a result").to_owned()).collect()
+    };
+    assert_eq!(results(&[&run]), ["VALID-UNANCHORED"; 6]);
+    let submitted = place.ii(&["receipts", "submit", "--ledger", &ledger.url]);
+    assert_eq!(submitted.status.code(), Some(0), "{}", words(&submitted));
+    assert_eq!(results(&[&run]), ["VALID"; 6]);
+    assert_eq!(place.ii(&["verify", &run, "--strict"]).status.code(), Some(0));
+    // Elsewhere, with the keys that a stranger pinned before.
+    let out = place.folder.path().join("receipts");
+    let out = out.to_str().expect("text");
+    assert_eq!(place.ii(&["receipts", "export", &run, "--out", out]).status.code(), Some(0));
+    assert_eq!(results(&[out]), ["VALID-SELFTRUST"; 6]);
+    let pinned = place.folder.path().join("pinned.json");
+    std::fs::copy(format!("{out}/trust.json"), &pinned).expect("copied");
+    let pinned = pinned.to_str().expect("text");
+    assert_eq!(results(&[out, "--trust", pinned]), ["VALID"; 6]);
+    // Each receipt has its own place.
+    let entries = std::fs::read_dir(out).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let modules: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    std::fs::copy(modules[0].join("ledger.tlog-proof"), modules[1].join("ledger.tlog-proof")).expect("copied");
+    let found = results(&[out, "--trust", pinned]);
+    assert!(found.contains(&"INVALID(ledger-proof)".to_owned()), "{found:?}");
+}
+
+#[test]
+fn without_a_ledger_a_run_completes_and_its_receipts_wait() {
+    let place = Place::new();
+    let mut ledger = Ledger::start(&[]);
+    ledger.kill();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_ii"));
+    let mut command = place.command(program, &place.run_args("Who may pause a run?"));
+    let ran = command.env("II_LEDGER", &ledger.url).output().expect("runs");
+    assert_eq!(ran.status.code(), Some(0), "{}", words(&ran));
+    assert!(words(&ran).contains("receipts wait"), "{}", words(&ran));
+    assert_eq!(standings(&place), ["sealed"]);
+    let refused = place.ii(&["receipts", "submit", "--ledger", &ledger.url, "--wait", "1"]);
+    assert_eq!(refused.status.code(), Some(9), "{}", words(&refused));
+    let line = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(line.lines().last().is_some_and(|line| line.contains("does not answer")), "{line}");
+    assert_eq!(standings(&place), ["sealed"]);
+    ledger.again();
+    let done = place.ii(&["receipts", "submit", "--ledger", &ledger.url, "--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", words(&done));
+    assert_eq!(json(&done)["credited"], 1);
+    assert_eq!(standings(&place), ["credited"]);
+    // Pinned, it needs no name any more; where nothing is named nothing is asked.
+    assert_eq!(place.ii(&["receipts", "submit"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_one_line() {
+    let place = Place::new();
+    for (arguments, exit, what) in [
+        (vec!["receipts", "submit"], 2, "no ledger is named"),
+        (vec!["receipts", "submit", "--ledger", "ledger.example"], 2, "no http"),
+        (vec!["receipts", "watch", "--ledger", "http://127.0.0.1:1"], 9, "does not answer"),
+        (vec!["receipts", "status", "nothing"], 2, "no run nothing"),
+    ] {
+        let refused = place.ii(&arguments);
+        assert_eq!(refused.status.code(), Some(exit), "{arguments:?}: {}", words(&refused));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.lines().count() == 1 && said.contains(what) && said.contains("; "), "{arguments:?}: {said}");
+    }
+    assert_eq!(place.ii(&["receipts", "status"]).status.code(), Some(0));
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_ii"));
+    for (value, what) in [("http://me:secret@ledger.example", "a password"), ("nowhere", "nowhere")] {
+        let mut command = place.command(program, &["receipts", "submit"]);
+        let refused = command.env("II_LEDGER", value).output().expect("runs");
+        assert_eq!(refused.status.code(), Some(3), "{}", words(&refused));
+        assert!(words(&refused).contains(what) && !words(&refused).contains("secret"), "{}", words(&refused));
+    }
+}
+
+#[test]
+fn a_watch_hands_in_what_comes_until_it_is_stopped() {
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    let (place, ledger) = (Place::new(), Ledger::start(&[]));
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_ii"));
+    let mut watch = place.command(program, &["receipts", "watch", "--ledger", &ledger.url]).spawn().expect("starts");
+    let ran = place.ii(&place.run_args("Who may pause a run?"));
+    assert_eq!(ran.status.code(), Some(0), "{}", words(&ran));
+    let began = std::time::Instant::now();
+    while standings(&place) != ["credited"] {
+        assert!(began.elapsed() < crate::world::PATIENCE, "never credited");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Beside it another publisher is told so.
+    let second = place.ii(&["receipts", "submit"]);
+    assert_eq!(second.status.code(), Some(1), "{}", words(&second));
+    kill(Pid::from_raw(i32::try_from(watch.id()).expect("a pid")), Signal::SIGTERM).expect("SIGTERM");
+    assert_eq!(watch.wait().expect("ends").code(), Some(0));
+}
+
+#[test]
+fn killed_at_any_moment_it_credits_each_receipt_once() {
+    let (place, ledger) = (Place::new(), Ledger::start(&[]));
+    let ran = place.ii(&place.run_args(SIX_MODULES));
+    assert_eq!(ran.status.code(), Some(0), "{}", words(&ran));
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_ii"));
+    for turn in 0..12 {
+        let mut submit = place.command(program, &["receipts", "submit", "--ledger", &ledger.url]);
+        let mut submit = submit.spawn().expect("starts");
+        std::thread::sleep(Duration::from_millis(turn * 15));
+        submit.kill().expect("SIGKILL");
+        submit.wait().expect("is gone");
+    }
+    let done = place.ii(&["receipts", "submit", "--ledger", &ledger.url, "--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", words(&done));
+    let done = json(&done);
+    assert_eq!((&done["credited"], &done["refused"], &done["conflict"]), (&6.into(), &0.into(), &0.into()));
+}
