@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use receipts::{Digest, checkpoint::Checkpoint, merkle::Tree};
+use receipts::{Digest, checkpoint::Checkpoint, merkle::Frontier};
 
 use crate::{
     corpus::{self, CorpusOp, CorpusRow},
@@ -74,7 +74,7 @@ impl Audit {
         let revisions = on.revisions().await?;
         self.revisions = revisions.len() as u64;
         let mut heads = revisions.iter().peekable();
-        let (mut tree, mut live) = (Tree::new(), BTreeMap::new());
+        let (mut tree, mut live) = (Frontier::new(), BTreeMap::new());
         loop {
             let page = on.corpus(tree.size(), PAGE).await?;
             if page.is_empty() {

@@ -2,9 +2,13 @@
 //! written.
 //!
 //! **Invariant:** the system gives the lock back when its holder ends, however it ends.
+//! **Invariant:** who has a lock has that of the folder that is there: one taken away meanwhile, and perhaps made anew, is
+//! another.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -34,17 +38,34 @@ impl Lock {
     }
 
     async fn take(path: PathBuf, patience: Option<Duration>) -> Result<Self, StoreError> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| from_io(&path, &error))?;
+        // Whoever held the lock may have taken the folder away with it.
+        let open = || loop {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+            match (file, path.parent()) {
+                (Ok(file), _) => return Ok(file),
+                (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::create_dir_all(folder).map_err(|error| from_io(folder, &error))?;
+                }
+                (Err(error), _) => return Err(from_io(&path, &error)),
+            }
+        };
+        let mut file = open()?;
         let began = Instant::now();
         let waits = || patience.is_none_or(|patience| began.elapsed() < patience);
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) if is_at(&file, &path) => return Ok(Self { _file: file }),
+                Ok(()) => file = open()?,
                 Err(TryLockError::WouldBlock) if waits() => tokio::time::sleep(TURN).await,
                 Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { path }),
                 Err(TryLockError::Error(error)) => return Err(from_io(&path, &error)),
             }
         }
     }
+}
+
+/// Whether this is the file that a path leads to.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |(one, other): (Metadata, Metadata)| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    file.metadata().and_then(|one| Ok((one, fs::metadata(path)?))).is_ok_and(same)
 }

@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** the word index of a revision is durable before the records name it.
 
-use receipts::{Digest, checkpoint::Checkpoint, merkle::Tree};
+use receipts::{Digest, checkpoint::Checkpoint, merkle::Frontier};
 
 use crate::{
     corpus, drawing,
@@ -48,7 +48,7 @@ pub(crate) async fn seal(
 
 /// Appends what a revision changed to the corpus and gives its new size and root.
 async fn append(on: &mut Session, caller: &mut Caller<'_>, next: i64) -> Result<(u64, Digest), IngestError> {
-    let mut tree = Tree::new();
+    let mut tree = Frontier::new();
     for leaf in on.leaves().await? {
         tree.push(leaf);
     }

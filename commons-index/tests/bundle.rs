@@ -434,6 +434,93 @@ async fn a_line_without_end_is_refused_in_bounded_memory_and_a_source_that_fails
 }
 
 #[tokio::test]
+async fn the_line_that_is_wrong_is_named() {
+    let node = Node::new(1);
+    let (bundle, _) = node.export(&filled(&node, &Commons::new(&[])).await).await;
+    let (whole, into) = (lines(&bundle), Commons::new(&[]));
+    let mut tried = 0;
+    for (from, to) in [
+        ("{\"entry\":{\"op\":\"add\"", "{\"entry\":{\"op\":\"lend\""),
+        ("{\"passage\":{\"start\":0,", "{\"passage\":{\"start\":\"x\","),
+    ] {
+        for (place, _line) in whole.iter().enumerate().filter(|(_, line)| line.starts_with(from)) {
+            let mut changed = whole.clone();
+            changed[place] = changed[place].replacen(from, to, 1);
+            let error = refused(&into, &signed_anew(&changed, &node), to).await;
+            let BundleError::Malformed { line, .. } = error else { panic!("{error:?}") };
+            assert_eq!(line, place as u64 + 1, "{to}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 6, "{tried}");
+}
+
+/// Bytes that come as they are asked for, `whole` times the same.
+struct Again {
+    line: &'static [u8],
+    left: usize,
+}
+
+impl Read for Again {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = (into.len() / self.line.len()).min(self.left);
+        into.chunks_exact_mut(self.line.len()).take(most).for_each(|part| part.copy_from_slice(self.line));
+        self.left -= most;
+        Ok(most * self.line.len())
+    }
+}
+
+#[tokio::test]
+async fn small_lines_without_end_and_lines_that_do_not_pack_are_refused() {
+    let node = Node::new(1);
+    let (bundle, _) = node.export(&filled(&node, &Commons::new(&[])).await).await;
+    let (whole, into) = (lines(&bundle), Commons::new(&[]));
+    // 600 MB of lines that are no fault by themselves, in a few kilobytes.
+    let mut bomb = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
+    writeln!(bomb, "{}", whole[0]).expect("written");
+    io::copy(&mut Again { line: b"{\"gone\":[]}\n", left: 50_000_000 }, &mut bomb).expect("written");
+    let bomb = bomb.finish().expect("ended");
+    let error = refused(&into, &bomb, "a bomb of lines").await;
+    assert!(matches!(&error, BundleError::Malformed { cause, .. } if cause.contains("200 times")), "{error:?}");
+    // Noise packs no better than in two: 17 MiB of it are one line.
+    let mut state = 1_u64;
+    let mut noise = String::with_capacity(17 << 20);
+    while noise.len() < 17 << 20 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        noise.push_str(&format!("{:016x}", state));
+    }
+    let mut long = whole.clone();
+    long[2] = serde_json::json!({ "text": noise }).to_string();
+    let error = refused(&into, &signed_anew(&long, &node), "a long line").await;
+    assert!(matches!(&error, BundleError::Malformed { line: 3, cause } if cause.contains("longer")), "{error:?}");
+}
+
+#[tokio::test]
+async fn one_that_fails_takes_nothing_from_one_that_comes_with_it() {
+    let node = Node::new(1);
+    let (bundle, _) = node.export(&filled(&node, &Commons::new(&[])).await).await;
+    let whole = lines(&bundle);
+    let cut = packed(&whole[..whole.len() - 1]);
+    for _turn in 0..8 {
+        for into in places().await {
+            let importing = |bundle: &[u8]| {
+                let bundle = bundle.to_vec();
+                let into = &into;
+                async move { import(into, &bundle).await }
+            };
+            let (bad, good, worse) = tokio::join!(importing(&cut), importing(&bundle), importing(&cut));
+            bad.expect_err("cut");
+            worse.expect_err("cut");
+            let good = good.expect("imported");
+            assert_eq!(good.revisions, 3);
+            assert_eq!(count(&into).await, 1);
+            let index = opened(&into, &good.collection).await;
+            assert!(faults(&index).await.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
 async fn two_that_take_the_same_bundle_in_at_once_have_it_once() {
     let node = Node::new(1);
     let (bundle, _) = node.export(&filled(&node, &Commons::new(&[])).await).await;

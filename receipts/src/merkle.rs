@@ -60,6 +60,44 @@ pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }
 
+/// What is needed of a tree to go on with it: the roots of its complete subtrees, one for each bit set in its size. Gives the
+/// root at any moment, and no proofs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Frontier {
+    /// The largest first.
+    roots: Vec<Digest>,
+    size: u64,
+}
+
+impl Frontier {
+    /// That of an empty tree.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves in the tree.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Adds the hash of the next leaf.
+    pub fn push(&mut self, leaf: Digest) {
+        let mut hash = leaf;
+        let merged = self.roots.len() - self.size.trailing_ones() as usize;
+        for left in self.roots.drain(merged..).rev() {
+            hash = node_hash(&left, &hash);
+        }
+        self.roots.push(hash);
+        self.size += 1;
+    }
+
+    /// Root of the tree; SHA-256 of nothing when it is empty.
+    pub fn root(&self) -> Digest {
+        let whole = self.roots.iter().copied().rev().reduce(|right, left| node_hash(&left, &right));
+        whole.unwrap_or_else(|| Tree::new().root())
+    }
+}
+
 /// A tree that grows at its end. Keeps every complete subtree's hash, about two hashes a leaf.
 ///
 /// One vector in the order in which subtrees become complete: appending costs the node hashes and little else, and where
@@ -290,7 +328,9 @@ pub fn check_consistency(old: (u64, Digest), new: (u64, Digest), path: &[Digest]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{MOST_HASHES, ProofError, Tree, check_consistency, leaf_hash, node_hash, root_from_inclusion};
+    use super::{
+        Frontier, MOST_HASHES, ProofError, Tree, check_consistency, leaf_hash, node_hash, root_from_inclusion,
+    };
     use crate::digest::Digest;
 
     fn leaf(index: u64) -> Digest {
@@ -315,6 +355,17 @@ mod tests {
                 }
                 node_hash(&defined(&more[..k]), &defined(&more[k..]))
             }
+        }
+    }
+
+    #[test]
+    fn a_frontier_has_the_root_of_its_tree_at_every_size() {
+        let (mut frontier, mut tree) = (Frontier::new(), Tree::new());
+        for size in 0..300 {
+            assert_eq!((frontier.root(), frontier.size()), (tree.root(), size));
+            assert!(frontier.roots.len() <= 9, "{} hashes of {size} leaves", frontier.roots.len());
+            frontier.push(leaf(size));
+            tree.push(leaf(size));
         }
     }
 

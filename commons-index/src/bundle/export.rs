@@ -100,8 +100,10 @@ impl Collection {
         let mut at = Work { on, places, waiting: Vec::new(), bytes: 0, texts: BTreeSet::new(), done, total };
         let mut writer = blocking(&self.store, move || Writer::new(out)).await??;
         at.waiting.push(Line::Bundle(head));
+        let mut from = 0;
         for revision in &revisions {
-            writer = at.revision(self, revision, writer, &mut *exporter.progress).await?;
+            writer = at.revision(self, (from, revision), writer, &mut *exporter.progress).await?;
+            from = revision.size;
         }
         writer = at.flush(self, writer).await?;
         let (lines, root) = writer.head();
@@ -142,10 +144,11 @@ impl Work {
         Ok(written.await??)
     }
 
+    /// One revision, whose entries begin at `from`.
     async fn revision(
         &mut self,
         of: &Collection,
-        revision: &Revision,
+        (mut from, revision): (u64, &Revision),
         mut writer: Writer,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Writer, BundleError> {
@@ -168,7 +171,6 @@ impl Work {
                 progress(Progress { done, total: self.total.max(done), bytes: 0, total_bytes: 0 });
             }
         }
-        let mut from = self.written_entries(revision).await?;
         while from < revision.size {
             let page = self.on.corpus(from, PAGE.min(revision.size - from)).await?;
             if page.is_empty() {
@@ -198,12 +200,6 @@ impl Work {
             checkpoint,
         }));
         Ok(writer)
-    }
-
-    /// Entries of the revision before.
-    async fn written_entries(&mut self, revision: &Revision) -> Result<u64, BundleError> {
-        let revisions = self.on.revisions().await?;
-        Ok(revisions.iter().rfind(|one| one.number < revision.number).map_or(0, |one| one.size))
     }
 
     async fn document(&mut self, document: Carried) -> Result<(), BundleError> {

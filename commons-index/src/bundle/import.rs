@@ -11,22 +11,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use receipts::{Digest, checkpoint::Checkpoint, merkle::Tree};
+use receipts::{Digest, checkpoint::Checkpoint, merkle::Frontier};
 
 use super::{
     BundleError, EntryLine, FORMAT, Head, Line, Refused, RevisionLine,
     lines::Reader,
     node_of, origin_of,
-    parts::{Part, Parts},
+    parts::{LONGEST_NAME, Part, Parts},
 };
 use crate::{
     audit,
     collection::{Collection, is_name},
     corpus::{self, CorpusOp, CorpusRow},
     drawing,
-    error::{StoreError, from_io},
+    error::StoreError,
     ingest::{Progress, blocking},
-    store::{Kept, Postgres, Records, Revision, Session, Standing},
+    lock::Lock,
+    store::{self, Ingesting, Kept, Postgres, Records, Revision, Session, Standing},
     vectors, words,
 };
 
@@ -64,8 +65,9 @@ pub struct Imported {
     pub vectors: u64,
 }
 
-/// Lines read at a time.
+/// Lines read at a time, and about how many bytes they may have.
 const LINES: usize = 2_000;
+const BYTES: usize = 8 << 20;
 /// Entries written at a time.
 const ENTRIES: usize = 1_000;
 
@@ -125,8 +127,7 @@ async fn take(
     source: Box<dyn Read + Send>,
     importer: Importer<'_>,
 ) -> Result<Imported, BundleError> {
-    let reader = blocking(home, move || Reader::new(source)).await??;
-    let mut feed = Feed { reader: Some(reader), lines: Vec::new().into_iter(), at: home.to_owned() };
+    let mut feed = Feed::open(source, home).await?;
     let head = match feed.next().await? {
         Some(Line::Bundle(head)) if head.format == FORMAT => head,
         Some(Line::Bundle(head)) => return Err(BundleError::OtherFormat { found: head.format }),
@@ -140,39 +141,57 @@ async fn take(
     else {
         return Err(feed.malformed("its collection is not its keeper's"));
     };
-    let (store, records, begun) = match &into {
-        Destination::Home { .. } => {
+    let kept = Kept { origin: head.origin.clone(), vkey: head.keeper.clone() };
+    match into {
+        Destination::Home { node } => {
             let store = home.join("commons").join(&name);
-            let begun = !store.exists();
-            fs::create_dir_all(&store).map_err(|error| from_io(&store, &error))?;
-            (store.clone(), Records::open(&store).await?, begun)
+            let lock = Lock::of_ingest(&store).await?;
+            // Under the lock nobody else begins it.
+            let begun = !store::is_collection(&store);
+            let records = Records::open(&store).await?;
+            let kept = (node != node_of(&kept.vkey)).then_some(kept);
+            let taken = taken(&records, &store, (&name, kept), head, feed, importer).await;
+            if taken.is_err() && begun {
+                // Where this fails too, an empty collection stays, and the first reason counts.
+                drop(fs::remove_dir_all(&store));
+            }
+            drop(lock);
+            taken
         }
         Destination::Server(server) => {
             let store = server.folder(home, &name);
-            let begun = server.known(&name, &store).await?.is_none();
-            if begun {
-                let kept = Kept { origin: head.origin.clone(), vkey: head.keeper.clone() };
-                server.begin(&name, &kept, None).await?;
+            let (records, lock, begun) = alone(server, &name, &kept, &store).await?;
+            let taken = taken(&records, &store, (&name, Some(kept)), head, feed, importer).await;
+            if taken.is_err() && begun {
+                drop(server.abandon(&name).await);
             }
-            let none = || StoreError::NoSuchCollection { home: server.at().to_owned(), collection: name.clone() };
-            let records = server.known(&name, &store).await?.ok_or_else(none)?;
-            fs::create_dir_all(&store).map_err(|error| from_io(&store, &error))?;
-            (store, Records::Postgres(records), begun)
-        }
-    };
-    let own = matches!(into, Destination::Home { node } if node == node_of(&head.keeper));
-    let kept = (!own).then(|| Kept { origin: head.origin.clone(), vkey: head.keeper.clone() });
-    let taken = taken(&records, &store, (&name, kept), head, feed, importer).await;
-    if taken.is_err() && begun {
-        // What was begun for it has nothing in it. Where this fails too, an empty collection stays, and the first reason counts.
-        match &into {
-            Destination::Home { .. } => drop(fs::remove_dir_all(&store)),
-            Destination::Server(server) => drop(server.abandon(&name).await),
+            drop(lock);
+            taken
         }
     }
-    taken
 }
 
+/// A collection of a database, begun where it is not there, and nobody else with it; and whether it was begun.
+async fn alone(
+    server: &Postgres,
+    name: &str,
+    kept: &Kept,
+    store: &Path,
+) -> Result<(Records, Ingesting, bool), StoreError> {
+    loop {
+        let begun = server.known(name, store).await?.is_none();
+        server.begin(name, kept, None).await?;
+        let Some(known) = server.known(name, store).await? else { continue };
+        let records = Records::Postgres(known.clone());
+        let lock = records.ingesting(store).await?;
+        // Whoever held the lock may have taken the beginning back.
+        if server.known(name, store).await?.is_some_and(|there| there.is(&known)) {
+            return Ok((records, lock, begun));
+        }
+    }
+}
+
+/// Takes it in, alone with the collection.
 async fn taken(
     records: &Records,
     store: &Path,
@@ -181,7 +200,6 @@ async fn taken(
     mut feed: Feed,
     importer: Importer<'_>,
 ) -> Result<Imported, BundleError> {
-    let lock = records.ingesting(store).await?;
     let mut on = records.write().await?;
     let known = on.revisions().await?;
     let other = |cause: &str| BundleError::OtherHistory { collection: name.to_owned(), cause: cause.to_owned() };
@@ -194,8 +212,8 @@ async fn taken(
     if on.unsealed(known.last().map_or(1, |last| last.number + 1)).await? > 0 {
         return Err(other("an ingest into it is not done"));
     }
-    let parts = Parts::new(&mut on, &head).await?;
-    let mut work = Work { on, known, head, parts, corpus: Tree::new(), entries: Vec::new(), at: 1, latest: None };
+    let parts = Parts::new(&mut on, &head).await.map_err(|refused| feed.refused(refused))?;
+    let mut work = Work { on, known, head, parts, corpus: Frontier::new(), entries: Vec::new(), at: 1, latest: None };
     let new = work.all(&mut feed, store, name, importer).await?;
     let Work { on, head, parts, latest, .. } = work;
     on.commit().await?;
@@ -203,7 +221,6 @@ async fn taken(
         words::remove_others(store, latest.number)?;
         vectors::remove_others(store, latest.number)?;
     }
-    drop(lock);
     let Head { origin, keeper, by, documents, passages, .. } = head;
     let vectors = parts.vectors;
     Ok(Imported { collection: name.to_owned(), origin, keeper, by, revisions: new, documents, passages, vectors })
@@ -213,47 +230,73 @@ async fn taken(
 struct Feed {
     reader: Option<Reader>,
     lines: std::vec::IntoIter<Line>,
+    /// Why the line behind them is none.
+    broken: Option<String>,
+    /// The line that was given last, counted from 1.
+    number: u64,
     at: PathBuf,
 }
 
 impl Feed {
-    async fn next(&mut self) -> Result<Option<Line>, BundleError> {
-        if let Some(line) = self.lines.next() {
-            return Ok(Some(line));
-        }
-        let Some(mut reader) = self.reader.take() else { return Ok(None) };
-        let read = blocking(&self.at, move || {
-            let mut lines = Vec::with_capacity(LINES);
-            let mut room = 8 << 20;
-            while lines.len() < LINES && room > 0 {
-                let Some(line) = reader.line()? else { break };
-                room -= match &line {
-                    Line::Text(part) => part.len(),
-                    Line::Passage(passage) => passage.vectors.iter().map(|(_, half)| half.len()).sum::<usize>(),
-                    _small => 100,
-                }
-                .min(room);
-                lines.push(line);
-            }
-            Ok::<_, BundleError>((lines, reader))
-        });
-        let (lines, reader) = read.await??;
-        self.reader = Some(reader);
-        self.lines = lines.into_iter();
-        Ok(self.lines.next())
+    async fn open(source: Box<dyn Read + Send>, home: &Path) -> Result<Self, BundleError> {
+        let reader = blocking(home, move || Reader::new(source)).await??;
+        let (lines, at) = (Vec::new().into_iter(), home.to_owned());
+        Ok(Self { reader: Some(reader), lines, broken: None, number: 0, at })
     }
 
-    /// What is wrong about where reading is.
+    /// The next line; none at the end.
+    async fn next(&mut self) -> Result<Option<Line>, BundleError> {
+        if self.lines.len() == 0 && self.broken.is_none() {
+            self.read().await?;
+        }
+        self.number += 1;
+        match (self.lines.next(), self.broken.take()) {
+            (None, Some(cause)) => Err(self.malformed(cause)),
+            (line, broken) => {
+                self.broken = broken;
+                Ok(line)
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), BundleError> {
+        let Some(mut reader) = self.reader.take() else { return Ok(()) };
+        let read = blocking(&self.at, move || {
+            let (mut lines, mut bytes, mut broken) = (Vec::new(), 0, None);
+            while lines.len() < LINES && bytes < BYTES {
+                match reader.line() {
+                    Ok(Some((line, length))) => {
+                        lines.push(line);
+                        bytes += length;
+                    }
+                    Ok(None) => break,
+                    Err(cause) => {
+                        broken = Some(cause);
+                        break;
+                    }
+                }
+            }
+            (lines, broken, reader)
+        });
+        let (lines, broken, reader) = read.await?;
+        (self.lines, self.broken, self.reader) = (lines.into_iter(), broken, Some(reader));
+        Ok(())
+    }
+
+    /// What is wrong with the line that was given last.
     fn malformed(&self, cause: impl Into<String>) -> BundleError {
-        let cause = cause.into();
-        match &self.reader {
-            Some(reader) => reader.malformed(cause),
-            None => BundleError::Malformed { line: 0, cause },
+        BundleError::Malformed { line: self.number, cause: cause.into() }
+    }
+
+    fn refused(&self, refused: Refused) -> BundleError {
+        match refused {
+            Refused::Wrong(cause) => self.malformed(cause),
+            Refused::Other(error) => error,
         }
     }
 
     fn head(&self) -> (u64, Digest) {
-        self.reader.as_ref().map_or((0, Tree::new().root()), Reader::head)
+        self.reader.as_ref().map_or_else(|| (0, Frontier::new().root()), Reader::head)
     }
 }
 
@@ -264,7 +307,7 @@ struct Work {
     known: Vec<Revision>,
     head: Head,
     parts: Parts,
-    corpus: Tree,
+    corpus: Frontier,
     entries: Vec<(CorpusRow, Digest)>,
     /// The revision that is read.
     at: i64,
@@ -297,10 +340,7 @@ impl Work {
                 new += u64::from(!self.is_known());
             }
             let begins = matches!(line, Line::Document(_));
-            self.line(line, (store, name), importer.open).await.map_err(|refused| match refused {
-                Refused::Wrong(cause) => feed.malformed(cause),
-                Refused::Other(error) => error,
-            })?;
+            self.line(line, (store, name), importer.open).await.map_err(|refused| feed.refused(refused))?;
             if begins {
                 let done = self.parts.documents;
                 let total = self.head.documents.max(done);
@@ -430,6 +470,9 @@ impl Work {
 
 fn row(line: EntryLine) -> Result<CorpusRow, String> {
     let EntryLine { op, document, bytes, media, path, salt } = line;
+    if [&op, &media, &path].iter().any(|name| name.len() > LONGEST_NAME) {
+        return Err("an entry with a path or a media type that is too long".to_owned());
+    }
     let op = CorpusOp::of_word(&op).ok_or_else(|| format!("{op} is nothing that happens to a document"))?;
     let mut bytes_of_salt = [0; 16];
     hex::decode_to_slice(&salt, &mut bytes_of_salt).map_err(|error| format!("a salt: {error}"))?;

@@ -1,16 +1,23 @@
-//! The lines of a bundle as bytes: written with their tree growing along, read back one by one in bounded memory.
+//! The lines of a bundle as bytes: written with their tree's root growing along, read back one by one in bounded memory.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use receipts::{
     Digest,
-    merkle::{Tree, leaf_hash},
+    merkle::{Frontier, leaf_hash},
 };
 
-use super::{BundleError, Line};
+use super::Line;
+use crate::formats::packed::Bounded;
 
-/// The longest line: a passage of a few kilobytes with its vectors, or the paths that one revision ended.
-const LONGEST: u64 = 64 << 20;
+/// The longest line: a passage of a few kilobytes with its vectors, or paths that one revision ended.
+const LONGEST: u64 = 16 << 20;
 /// What a frame may ask of a reader's memory, as a power of two.
 const WINDOW: u32 = 27;
 /// Level 9: a bundle is written once and carried far.
@@ -19,14 +26,14 @@ const LEVEL: i32 = 9;
 /// Writes lines.
 pub(super) struct Writer {
     out: zstd::Encoder<'static, Box<dyn Write + Send>>,
-    tree: Tree,
+    tree: Frontier,
 }
 
 impl Writer {
     pub(super) fn new(out: Box<dyn Write + Send>) -> io::Result<Self> {
         let mut out = zstd::Encoder::new(out, LEVEL)?;
         out.include_checksum(true)?;
-        Ok(Self { out, tree: Tree::new() })
+        Ok(Self { out, tree: Frontier::new() })
     }
 
     pub(super) fn line(&mut self, line: &Line) -> io::Result<()> {
@@ -47,43 +54,53 @@ impl Writer {
     }
 }
 
+/// Packed bytes, counted as they come.
+struct Counted {
+    from: Box<dyn Read + Send>,
+    came: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.came.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
 /// Reads lines.
 pub(super) struct Reader {
-    from: BufReader<zstd::Decoder<'static, BufReader<Box<dyn Read + Send>>>>,
-    tree: Tree,
-    number: u64,
+    from: BufReader<Bounded<zstd::Decoder<'static, BufReader<Counted>>>>,
+    tree: Frontier,
 }
 
 impl Reader {
     pub(super) fn new(from: Box<dyn Read + Send>) -> io::Result<Self> {
-        let mut from = zstd::Decoder::new(from)?;
-        from.window_log_max(WINDOW)?;
-        Ok(Self { from: BufReader::with_capacity(1 << 20, from), tree: Tree::new(), number: 0 })
+        let came = Arc::new(AtomicU64::new(0));
+        let mut plain = zstd::Decoder::new(Counted { from, came: Arc::clone(&came) })?;
+        plain.window_log_max(WINDOW)?;
+        Ok(Self { from: BufReader::with_capacity(1 << 20, Bounded::new(plain, came)), tree: Frontier::new() })
     }
 
-    /// The next line; none at the end.
-    pub(super) fn line(&mut self) -> Result<Option<Line>, BundleError> {
-        self.number += 1;
+    /// The next line and how many bytes it has; none at the end.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(super) fn line(&mut self) -> Result<Option<(Line, usize)>, String> {
         let mut bytes = Vec::new();
-        let read = (&mut self.from).take(LONGEST).read_until(b'\n', &mut bytes);
-        let read = read.map_err(|error| self.malformed(error.to_string()))?;
+        let read = (&mut self.from).take(LONGEST).read_until(b'\n', &mut bytes).map_err(|error| error.to_string())?;
         if read == 0 {
             return Ok(None);
         }
         if bytes.pop() != Some(b'\n') {
-            return Err(self.malformed(format!("it ends in the middle, or is longer than {LONGEST} bytes")));
+            return Err(format!("it ends in the middle, or is longer than {LONGEST} bytes"));
         }
-        let line = serde_json::from_slice(&bytes).map_err(|error| self.malformed(error.to_string()))?;
+        let line = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
         // The last line is not among those it signs.
         if !matches!(line, Line::Signed(_)) {
             self.tree.push(leaf_hash(&bytes));
         }
-        Ok(Some(line))
-    }
-
-    /// What is wrong with the line that was read last.
-    pub(super) fn malformed(&self, cause: impl Into<String>) -> BundleError {
-        BundleError::Malformed { line: self.number, cause: cause.into() }
+        Ok(Some((line, read)))
     }
 
     /// How many lines there were before the signature, and the root over them.

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use half::f16;
 use receipts::Digest;
 
-use super::{DocumentLine, Head, PassageLine, Refused};
+use super::{BundleError, DocumentLine, Head, PassageLine, Refused};
 use crate::{
     document::Document,
     error::StoreError,
@@ -21,9 +21,9 @@ use crate::{
 
 /// How documents of a bundle were read: elsewhere.
 const HOW: &str = "bundle";
-/// The longest text, path and title.
-const LONGEST_TEXT: usize = 1 << 30;
-const LONGEST_NAME: usize = 16 << 10;
+/// The most memory that a document may take with its text, passages and vectors, and the longest path and title.
+const LARGEST: usize = 2 << 30;
+pub(super) const LONGEST_NAME: usize = 16 << 10;
 /// Bytes that wait to be written.
 const ROOM: usize = 16 << 20;
 /// The longest vector.
@@ -35,6 +35,20 @@ pub(super) enum Part {
     Passage(PassageLine),
 }
 
+impl Part {
+    /// About what it takes in memory.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(part) => part.len(),
+            Self::Passage(passage) => {
+                let vectors: usize = passage.vectors.iter().map(|(_, half)| half.len() + 32).sum();
+                let headings: usize = passage.headings.iter().map(|line| line.len() + 24).sum();
+                size_of::<PassageLine>() + size_of_val(passage.sentences.as_slice()) + vectors + headings
+            }
+        }
+    }
+}
+
 /// The document that is read.
 struct Opened {
     line: DocumentLine,
@@ -43,6 +57,8 @@ struct Opened {
     known: bool,
     text: String,
     passages: Vec<PassageLine>,
+    /// About what it takes in memory.
+    bytes: usize,
 }
 
 /// A document that is checked.
@@ -72,18 +88,18 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) async fn new(on: &mut Session, head: &Head) -> Result<Self, StoreError> {
+    pub(super) async fn new(on: &mut Session, head: &Head) -> Result<Self, Refused> {
         let mut spaces = Vec::with_capacity(head.spaces.len());
         for space in &head.spaces {
             let wrong = space.dimensions == 0 || space.dimensions > MOST_NUMBERS;
             let known = on.spaces().await?.into_iter().find(|known| known.space == space.space);
             if wrong || known.is_some_and(|known| known.dimensions != space.dimensions) {
-                return Err(on.damaged(&format!("vectors of {} have {} numbers", space.model, space.dimensions)));
+                return Err(format!("vectors of {} have {} numbers", space.model, space.dimensions).into());
             }
             let row = on.add_space(space.space, &space.model, space.dimensions).await?;
             spaces.push((row, space.dimensions as usize));
         }
-        let zstd = compressor().map_err(|error| on.damaged(&error.to_string()))?;
+        let zstd = compressor().map_err(BundleError::from)?;
         let (waiting, texts) = (Vec::new(), BTreeSet::new());
         Ok(Self { opened: None, waiting, bytes: 0, texts, spaces, zstd, documents: 0, vectors: 0 })
     }
@@ -98,18 +114,17 @@ impl Parts {
             return Err(format!("{}: what is known of it is more than short lines", line.path));
         }
         self.documents += 1;
-        self.opened = Some(Opened { line, revision, known, text: String::new(), passages: Vec::new() });
+        self.opened = Some(Opened { line, revision, known, text: String::new(), passages: Vec::new(), bytes: 0 });
         Ok(())
     }
 
     /// Goes on with it.
     pub(super) fn add(&mut self, part: Part) -> Result<(), String> {
         let opened = self.opened.as_mut().ok_or("a text or a passage of no document")?;
+        opened.bytes += part.bytes();
         match part {
+            _any if opened.bytes > LARGEST => return Err(format!("{}: it is too large", opened.line.path)),
             Part::Text(_) if !opened.passages.is_empty() => return Err("a text behind its passages".to_owned()),
-            Part::Text(part) if opened.text.len() + part.len() > LONGEST_TEXT => {
-                return Err(format!("{}: its text is too long", opened.line.path));
-            }
             Part::Text(part) => opened.text.push_str(&part),
             Part::Passage(passage) => opened.passages.push(passage),
         }
@@ -144,7 +159,7 @@ impl Parts {
     }
 
     fn checked(&mut self, opened: Opened) -> Result<Checked, String> {
-        let Opened { line, revision, known, text, passages } = opened;
+        let Opened { line, revision, known, text, passages, bytes: _ } = opened;
         let mut vectors = Vec::new();
         let mut new = Vec::with_capacity(passages.len());
         let mut end = 0;

@@ -5,7 +5,10 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use receipts::Digest;
@@ -48,14 +51,14 @@ impl Packing {
 
     /// The bytes packed in `file`.
     pub(crate) fn unpacked<'a>(self, file: &'a mut Counted<'_>) -> io::Result<Box<dyn BufRead + 'a>> {
-        let came = file.came.clone();
+        let came = Arc::clone(&file.came);
         let plain: Box<dyn Read + 'a> = match self {
             Self::None => return Ok(Box::new(BufReader::with_capacity(BUFFER, file))),
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(BUFFER, file))),
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(BUFFER, file))?),
             Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(BufReader::with_capacity(BUFFER, file))),
         };
-        Ok(Box::new(BufReader::with_capacity(BUFFER, Bounded { plain, came, gave: 0 })))
+        Ok(Box::new(BufReader::with_capacity(BUFFER, Bounded::new(plain, came))))
     }
 }
 
@@ -72,17 +75,25 @@ pub(crate) fn reason(error: &io::Error) -> SkipReason {
     }
 }
 
-struct Bounded<'a> {
-    plain: Box<dyn Read + 'a>,
-    came: std::rc::Rc<std::cell::Cell<u64>>,
+/// What comes out of something packed, bounded by what went in.
+pub(crate) struct Bounded<R> {
+    plain: R,
+    came: Arc<AtomicU64>,
     gave: u64,
 }
 
-impl Read for Bounded<'_> {
+impl<R: Read> Bounded<R> {
+    /// `came` counts the packed bytes as `plain` takes them.
+    pub(crate) fn new(plain: R, came: Arc<AtomicU64>) -> Self {
+        Self { plain, came, gave: 0 }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.plain.read(buffer)?;
         self.gave += count as u64;
-        if self.gave > FREE.max(self.came.get().saturating_mul(MOST_TIMES)) {
+        if self.gave > FREE.max(self.came.load(Ordering::Relaxed).saturating_mul(MOST_TIMES)) {
             return Err(io::Error::other(Bomb));
         }
         Ok(count)
@@ -93,14 +104,14 @@ impl Read for Bounded<'_> {
 pub(crate) struct Counted<'a> {
     file: &'a mut dyn Read,
     hash: Sha256,
-    came: std::rc::Rc<std::cell::Cell<u64>>,
+    came: Arc<AtomicU64>,
     told: &'a AtomicU64,
 }
 
 impl<'a> Counted<'a> {
     /// Reads `file`; `told` grows by each byte.
     pub(crate) fn new(file: &'a mut dyn Read, told: &'a AtomicU64) -> Self {
-        Self { file, hash: Sha256::new(), came: std::rc::Rc::default(), told }
+        Self { file, hash: Sha256::new(), came: Arc::default(), told }
     }
 
     /// Reads what is left, and gives the digest and number of all bytes.
@@ -113,7 +124,7 @@ impl<'a> Counted<'a> {
                 count => count.map(drop)?,
             }
         }
-        Ok((Digest(self.hash.finalize().into()), self.came.get()))
+        Ok((Digest(self.hash.finalize().into()), self.came.load(Ordering::Relaxed)))
     }
 }
 
@@ -121,7 +132,7 @@ impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.hash.update(&buffer[..count]);
-        self.came.set(self.came.get() + count as u64);
+        self.came.fetch_add(count as u64, Ordering::Relaxed);
         self.told.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }

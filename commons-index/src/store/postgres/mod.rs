@@ -225,6 +225,11 @@ impl Records {
         &self.node
     }
 
+    /// Whether both are the same collection, and not one begun anew under the name of another.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.collection == other.collection
+    }
+
     pub(crate) fn vectors(&self, revision: i64) -> Result<PostgresVectors, NoVectors> {
         match &self.server.vectors {
             Ok(version) => Ok(PostgresVectors::of(&self.server, *version, self.collection, revision)),
