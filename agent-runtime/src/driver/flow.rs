@@ -26,6 +26,7 @@ use super::{
     book::Book,
     desk::Room,
     event::Ask,
+    orders,
     tasks::{Done, Key, Tasks},
 };
 use crate::{
@@ -154,16 +155,26 @@ impl Flow {
             (Start::New { task, roster, contents }, _) => {
                 let by = roster.principal;
                 self.offer_own(&task.skills);
+                let charters = std::mem::take(&mut self.parts.charters);
                 let command = Command::Open { run: self.lease.run, task, roster: Box::new(roster) };
                 self.book.attach(contents);
-                self.book.put(now, by, &command)?.map_err(DriveError::Refused)
+                self.book.put(now, by, &command)?.map_err(DriveError::Refused)?;
+                charters.iter().try_for_each(|file| orders::charter(&mut self.book, now, self.parts.readers, file))
             }
-            (Start::Resume { .. }, State::Unopened) => Err(DriveError::NothingRecorded),
+            (Start::Lift, State::Run(run)) => {
+                let skills = run.task.skills.clone();
+                self.offer_own(&skills);
+                self.node(&Command::Resume)
+            }
+            (Start::Resume { .. } | Start::Lift, State::Unopened) => Err(DriveError::NothingRecorded),
             (Start::Resume { raise }, State::Run(run)) => {
                 let paused = matches!(run.phase, Phase::Paused { .. });
                 let open = matches!(run.phase, Phase::Open);
                 let skills = run.task.skills.clone();
                 self.offer_own(&skills);
+                for file in std::mem::take(&mut self.parts.charters) {
+                    orders::charter(&mut self.book, now, self.parts.readers, &file)?;
+                }
                 if let Some(Raise { limit, wall_ms }) = raise {
                     self.person(&Command::Raise { limit, wall_ms })?;
                 }
@@ -244,6 +255,10 @@ impl Flow {
                     Action::Seal { module, lease } => acted |= self.seal(module, lease)?,
                     Action::WakeAt(at) => self.wake = Some(at),
                     Action::Report => acted |= self.close().await?,
+                    Action::Stand => {
+                        let by = self.book.roster()?.node;
+                        acted |= self.put(by, &Command::Stand)?.is_ok();
+                    }
                     Action::Plan | Action::Work { .. } | Action::Verify { .. } => {}
                 }
             }
@@ -354,6 +369,10 @@ impl Flow {
             | Fact::RunPaused { .. }
             | Fact::RunResumed { .. }
             | Fact::CommandRefused { .. }
+            | Fact::CharterRegistered { .. }
+            | Fact::CharterRefused { .. }
+            | Fact::OrderExecuted { .. }
+            | Fact::OrderRefused { .. }
             | Fact::RunClosed { .. } => {}
         }
     }
@@ -408,6 +427,14 @@ impl Flow {
                 Ok(Message::Pause) => self.person(&Command::Pause { reason: PauseReason::Interrupt })?,
                 Ok(Message::Cancel) => self.person(&Command::Cancel)?,
                 Ok(Message::Answer { approval, answer }) => self.person(&Command::Answer { approval, answer })?,
+                Ok(Message::Charter { file }) => {
+                    let now = self.now();
+                    orders::charter(&mut self.book, now, self.parts.readers, &file)?;
+                }
+                Ok(Message::Order { file }) => {
+                    let now = self.now();
+                    orders::order(&mut self.book, now, self.parts.readers, &file)?;
+                }
                 Err(error) => tracing::warn!(%error, "an inbox message that cannot be read was dropped"),
             }
         }

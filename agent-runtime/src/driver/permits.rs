@@ -9,6 +9,7 @@ use common_ground::{
     ApprovalId, ModuleId,
     approval::{Answer, Approval, Needed, Question},
     grant::{Decision, Grant, Item, Policy},
+    guardian::RequiredVerdict,
     port::tool::{StepKey, ToolSpec},
     record::{Allowed, Denial, Exit},
     run::{Asks, Run},
@@ -23,6 +24,7 @@ pub(super) struct Permits {
     grant: Grant,
     permissions: Policy,
     asks: Option<Asks>,
+    verdict: RequiredVerdict,
     approvals: BTreeMap<ApprovalId, Approval>,
 }
 
@@ -53,12 +55,16 @@ impl Permits {
             grant: run.modules.get(&module).map(|module| module.grant.clone()).unwrap_or_default(),
             permissions: run.task.permissions.clone(),
             asks: Some(run.task.asks),
+            verdict: run.task.verdict,
             approvals: run.approvals.clone(),
         }
     }
 
     /// What to do about a call of a tool that would do `needs`.
     pub fn decide(&self, key: StepKey, spec: &ToolSpec, arguments: &str, needs: Vec<Item>) -> Permit {
+        if let Some(wait) = self.verdict(key, spec, arguments) {
+            return wait;
+        }
         let approved = self.approvals.values().flat_map(|one| one.allows(key.module, key.step)).cloned().collect();
         let (mut allowed, mut open, mut denied) = (Vec::new(), Vec::new(), Vec::new());
         for need in needs {
@@ -88,6 +94,18 @@ impl Permits {
             Some(_answer) => Permit::Refuse { denials: no, exit: Exit::Refused },
             None => Permit::Refuse { denials: unasked, exit: Exit::Unasked },
         })
+    }
+
+    /// The question that comes before a module's first tool call, where the task requires a verdict and there is none. It
+    /// waits whoever is there to answer: an order can, too.
+    fn verdict(&self, key: StepKey, spec: &ToolSpec, arguments: &str) -> Option<Permit> {
+        let given = || self.approvals.values().any(|approval| approval.verdict_on(key.module).is_some());
+        if self.verdict == RequiredVerdict::None || given() {
+            return None;
+        }
+        let (step, tool, arguments) = (key.step, spec.name.clone(), arguments.to_owned());
+        let question = Question::Verdict { step, tool, arguments };
+        Some(Permit::Ask { approval: verdict_id(key), question: Box::new(question) })
     }
 
     /// What to do about a question of the Associate's own.
@@ -125,11 +143,20 @@ impl Permits {
 /// The same question of the same step has the same id, so that it is put once, whatever restarts lie between.
 fn approval_id(key: StepKey, tool: &str, question: &Question) -> ApprovalId {
     let text = match question {
-        Question::Permission { arguments, .. } => arguments,
+        Question::Permission { arguments, .. } | Question::Verdict { arguments, .. } => arguments,
         Question::Words { text, .. } => text,
     };
     let place = format!("{}/{}/{}/{}", key.run, key.module, key.attempt.0, key.step.0);
-    let Digest(digest) = Digest::of(format!("{place}/{}", request_digest(tool, text)).as_bytes());
+    named(&format!("{place}/{}", request_digest(tool, text)))
+}
+
+/// One verdict a module, whatever step asks for it first.
+fn verdict_id(key: StepKey) -> ApprovalId {
+    named(&format!("{}/{}/verdict", key.run, key.module))
+}
+
+fn named(text: &str) -> ApprovalId {
+    let Digest(digest) = Digest::of(text.as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     ApprovalId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
