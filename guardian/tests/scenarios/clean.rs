@@ -6,7 +6,7 @@ use common_ground::{
     budget::Amount,
     criterion::Criterion,
     guardian::Act,
-    module::{CallKind, CallOutcome, Input, Handover, ModuleKind, ModuleSpec, Owner, Usage, WorkError},
+    module::{CallKind, CallOutcome, Handover, Input, ModuleKind, ModuleSpec, Owner, Usage, WorkError},
     record::{Exit, Limit},
     role::Role,
     run::{Outcome, PauseReason, PlanReason, Task},
@@ -250,13 +250,13 @@ fn a_merge_needs_no_tool() -> Vec<Story> {
     let inputs = [0, 1].map(|place| Input { module: module(place), handover: Handover::Conclusions, share: 40 }).into();
     let merge = ModuleSpec { kind: ModuleKind::Merge, inputs, ..spec("Who and what?") };
     story.say(PRINCIPAL, &Command::Propose { plan: PlanReason::Given, modules: vec![(module(9), merge)] });
-    for place in [0, 1] {
+    for (place, claim) in [(0, PARAGRAPH), (1, OTHER_PARAGRAPH)] {
         let work = story.lease(module(place), WORKER);
         story.search(work, "parts");
-        story.finish(work, &[PARAGRAPH]);
+        story.finish(work, &[claim]);
     }
     let work = story.lease(module(9), WORKER);
-    story.finish(work, &[PARAGRAPH, PARAGRAPH]);
+    story.finish(work, &[PARAGRAPH, OTHER_PARAGRAPH]);
     story.close(Outcome::Completed, PARAGRAPH);
     alone(story)
 }
@@ -359,7 +359,7 @@ fn two_modules_that_quote_one_source() -> Vec<Story> {
     for (place, more) in [(0, "A person may."), (1, "In the home.")] {
         let work = story.lease(module(place), WORKER);
         story.search(work, more);
-        let half = &PARAGRAPH[place as usize * 150..place as usize * 150 + 220];
+        let half = &PARAGRAPH[place as usize * 100..place as usize * 100 + 190];
         story.finish(work, &[half, more, OTHER_PARAGRAPH].get(..2 + place as usize).expect("claims"));
     }
     story.close(Outcome::Completed, "{}");
@@ -422,7 +422,8 @@ fn a_rubric_that_fails() -> Vec<Story> {
     story.say(PRINCIPAL, &open);
     let rubric = Criterion::Judged { rubric: "It is short.".to_owned() };
     let criteria = vec![Criterion::EveryClaimCites, rubric];
-    let modules = (0..3).map(|place| (module(place), ModuleSpec { criteria: criteria.clone(), ..spec(&format!("{place}?")) }));
+    let modules =
+        (0..3).map(|place| (module(place), ModuleSpec { criteria: criteria.clone(), ..spec(&format!("{place}?")) }));
     story.say(PRINCIPAL, &Command::Propose { plan: PlanReason::Given, modules: modules.collect() });
     for place in 0..3 {
         for passed in [false, false, true] {

@@ -14,7 +14,11 @@ use common_ground::{
     record::{Denial, Exit, Record, Spent, Traced},
     run::{Outcome, PlanReason, Task},
 };
-use guardian::{Concern, Watch, line::{Line, Stream}, sentinels::Thresholds};
+use guardian::{
+    Concern, Watch,
+    line::{Line, Stream},
+    sentinels::Thresholds,
+};
 use receipts::{Digest, PublicKey};
 use uuid::Uuid;
 
@@ -75,7 +79,10 @@ pub fn spec(question: &str) -> ModuleSpec {
         criteria: vec![Criterion::EveryClaimCites, Criterion::QuotesVerbatim],
         tools: vec![TOOL.to_owned(), "shell".to_owned(), "fetch".to_owned()],
         limit: Amount::UNLIMITED,
-        grant: Grant::of(["run:process".parse::<Item>().expect("an item"), "net:example.org".parse().expect("an item")]),
+        grant: Grant::of([
+            "run:process".parse::<Item>().expect("an item"),
+            "net:example.org".parse().expect("an item"),
+        ]),
     }
 }
 
@@ -177,7 +184,10 @@ impl Story {
         let answer = serde_json::json!({"said": {"text": said, "calls": calls}}).to_string();
         let call = CallKind::Model { model: world::MODEL.to_owned() };
         let reserve = usage.amount();
-        self.say(work.by, &Command::StartStep { owner: Self::owner(work), step, call, request: hash(request), reserve });
+        self.say(
+            work.by,
+            &Command::StartStep { owner: Self::owner(work), step, call, request: hash(request), reserve },
+        );
         self.wait(usage.wall_ms);
         let response = self.content(answer.as_bytes());
         let outcome = CallOutcome::Done;
