@@ -7,6 +7,8 @@ pub mod commons;
 pub mod config;
 pub mod exit;
 mod failures;
+pub mod follow;
+pub mod guardians;
 pub mod guidance;
 pub mod hands;
 pub mod models;

@@ -48,6 +48,8 @@ pub struct Heard {
     pub concerns: Vec<Concern>,
     /// The place reached, when the line was a fact.
     pub place: Option<(RunId, Head)>,
+    /// The time it told, when it was that.
+    pub clock: Option<Millis>,
 }
 
 /// A line that is none, or a fact of another program.
@@ -127,9 +129,9 @@ impl Watch {
                     .ok_or_else(|| Unreadable { number, reason: "a content that is none".to_owned() })?;
                 self.keep(digest, length, bytes, number)
             }
-            Line::Clock { now_ms } => Ok(Heard { concerns: self.silence(now_ms), place: None }),
+            Line::Clock { now_ms } => Ok(Heard { concerns: self.silence(now_ms), place: None, clock: Some(now_ms) }),
             Line::Damage { run, seq, what } => {
-                Ok(Heard { concerns: vec![damage(run, Millis(0), seq, &what)], place: None })
+                Ok(Heard { concerns: vec![damage(run, Millis(0), seq, &what)], ..Heard::default() })
             }
             Line::Fact { run, seq, at_ms, stream, link, body } => {
                 let stream = stream.map(|stream| (stream.module, stream.attempt, stream.epoch));
@@ -168,6 +170,6 @@ impl Watch {
             concerns.extend(self.assess(seen));
         }
         let place = self.chain.place(told.run).map(|head| (told.run, head));
-        Ok(Heard { concerns, place })
+        Ok(Heard { concerns, place, clock: None })
     }
 }

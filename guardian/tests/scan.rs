@@ -3,8 +3,10 @@
 use guardian::scan::{For, Hit, Kind, Scanner};
 use proptest::prelude::*;
 
-fn scanner() -> Scanner {
-    Scanner::new().expect("automata")
+/// Made once: a property asks for it many times.
+fn scanner() -> &'static Scanner {
+    static SCANNER: std::sync::OnceLock<Scanner> = std::sync::OnceLock::new();
+    SCANNER.get_or_init(|| Scanner::new().expect("automata"))
 }
 
 fn found(what: For, text: &str) -> Vec<Hit> {
@@ -165,7 +167,7 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn the_same_bytes_give_the_same_hits_however_they_are_cut(

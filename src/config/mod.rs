@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use common_ground::{
     grant::{Item, Limits},
+    guardian::RequiredVerdict,
     port::embedder::Prefixes,
     run::Models,
 };
@@ -90,6 +91,8 @@ pub struct Config {
     pub file_bytes: u64,
     /// URL of the database that folders are taken into, without a password; none when the home keeps them.
     pub postgres: Option<String>,
+    /// Whether modules wait for a verdict.
+    pub verdict: RequiredVerdict,
     /// Ledger network.
     pub network: Digest,
     /// Root key outside the home.
@@ -169,6 +172,11 @@ impl Config {
             embeddings,
             file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
             postgres: postgres(resolved)?,
+            verdict: match resolved.text("guardian.verdict") {
+                "none" => RequiredVerdict::None,
+                "tools" => RequiredVerdict::Tools,
+                _other => return Err(resolved.bad("guardian.verdict", "none or tools")),
+            },
             network,
             root_key: path("keys.root"),
         })
