@@ -2,7 +2,10 @@
 //!
 //! **Invariant:** at least once: a place is left behind only by who has heard what is after it, and goes on from there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use agent_runtime::{
     driver::placed,
@@ -27,8 +30,12 @@ pub enum Contents {
     LeftOut,
 }
 
-/// Facts told in one turn, so that one long run does not hold up the others.
+/// Facts told in one turn, so that their contents are not all in memory at once.
 const MOST_IN_A_TURN: usize = 256;
+
+/// How often a journal is looked into while anybody works on a run, and while nobody does.
+const WHILE_AT_WORK: Duration = Duration::from_millis(15);
+const WHILE_IDLE: Duration = Duration::from_millis(40);
 
 /// A follower of every run of a home, or of one.
 pub struct Follower {
@@ -38,12 +45,23 @@ pub struct Follower {
     places: BTreeMap<RunId, Head>,
     /// Runs that cannot be read, with the head they had then.
     broken: BTreeMap<RunId, u64>,
+    /// Facts read and not told yet.
+    waiting: VecDeque<(RunId, Recorded)>,
+    at_work: bool,
 }
 
 impl Follower {
     /// Follows from these places on; a run without one from its beginning.
     pub fn new(home: &Home, only: Option<RunId>, contents: Contents, places: BTreeMap<RunId, Head>) -> Self {
-        Self { reader: Reader::at(home.clone()), only, contents, places, broken: BTreeMap::new() }
+        Self {
+            reader: Reader::at(home.clone()),
+            only,
+            contents,
+            places,
+            broken: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            at_work: false,
+        }
     }
 
     /// What a listener is told first: where the runs go on that have a place.
@@ -57,8 +75,26 @@ impl Follower {
     /// Storage faults. A run that is damaged is told of, and is no error.
     pub async fn turn(&mut self) -> Result<Vec<Line>, Failure> {
         let mut lines = Vec::new();
+        if self.waiting.is_empty() {
+            self.read(&mut lines).await?;
+        }
+        for _ in 0..MOST_IN_A_TURN {
+            let Some((run, fact)) = self.waiting.pop_front() else { break };
+            self.tell(run, &fact, &mut lines).await?;
+        }
+        Ok(lines)
+    }
+
+    /// How long to wait before the next turn where this one told nothing.
+    pub fn patience(&self) -> Duration {
+        if self.at_work { WHILE_AT_WORK } else { WHILE_IDLE }
+    }
+
+    /// Reads what is new, and says what cannot be read.
+    async fn read(&mut self, lines: &mut Vec<Line>) -> Result<(), Failure> {
         let mut rows = self.reader.runs().await.map_err(|error| from_journal(&error))?;
         rows.reverse();
+        self.at_work = rows.iter().any(|row| row.lease.is_some());
         let known: BTreeSet<RunId> = rows.iter().map(|row| row.run).collect();
         // What was deleted has no place any more.
         self.places.retain(|run, _| known.contains(run));
@@ -70,9 +106,7 @@ impl Follower {
             }
             match self.reader.since(row.run, place).await {
                 Ok(recorded) => {
-                    for fact in recorded.iter().take(MOST_IN_A_TURN) {
-                        self.tell(row.run, fact, &mut lines).await?;
-                    }
+                    self.waiting.extend(recorded.into_iter().map(|fact| (row.run, fact)));
                 }
                 Err(JournalError::Damaged(damage)) => {
                     self.broken.insert(row.run, row.head_seq);
@@ -86,7 +120,7 @@ impl Follower {
                 Err(error) => return Err(from_journal(&error)),
             }
         }
-        Ok(lines)
+        Ok(())
     }
 
     async fn tell(&mut self, run: RunId, recorded: &Recorded, lines: &mut Vec<Line>) -> Result<(), Failure> {

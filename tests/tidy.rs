@@ -531,7 +531,11 @@ fn each_outside_dependency_has_its_reason() {
 fn the_pure_crates_name_nothing_that_acts() {
     holds(purity);
     let files = [
-        ("Cargo.toml", "[workspace]\nmembers = [\"receipts\", \"common-ground\"]\n[package]\nname = \"ii\"\n"),
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"receipts\", \"common-ground\", \"guardian\"]\n[package]\nname = \"ii\"\n",
+        ),
+        ("guardian/Cargo.toml", "[package]\nname = \"guardian\"\n"),
         (
             "receipts/Cargo.toml",
             "[package]\nname = \"receipts\"\n[dependencies]\ntokio.workspace = true\nhex = \"1\"\n",

@@ -259,6 +259,9 @@ pub enum CharterRefusal {
     /// It speaks of other runs.
     #[error("it speaks of other runs")]
     WrongScope,
+    /// The run is over.
+    #[error("the run is over")]
+    Over,
 }
 
 /// Why an order is not carried out.

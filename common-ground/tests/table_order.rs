@@ -106,6 +106,13 @@ fn a_bad_charter_is_refused_and_the_old_one_stays() {
 }
 
 #[test]
+fn a_run_that_is_over_takes_no_charter() {
+    let over = then(&leased(), &[(PERSON, Command::Cancel)]);
+    let fact = Fact::CharterRefused { charter: charter_id(), by: vec![PERSON], why: CharterRefusal::Over };
+    check(&over, &chartered(), NODE, Ok(vec![fact]));
+}
+
+#[test]
 fn a_newer_charter_takes_the_place_of_the_old_and_ends_its_orders() {
     let newer = Charter { version: 2, ..charter() };
     let newer = Command::Charter { charter: presented(newer, Digest::of(b"newer"), &[PERSON]) };

@@ -1,6 +1,12 @@
 //! `ii journal`: the journal as lines, for programs that look at it and cannot write to it.
 
-use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use common_ground::RunId;
 use guardian::Line;
@@ -31,8 +37,6 @@ pub enum Args {
     },
 }
 
-/// How often the journal is looked into.
-const EVERY: Duration = Duration::from_millis(10);
 /// How often a listener is told the time, where nothing happens.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
@@ -43,7 +47,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         Some(text) => Some(runs::find(program, &text).await?.1),
         None => None,
     };
-    let places = places.map(remembered).transpose()?.unwrap_or_default();
+    let places = places.as_deref().map(remembered).transpose()?.unwrap_or_default();
     let contents = if no_contents { Contents::LeftOut } else { Contents::Told };
     let mut follower = Follower::new(&program.home, only, contents, places);
     let mut waiting = follower.beginning();
@@ -60,7 +64,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
             return Ok(Exit::Completed);
         }
         if is_quiet {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(follower.patience()).await;
         }
     }
 }
@@ -81,8 +85,8 @@ fn print(lines: Vec<Line>) -> Result<bool, Failure> {
 }
 
 /// The last place of each run in what a sentinel printed.
-fn remembered(file: PathBuf) -> Result<BTreeMap<RunId, common_ground::chain::Head>, Failure> {
-    let text = fs::read_to_string(&file).map_err(|error| {
+fn remembered(file: &Path) -> Result<BTreeMap<RunId, common_ground::chain::Head>, Failure> {
+    let text = fs::read_to_string(file).map_err(|error| {
         Failure::new(Exit::Usage, format!("{}: {error}", file.display()), "name what `ii guardian sentinel` printed")
     })?;
     let said = text.lines().filter_map(|line| serde_json::from_str::<super::guardian::Said>(line).ok());

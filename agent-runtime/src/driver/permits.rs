@@ -62,9 +62,6 @@ impl Permits {
 
     /// What to do about a call of a tool that would do `needs`.
     pub fn decide(&self, key: StepKey, spec: &ToolSpec, arguments: &str, needs: Vec<Item>) -> Permit {
-        if let Some(wait) = self.verdict(key, spec, arguments) {
-            return wait;
-        }
         let approved = self.approvals.values().flat_map(|one| one.allows(key.module, key.step)).cloned().collect();
         let (mut allowed, mut open, mut denied) = (Vec::new(), Vec::new(), Vec::new());
         for need in needs {
@@ -98,12 +95,12 @@ impl Permits {
 
     /// The question that comes before a module's first tool call, where the task requires a verdict and there is none. It
     /// waits whoever is there to answer: an order can, too.
-    fn verdict(&self, key: StepKey, spec: &ToolSpec, arguments: &str) -> Option<Permit> {
+    pub fn verdict(&self, key: StepKey, tool: &str, arguments: &str) -> Option<Permit> {
         let given = || self.approvals.values().any(|approval| approval.verdict_on(key.module).is_some());
         if self.verdict == RequiredVerdict::None || given() {
             return None;
         }
-        let (step, tool, arguments) = (key.step, spec.name.clone(), arguments.to_owned());
+        let (step, tool, arguments) = (key.step, tool.to_owned(), arguments.to_owned());
         let question = Question::Verdict { step, tool, arguments };
         Some(Permit::Ask { approval: verdict_id(key), question: Box::new(question) })
     }

@@ -59,6 +59,9 @@ pub(super) fn charter(run: &Run, presented: &Presented<Charter>, ctx: &Ctx) -> R
 /// Why a charter cannot be registered.
 fn unfit(run: &Run, signed: &Signed<Charter>, ctx: &Ctx) -> Option<CharterRefusal> {
     let Signed { terms, by } = signed;
+    if let Phase::Closed { .. } = run.phase {
+        return Some(CharterRefusal::Over);
+    }
     if by.contains(&terms.guardian) {
         return Some(CharterRefusal::SelfSigned);
     }

@@ -70,8 +70,8 @@ const WEAK: &[&str] = &[
     "act as",
     "from now on you",
     "important instruction",
-    "assistant must",
-    "the assistant should",
+    "the model must",
+    "the model should",
     "user has authorized",
     "user has approved",
 ];

@@ -1,6 +1,10 @@
 //! `ii guardian order`: one act on one run, signed.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use agent_runtime::signer::Signatory;
 use common_ground::{
@@ -156,7 +160,7 @@ fn read_item(text: &str) -> Result<Item, Failure> {
     text.parse().map_err(|error| Failure::new(Exit::Usage, format!("{error}"), "write it as --allow takes it"))
 }
 
-fn read(file: &PathBuf) -> Result<Vec<u8>, Failure> {
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(file)
         .map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", file.display()), "name the file of an order"))
 }
@@ -190,7 +194,7 @@ fn no_order() -> Failure {
     Failure::new(Exit::Usage, "it is no order", "name a file that `ii guardian order … --out FILE` wrote")
 }
 
-fn sign(program: &Program, file: &PathBuf, key: Option<PathBuf>) -> Result<Exit, Failure> {
+fn sign(program: &Program, file: &Path, key: Option<PathBuf>) -> Result<Exit, Failure> {
     let bytes = read(file)?;
     let payload = order::unsigned(&bytes).ok_or_else(no_order)?;
     let who = key.as_deref().map_or(Signatory::Person, Signatory::File);

@@ -12,6 +12,7 @@ use guardian::{Concern, Line, adviser::brief, implementer, order};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    time::Instant,
 };
 
 use super::{Said, briefs, deliver};
@@ -40,8 +41,8 @@ pub struct Args {
     act: bool,
 }
 
-/// How often the journal is looked into.
-const EVERY: Duration = Duration::from_millis(10);
+/// How often the sentinel is told the time, where nothing happens.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
@@ -57,10 +58,18 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let mut sentinel = Sentinel::start(&rules(&own))?;
     let mut waiting = follower.beginning();
     let mut ended = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut told = Instant::now();
     loop {
         let turn = follower.turn().await?;
         let is_quiet = turn.is_empty();
         waiting.extend(turn);
+        if is_quiet && !args.once && told.elapsed() < CLOCK_EVERY {
+            tokio::select! {
+                () = tokio::time::sleep(follower.patience()) => continue,
+                pressed = &mut ended => return pressed.map(|()| Exit::Completed).map_err(Failure::internal),
+            }
+        }
+        told = Instant::now();
         let (found, places) = sentinel.hear(std::mem::take(&mut waiting), program.wiring.clock.now_ms()).await?;
         let new = notebook.keep(found, &places)?;
         for concern in new {
@@ -71,12 +80,6 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         }
         if is_quiet && args.once {
             return Ok(Exit::Completed);
-        }
-        if is_quiet {
-            tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
-                pressed = &mut ended => return pressed.map(|()| Exit::Completed).map_err(Failure::internal),
-            }
         }
     }
 }
