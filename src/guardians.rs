@@ -23,7 +23,7 @@ pub fn readers() -> Readers {
     Readers { charter: charter::open, order: order::open }
 }
 
-fn cannot(path: &Path) -> impl Fn(io::Error) -> Failure {
+pub(crate) fn cannot(path: &Path) -> impl Fn(io::Error) -> Failure {
     let path = path.display().to_string();
     move |error| Failure::new(Exit::Storage, format!("{path}: {error}"), "make the home readable and writable")
 }
@@ -107,7 +107,7 @@ fn make(folder: &Path) -> Result<(), Failure> {
 }
 
 /// Writes a file whole or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let next = path.with_extension("new");
     let write = || {
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&next)?;

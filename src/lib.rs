@@ -11,6 +11,7 @@ pub mod follow;
 pub mod guardians;
 pub mod guidance;
 pub mod hands;
+pub mod identities;
 pub mod models;
 pub mod permissions;
 mod progress;

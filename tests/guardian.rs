@@ -193,6 +193,31 @@ fn a_charter_made_by_another_home_has_no_effect() {
 }
 
 #[test]
+fn the_set_of_identities_shows_what_was_changed_in_it() {
+    let place = Place::new();
+    finished(&place);
+    assert_eq!(json(&place.ii(&["guardian", "status", "--json"]))["identities"]["size"], 0);
+    made(&place, &[]);
+    made(&place, &["--quorum", "1", "--act", "pause"]);
+    let status = place.ii(&["guardian", "status", "--json"]);
+    assert_eq!((code(&status), &json(&status)["identities"]["size"]), (0, &Value::from(2)));
+    let file = place.home().join("guardian/identities.entries");
+    let good = fs::read_to_string(&file).expect("entries");
+    let (first, second) = good.split_once('\n').expect("two lines");
+    for (changed, wanted) in [
+        (good.replace("\"version\":\"2\"", "\"version\":\"3\""), "its head is not that of its entries"),
+        (format!("{first}\n"), "its head is not that of its entries"),
+        (format!("{second}{first}\n"), "its head is not that of its entries"),
+    ] {
+        fs::write(&file, changed).expect("written");
+        let status = place.ii(&["guardian", "status", "--json"]);
+        assert_eq!((code(&status), &json(&status)["identities"]["wrong"]), (7, &Value::from(wanted)));
+    }
+    fs::write(&file, good).expect("written");
+    assert_eq!(code(&place.ii(&["guardian", "status"])), 0);
+}
+
+#[test]
 fn no_tool_is_called_before_the_verdict_and_an_order_gives_it() {
     let place = Place::new();
     finished(&place);

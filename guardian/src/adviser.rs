@@ -42,7 +42,7 @@ fn next(rule: &str) -> &'static str {
         "limits" => "calls are ended at the same limits again",
         "epochs" => "the journal refuses what is stale; that something got in means that it was written past it",
         "journal" => "nothing after the break can be trusted; receipts sealed before it still verify",
-        "receipts" => "a verifier of the receipts will find the contradiction",
+        "sealing" => "a verifier of the receipts will find the contradiction",
         "heads" => "two histories of one collection stay signed by one key: keep both, they are the evidence",
         "timing" => "nothing; somebody may be answering from a recording",
         "duplicates" => "both modules are accepted if their criteria hold",
@@ -70,7 +70,7 @@ pub fn brief(concern: Concern) -> Brief {
     if concern.rule == "journal" {
         options.push(choice("check the home", "ii doctor".to_owned()));
     }
-    if concern.rule == "receipts" || concern.rule == "evidence" {
+    if concern.rule == "sealing" || concern.rule == "evidence" {
         options.push(choice("verify its receipts", format!("ii verify {run}")));
     }
     let next = next(&concern.rule).to_owned();

@@ -8,6 +8,7 @@
 pub mod adviser;
 pub mod charter;
 pub mod concern;
+pub mod identity;
 pub mod implementer;
 pub mod line;
 pub mod order;

@@ -26,7 +26,6 @@ use super::{
     book::Book,
     desk::Room,
     event::Ask,
-    orders,
     tasks::{Done, Key, Tasks},
 };
 use crate::{
@@ -145,7 +144,7 @@ impl Flow {
         }
     }
 
-    fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         Millis(self.parts.clock.now_ms())
     }
 
@@ -159,7 +158,7 @@ impl Flow {
                 let command = Command::Open { run: self.lease.run, task, roster: Box::new(roster) };
                 self.book.attach(contents);
                 self.book.put(now, by, &command)?.map_err(DriveError::Refused)?;
-                charters.iter().try_for_each(|file| orders::charter(&mut self.book, now, self.parts.readers, file))
+                self.register(&charters)
             }
             (Start::Lift, State::Run(run)) => {
                 let skills = run.task.skills.clone();
@@ -172,9 +171,8 @@ impl Flow {
                 let open = matches!(run.phase, Phase::Open);
                 let skills = run.task.skills.clone();
                 self.offer_own(&skills);
-                for file in std::mem::take(&mut self.parts.charters) {
-                    orders::charter(&mut self.book, now, self.parts.readers, &file)?;
-                }
+                let charters = std::mem::take(&mut self.parts.charters);
+                self.register(&charters)?;
                 if let Some(Raise { limit, wall_ms }) = raise {
                     self.person(&Command::Raise { limit, wall_ms })?;
                 }
@@ -209,7 +207,7 @@ impl Flow {
         self.put(by, command).map(drop)
     }
 
-    fn put(&mut self, by: PublicKey, command: &Command) -> Result<Result<(), Refusal>, DriveError> {
+    pub(super) fn put(&mut self, by: PublicKey, command: &Command) -> Result<Result<(), Refusal>, DriveError> {
         let now = self.now();
         self.book.put(now, by, command)
     }
@@ -255,10 +253,7 @@ impl Flow {
                     Action::Seal { module, lease } => acted |= self.seal(module, lease)?,
                     Action::WakeAt(at) => self.wake = Some(at),
                     Action::Report => acted |= self.close().await?,
-                    Action::Stand => {
-                        let by = self.book.roster()?.node;
-                        acted |= self.put(by, &Command::Stand)?.is_ok();
-                    }
+                    Action::Stand => acted |= self.stand()?,
                     Action::Plan | Action::Work { .. } | Action::Verify { .. } => {}
                 }
             }
@@ -427,14 +422,8 @@ impl Flow {
                 Ok(Message::Pause) => self.person(&Command::Pause { reason: PauseReason::Interrupt })?,
                 Ok(Message::Cancel) => self.person(&Command::Cancel)?,
                 Ok(Message::Answer { approval, answer }) => self.person(&Command::Answer { approval, answer })?,
-                Ok(Message::Charter { file }) => {
-                    let now = self.now();
-                    orders::charter(&mut self.book, now, self.parts.readers, &file)?;
-                }
-                Ok(Message::Order { file }) => {
-                    let now = self.now();
-                    orders::order(&mut self.book, now, self.parts.readers, &file)?;
-                }
+                Ok(Message::Charter { file }) => self.register(&[file])?,
+                Ok(Message::Order { file }) => self.obey(&file)?,
                 Err(error) => tracing::warn!(%error, "an inbox message that cannot be read was dropped"),
             }
         }

@@ -10,7 +10,7 @@ use common_ground::{
 };
 use receipts::Digest;
 
-use super::{DriveError, Message, beside, book::Book};
+use super::{DriveError, Message, beside, book::Book, flow::Flow};
 use crate::{
     clock::Clock,
     journal::{Blob, Store},
@@ -66,6 +66,26 @@ fn keep(book: &mut Book, digest: Digest, file: &str) {
     let bytes = file.as_bytes();
     if bytes.len() <= LARGEST && Digest::of(bytes) == digest {
         book.attach([Blob { digest, bytes: bytes.to_vec() }]);
+    }
+}
+
+impl Flow {
+    /// Charters, in this order.
+    pub(super) fn register(&mut self, files: &[String]) -> Result<(), DriveError> {
+        let (now, readers) = (self.now(), self.parts.readers);
+        files.iter().try_for_each(|file| charter(&mut self.book, now, readers, file))
+    }
+
+    /// An order that came in.
+    pub(super) fn obey(&mut self, file: &str) -> Result<(), DriveError> {
+        let (now, readers) = (self.now(), self.parts.readers);
+        order(&mut self.book, now, readers, file)
+    }
+
+    /// Lets a drained run stand still.
+    pub(super) fn stand(&mut self) -> Result<bool, DriveError> {
+        let by = self.book.roster()?.node;
+        Ok(self.put(by, &Command::Stand)?.is_ok())
     }
 }
 

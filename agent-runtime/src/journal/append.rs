@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::blob::{Form, Packed};
 use super::error::JournalError;
-use super::row::Batch;
+use super::row::{AttemptStream, Batch};
 
 /// A batch whose contents are packed.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ mod injection;
 mod journal;
 mod limits;
 mod loops;
-mod receipts;
 mod refusals;
+mod sealing;
 mod secrets;
 mod spend;
 mod stalls;
@@ -109,8 +109,8 @@ rules! {
     injection: injection::Injection,
     limits: limits::Limits,
     loops: loops::Loops,
-    receipts: receipts::Receipts,
     refusals: refusals::Refusals,
+    sealing: sealing::Sealing,
     secrets: secrets::Secrets,
     spend: spend::Spend,
     stalls: stalls::Stalls,

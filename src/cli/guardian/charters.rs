@@ -17,7 +17,7 @@ use crate::{
     exit::{Exit, Failure},
     failures::{from_journal, from_signer},
     guardians::{self, Kept},
-    show,
+    identities, show, wiring,
 };
 
 /// Subcommands of `ii guardian charters`.
@@ -182,6 +182,11 @@ fn make_one(make: Make, program: &Program) -> Result<Exit, Failure> {
     let bytes = Signatory::Person.sign(&program.home, payload).map_err(|error| from_signer(&error))?;
     let path = guardians::keep_charter(&program.home, &make.name, &bytes)?;
     let id = charter::open(&bytes).id;
+    let file = String::from_utf8(bytes).map_err(Failure::internal)?;
+    let kept = Kept { name: make.name.clone(), id, terms: terms.clone(), file };
+    let (config, _) = program.settings(&[])?;
+    let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
+    identities::add(&program.home, &signer, &kept)?;
     if program.json {
         print_json(&json!({"name": make.name, "id": id, "file": shown(&path), "charter": terms}));
     } else {

@@ -8,7 +8,6 @@ use std::{
     io::{self, BufRead, Read, Write},
 };
 
-use common_ground::Millis;
 use guardian::{Watch, line, sentinels::Thresholds};
 
 use super::Said;

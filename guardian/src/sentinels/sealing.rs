@@ -11,14 +11,14 @@ use crate::concern::{Finding, Severity};
 const MOST: usize = 16_384;
 
 /// See the file.
-pub struct Receipts {
+pub struct Sealing {
     open: Bounded<ModuleId, u64>,
     accepted: Bounded<ModuleId, u64>,
     receipts: Bounded<Digest, (ModuleId, u64)>,
     forgot: bool,
 }
 
-impl Default for Receipts {
+impl Default for Sealing {
     fn default() -> Self {
         let (open, accepted) = (Bounded::new(MOST), Bounded::new(MOST));
         Self { open, accepted, receipts: Bounded::new(MOST), forgot: false }
@@ -30,9 +30,9 @@ fn finding(module: Option<ModuleId>, evidence: Vec<u64>, subject: &[u8], found: 
     vec![Finding { severity: Severity::Critical, module, evidence, subject, found: found.to_owned() }]
 }
 
-impl Rule for Receipts {
+impl Rule for Sealing {
     const ABOUT: About = About {
-        name: "receipts",
+        name: "sealing",
         threshold: 1,
         speaks: "a receipt stands for two modules, a module was accepted more often than this, or a run was closed as completed with a module that never was",
     };
