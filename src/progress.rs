@@ -125,7 +125,13 @@ impl Progress {
             | Fact::RunPaused { .. }
             | Fact::RunResumed { .. }
             | Fact::CommandRefused { .. }
+            | Fact::CharterRegistered { .. }
             | Fact::RunClosed { .. } => return,
+            Fact::CharterRefused { why, .. } => return self.say(format!("a charter was refused: {why}")),
+            Fact::OrderExecuted { act, .. } => {
+                return self.say(format!("an order was carried out: {}", act.kind().name()));
+            }
+            Fact::OrderRefused { why, .. } => return self.say(format!("an order was refused: {why}")),
         }
         let Tally { planned, accepted, calls, sent_back } = tally;
         let back = if *sent_back > 0 { format!(", {sent_back} sent back") } else { String::new() };

@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
     ("tools", &[("common-ground", Parts::All), ("receipts", UNSIGNED)]),
     ("commons-index", &[("common-ground", Parts::All), ("receipts", UNSIGNED)]),
     ("agent-runtime", &[("common-ground", Parts::All), ("receipts", Parts::All)]),
+    ("guardian", &[("common-ground", Parts::All), ("receipts", SIGNED)]),
     ("ii-ledger", &[("receipts", Parts::All)]),
     (
         "ii",
@@ -29,6 +30,7 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
             ("tools", Parts::All),
             ("commons-index", Parts::All),
             ("agent-runtime", Parts::All),
+            ("guardian", Parts::All),
         ],
     ),
 ];
@@ -36,6 +38,10 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
 /// Digests, trees, and the bytes that somebody else signs: what a crate that holds no key can make of evidence.
 const UNSIGNED: Parts =
     Parts::Only(&["Digest", "PublicKey", "canonical", "checkpoint", "commit", "corpus", "integer", "merkle"]);
+
+/// Digests, and the envelopes that somebody else signs and anybody verifies.
+const SIGNED: Parts =
+    Parts::Only(&["Digest", "PublicKey", "canonical", "dsse", "integer", "keys", "statement", "timestamp"]);
 
 /// How much of a crate another may name.
 #[derive(Clone, Copy)]
@@ -64,6 +70,7 @@ const PURE: &[(&str, &[&str])] = &[
         ],
     ),
     ("common-ground", &["futures-core", "serde", "serde_json", "thiserror", "uuid"]),
+    ("guardian", &["aho-corasick", "base64", "regex", "serde", "serde_json", "thiserror"]),
 ];
 
 /// What a pure crate may take from `std`. Not there: fs, net, env, thread, process, io, os, sync.
@@ -524,7 +531,11 @@ fn each_outside_dependency_has_its_reason() {
 fn the_pure_crates_name_nothing_that_acts() {
     holds(purity);
     let files = [
-        ("Cargo.toml", "[workspace]\nmembers = [\"receipts\", \"common-ground\"]\n[package]\nname = \"ii\"\n"),
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"receipts\", \"common-ground\", \"guardian\"]\n[package]\nname = \"ii\"\n",
+        ),
+        ("guardian/Cargo.toml", "[package]\nname = \"guardian\"\n"),
         (
             "receipts/Cargo.toml",
             "[package]\nname = \"receipts\"\n[dependencies]\ntokio.workspace = true\nhex = \"1\"\n",

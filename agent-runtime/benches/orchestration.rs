@@ -12,7 +12,7 @@ use std::{
 
 use agent_runtime::{
     clock::Clock,
-    driver::{End, Parts, Patience, RUN_LEASE_MS, Start, drive},
+    driver::{End, Parts, Patience, RUN_LEASE_MS, Readers, Start, drive},
     home::Home,
     ids,
     journal::{Journal, Store},
@@ -165,6 +165,7 @@ fn task(parallel: u32) -> Task {
         grant: Grant::default(),
         permissions: Policy::default(),
         asks: Asks::Nobody,
+        verdict: common_ground::guardian::RequiredVerdict::None,
     }
 }
 
@@ -191,6 +192,8 @@ async fn run(home: &Path, shape: Shape, calls: usize, parallel: u32) -> (Duratio
         clock,
         patience: Patience { tool: Duration::from_secs(60), model: Duration::from_secs(60) },
         lease_ms: RUN_LEASE_MS,
+        readers: Readers::none(),
+        charters: Vec::new(),
         interrupt: Arc::new(Notify::new()),
         observer: Box::new(|_, _| {}),
     };

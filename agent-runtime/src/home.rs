@@ -74,6 +74,11 @@ impl Home {
         self.root.join("fence")
     }
 
+    /// Charters, and what guardians found and asked for.
+    pub fn guardian(&self) -> PathBuf {
+        self.root.join("guardian")
+    }
+
     /// One lock file per living holder.
     pub fn locks(&self) -> PathBuf {
         self.root.join("locks")

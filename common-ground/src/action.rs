@@ -44,6 +44,8 @@ pub enum Action {
     },
     /// The Partner should make the report and close.
     Report,
+    /// The node should let a drained run stand still.
+    Stand,
     /// Look again at this moment.
     WakeAt(Millis),
 }

@@ -2,11 +2,14 @@
 //!
 //! **Invariant:** [`apply`] is the only code that changes a [`State`], in replay as in life.
 
+mod obeyed;
+
 use crate::{
     approval::Approval,
     budget::{Account, Amount},
     criterion::Verdict,
     fact::Fact,
+    guardian::{Act, OrderLeaf, Registered},
     id::{AttemptNumber, Epoch, Millis, ModuleId},
     module::{
         Attempt, AttemptEnd, EndReason, Judgement, Lease, Life, Module, ModuleSpec, Owner, Step, StepState, Turn,
@@ -54,6 +57,11 @@ fn opened(id: crate::id::RunId, task: &Task, roster: &crate::role::Roster, at: M
         order: Vec::new(),
         role_steps: Default::default(),
         approvals: Default::default(),
+        charters: Default::default(),
+        orders: Default::default(),
+        quarantined: Default::default(),
+        held_until: None,
+        draining: false,
         dependents: Default::default(),
         ready: Default::default(),
         leased: Default::default(),
@@ -65,7 +73,8 @@ fn opened(id: crate::id::RunId, task: &Task, roster: &crate::role::Roster, at: M
 }
 
 fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
-    if matches!(run.phase, Phase::Closed { .. }) && !matches!(fact, Fact::CommandRefused { .. }) {
+    let late = matches!(fact, Fact::CommandRefused { .. } | Fact::OrderRefused { .. } | Fact::CharterRefused { .. });
+    if matches!(run.phase, Phase::Closed { .. }) && !late {
         return Err("the run was over");
     }
     match fact {
@@ -85,7 +94,24 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
             let step = Step { call: call.clone(), request: *request, reserved: *reserved, state: StepState::Started };
             started(run, *owner, step)
         }
-        Fact::StepRetried { .. } | Fact::CommandRefused { .. } => Ok(()),
+        Fact::StepRetried { .. } | Fact::CommandRefused { .. } | Fact::CharterRefused { .. } => Ok(()),
+        Fact::CharterRegistered { charter, terms, .. } => {
+            run.charters.insert(terms.guardian, Registered { id: *charter, terms: (**terms).clone() });
+            Ok(())
+        }
+        Fact::OrderExecuted { order: id, act, module, by, until, .. } => {
+            obeyed::leaf(
+                run,
+                *module,
+                &OrderLeaf { order: *id, act: Some(act.kind()), by: by.first().copied(), refused: None },
+            );
+            obeyed::executed(run, *id, act, module.is_none().then_some(*until).flatten())
+        }
+        Fact::OrderRefused { order: id, act, module, by, why, .. } => {
+            let act = act.as_ref().map(Act::kind);
+            obeyed::leaf(run, *module, &OrderLeaf { order: *id, act, by: by.first().copied(), refused: Some(*why) });
+            Ok(())
+        }
         Fact::StepFinished { owner, step, outcome, response, usage, traced } => {
             let state = StepState::Finished { outcome: *outcome, response: *response, usage: *usage, traced: *traced };
             finished(run, *owner, step.0 as usize, state)
@@ -128,6 +154,8 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
         Fact::RunPaused { reason, .. } => run_paused(run, *reason),
         Fact::RunResumed { .. } => {
             run.phase = Phase::Open;
+            run.held_until = None;
+            run.draining = false;
             Ok(())
         }
         Fact::RunClosed { outcome, report, .. } => {
@@ -242,6 +270,7 @@ fn leased(run: &mut Run, at: Millis, id: ModuleId, lease: Lease) -> Applied {
             deliverable: None,
             submitted_after: None,
             compactions: Vec::new(),
+            orders: Vec::new(),
             judgement: None,
             end: AttemptEnd::Open,
         }),

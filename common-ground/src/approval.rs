@@ -29,6 +29,15 @@ pub enum Question {
         /// The question.
         text: String,
     },
+    /// Whether a module may begin to use tools: a verdict that the task requires.
+    Verdict {
+        /// The step it would be.
+        step: StepIndex,
+        /// The tool that would be called first.
+        tool: String,
+        /// Its arguments, as they would be used.
+        arguments: String,
+    },
 }
 
 /// One thing that needs the person.
@@ -65,16 +74,18 @@ impl Question {
     pub fn takes(&self, answer: &Answer) -> bool {
         match (self, answer) {
             (Self::Permission { .. }, Answer::Deny | Answer::Once | Answer::Run | Answer::Always)
-            | (Self::Words { .. }, Answer::Deny | Answer::Words { .. }) => true,
+            | (Self::Words { .. }, Answer::Deny | Answer::Words { .. })
+            | (Self::Verdict { .. }, Answer::Deny | Answer::Run) => true,
             (Self::Permission { .. }, Answer::Words { .. })
-            | (Self::Words { .. }, Answer::Once | Answer::Run | Answer::Always) => false,
+            | (Self::Words { .. }, Answer::Once | Answer::Run | Answer::Always)
+            | (Self::Verdict { .. }, Answer::Once | Answer::Always | Answer::Words { .. }) => false,
         }
     }
 
     /// Which step it is about.
     pub fn step(&self) -> StepIndex {
         match self {
-            Self::Permission { step, .. } | Self::Words { step, .. } => *step,
+            Self::Permission { step, .. } | Self::Words { step, .. } | Self::Verdict { step, .. } => *step,
         }
     }
 }
@@ -100,8 +111,16 @@ impl Approval {
             {
                 needs.as_slice()
             }
-            (Question::Permission { .. } | Question::Words { .. }, _) => &[],
+            (Question::Permission { .. } | Question::Words { .. } | Question::Verdict { .. }, _) => &[],
         };
         needs.iter().map(|wanted| &wanted.need)
+    }
+
+    /// Whether it is the required verdict on this module, and what it says.
+    pub fn verdict_on(&self, module: ModuleId) -> Option<&Answer> {
+        match (&self.question, &self.answer) {
+            (Question::Verdict { .. }, Some(answer)) if self.module == module => Some(answer),
+            (Question::Verdict { .. } | Question::Permission { .. } | Question::Words { .. }, _) => None,
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     approval::{Answer, Question},
     budget::Amount,
     criterion::Verdict,
+    guardian::{Charter, Order, Presented},
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, ModuleSpec, Owner, Usage, WorkError},
     record::Traced,
@@ -77,6 +78,12 @@ pub enum Command {
     Cancel,
     /// Partner: the report is made.
     Close { outcome: Outcome, report: Option<Digest> },
+    /// Anybody: register a charter, which the person signed.
+    Charter { charter: Box<Presented<Charter>> },
+    /// Anybody: carry out an order, by the authority of its signatures.
+    Order { order: Box<Presented<Order>> },
+    /// Node: a drained run has nothing under way any more.
+    Stand,
 }
 
 impl Command {
@@ -105,6 +112,9 @@ impl Command {
             Self::Raise { .. } => "raise",
             Self::Cancel => "cancel",
             Self::Close { .. } => "close",
+            Self::Charter { .. } => "charter",
+            Self::Order { .. } => "order",
+            Self::Stand => "stand",
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     approval::{Answer, Question},
     budget::{Amount, BudgetPart},
     criterion::Verdict,
+    guardian::{Act, Charter, CharterRefusal, OrderRefusal},
     id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, EndReason, ModuleSpec, Owner, Usage},
     record::Traced,
@@ -116,6 +117,41 @@ pub enum Fact {
     /// A command was refused for want of authority.
     #[serde(rename = "command.refused")]
     CommandRefused { by: PublicKey, command: String, refusal: Refusal },
+    /// A guardian's charter holds in this run from now on.
+    #[serde(rename = "charter.registered")]
+    CharterRegistered { charter: Digest, envelope: Digest, terms: Box<Charter>, by: Vec<PublicKey> },
+    /// A charter was refused; the one before it stays.
+    #[serde(rename = "charter.refused")]
+    CharterRefused { charter: Digest, by: Vec<PublicKey>, why: CharterRefusal },
+    /// An order was carried out; what it did follows.
+    #[serde(rename = "order.executed")]
+    OrderExecuted {
+        order: Digest,
+        envelope: Digest,
+        charter: Digest,
+        act: Act,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        module: Option<ModuleId>,
+        by: Vec<PublicKey>,
+        /// The rule of the standing order that it was carried out under, if it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standing: Option<String>,
+        /// When the pause that it made ends by itself, if it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
+    },
+    /// An order was refused.
+    #[serde(rename = "order.refused")]
+    OrderRefused {
+        order: Digest,
+        envelope: Digest,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<Act>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        module: Option<ModuleId>,
+        by: Vec<PublicKey>,
+        why: OrderRefusal,
+    },
     /// The run is over.
     #[serde(rename = "run.closed")]
     RunClosed { run: RunId, outcome: Outcome, report: Option<Digest> },
@@ -150,6 +186,10 @@ impl Fact {
             | Self::RunPaused { .. }
             | Self::RunResumed { .. }
             | Self::CommandRefused { .. }
+            | Self::CharterRegistered { .. }
+            | Self::CharterRefused { .. }
+            | Self::OrderExecuted { .. }
+            | Self::OrderRefused { .. }
             | Self::RunClosed { .. } => None,
         }
     }

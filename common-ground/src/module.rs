@@ -7,6 +7,7 @@ use crate::{
     budget::{Account, Amount},
     criterion::{Criterion, Verdict},
     grant::{Grant, Item},
+    guardian::OrderLeaf,
     id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, StepIndex},
     record::Traced,
     role::Role,
@@ -426,6 +427,8 @@ pub struct Attempt {
     pub submitted_after: Option<u32>,
     /// When its conversations were made to fit, with the step that followed.
     pub compactions: Vec<(StepIndex, Compaction)>,
+    /// Orders that concerned it while it was open.
+    pub orders: Vec<OrderLeaf>,
     /// What was found, if it was judged.
     pub judgement: Option<Judgement>,
     /// How it stands.

@@ -56,6 +56,12 @@ pub enum Refusal {
     /// A tool or model that was not granted.
     #[error("{name} was not granted")]
     NotGranted { name: String },
+    /// The task requires a verdict before the module's first tool call.
+    #[error("module {module} waits for its verdict")]
+    NoVerdict { module: ModuleId },
+    /// A lapsed pause is lifted before its end, or there is none; or a run that is not drained would stand.
+    #[error("it is not time for this")]
+    NotYet,
     /// The reservation does not fit.
     #[error("the budget has {room:?} left and the call needs {need:?}")]
     OverBudget { need: Amount, room: Amount },

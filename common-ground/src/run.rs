@@ -6,10 +6,11 @@ use receipts::{Digest, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    approval::Approval,
+    approval::{Answer, Approval},
     budget::{Account, Amount, BudgetPart},
     criterion::Criterion,
     grant::{Grant, Item, Policy},
+    guardian::{Registered, RequiredVerdict},
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{Module, Step, StepState},
     port::index::CorpusHead,
@@ -67,6 +68,10 @@ pub struct Task {
     /// Who is asked what no rule decides.
     #[serde(default)]
     pub asks: Asks,
+    // Runs opened before there were guardians have none of what follows.
+    /// Whether modules wait for a verdict before their first tool call.
+    #[serde(default)]
+    pub verdict: RequiredVerdict,
 }
 
 /// Who answers questions while a run goes on.
@@ -214,6 +219,16 @@ pub struct Run {
     pub role_steps: BTreeMap<Role, Vec<Step>>,
     /// Questions put to the person.
     pub approvals: BTreeMap<ApprovalId, Approval>,
+    /// Charters in force, by guardian.
+    pub charters: BTreeMap<PublicKey, Registered>,
+    /// Ids of the orders that were carried out.
+    pub orders: BTreeSet<Digest>,
+    /// Tools that are not called any more, by order.
+    pub quarantined: BTreeSet<String>,
+    /// When a pause by order ends by itself, while there is one that does.
+    pub held_until: Option<Millis>,
+    /// Whether nothing new is begun.
+    pub draining: bool,
     pub(crate) dependents: BTreeMap<ModuleId, Vec<ModuleId>>,
     pub(crate) ready: BTreeSet<ModuleId>,
     pub(crate) leased: BTreeMap<ModuleId, Epoch>,
@@ -227,6 +242,16 @@ impl Run {
     /// What the person allowed in this run that holds for a step of a module, each exactly as it was asked.
     pub fn approved(&self, module: ModuleId, step: StepIndex) -> BTreeSet<Item> {
         self.approvals.values().flat_map(|approval| approval.allows(module, step)).cloned().collect()
+    }
+
+    /// What the required verdict on a module says, once there is one.
+    pub fn verdict(&self, module: ModuleId) -> Option<&Answer> {
+        self.approvals.values().find_map(|approval| approval.verdict_on(module))
+    }
+
+    /// Whether a drained run has nothing under way any more.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.leased.is_empty() && self.submitted.is_empty() && self.judged.is_empty()
     }
 
     /// Modules that are not over.

@@ -15,6 +15,7 @@ pub fn wants(state: &State) -> Vec<Action> {
         Phase::Closed { .. } | Phase::Paused { .. } => Vec::new(),
         Phase::Open if run.plan.is_empty() => vec![Action::Plan],
         Phase::Open if run.live == 0 => vec![Action::Report],
+        Phase::Open if run.is_drained() => vec![Action::Stand],
         Phase::Open => open(run),
     }
 }
@@ -38,7 +39,7 @@ fn open(run: &Run) -> Vec<Action> {
             actions.push(Action::Work { module: *id, lease: *lease });
         }
     }
-    let slots = (run.task.parallel as usize).saturating_sub(run.leased.len());
+    let slots = if run.draining { 0 } else { (run.task.parallel as usize).saturating_sub(run.leased.len()) };
     for (module, associate) in run.ready.iter().zip(&run.free).take(slots) {
         actions.push(Action::Claim { module: *module, associate: *associate });
     }

@@ -170,6 +170,7 @@ impl<'a> Play<'a> {
                 self.watch.refused(PRINCIPAL, &close(wrong));
                 self.watch.allowed(PRINCIPAL, &close(outcome));
             }
+            Action::Stand => panic!("nobody drains these"),
             Action::WakeAt(_) => {}
         }
     }

@@ -7,6 +7,7 @@ use common_ground::{
     approval::Answer,
     criterion::Criterion,
     grant::Grant,
+    guardian::{Act, CharterRefusal, OrderRefusal, RequiredVerdict},
     module::{CallKind, CallOutcome, EndReason, Owner, WorkError},
     port::index::CorpusHead,
     role::Role,
@@ -51,6 +52,43 @@ fn each() -> Vec<(&'static str, Fact)> {
                 by: NOBODY,
                 command: "cancel".to_owned(),
                 refusal: Refusal::NotAllowed { role: Role::Person },
+            },
+        ),
+        (
+            "charter.registered",
+            Fact::CharterRegistered {
+                charter: Digest::of(b"charter"),
+                envelope: Digest::of(b"envelope"),
+                terms: Box::new(charter()),
+                by: vec![PERSON],
+            },
+        ),
+        (
+            "charter.refused",
+            Fact::CharterRefused { charter: Digest::of(b"c"), by: Vec::new(), why: CharterRefusal::Malformed },
+        ),
+        (
+            "order.executed",
+            Fact::OrderExecuted {
+                order: Digest::of(b"order"),
+                envelope: Digest::of(b"envelope"),
+                charter: Digest::of(b"charter"),
+                act: Act::Pause { most_ms: Some(7) },
+                module: Some(A),
+                by: vec![PERSON],
+                standing: Some("spend".to_owned()),
+                until: Some(Millis(17)),
+            },
+        ),
+        (
+            "order.refused",
+            Fact::OrderRefused {
+                order: Digest::of(b"order"),
+                envelope: Digest::of(b"envelope"),
+                act: Some(Act::Cancel),
+                module: None,
+                by: vec![NOBODY],
+                why: OrderRefusal::TooFew { have: 1, need: 2 },
             },
         ),
         ("run.closed", Fact::RunClosed { run: RUN, outcome: Outcome::Completed, report: Some(report()) }),
@@ -182,13 +220,14 @@ fn facts_of_before_grants_are_still_read() {
     let mut opened = encoded(&Fact::RunOpened { run: RUN, task: Box::new(full_task()), roster: Box::new(roster()) });
     let mut proposed = encoded(&Fact::ModuleProposed { module: A, spec: spec(&[B]) });
     let task = opened["task"].as_object_mut().expect("an object");
-    for field in ["tools", "grant", "permissions", "asks"] {
+    for field in ["tools", "grant", "permissions", "asks", "verdict"] {
         task.remove(field).expect("it was there");
     }
     proposed["spec"].as_object_mut().expect("an object").remove("grant").expect("it was there");
     let Ok(Fact::RunOpened { task, .. }) = serde_json::from_value(opened) else { panic!("not read") };
     assert_eq!((task.tools, task.grant, task.permissions), Default::default());
     assert_eq!(task.asks, Asks::Nobody);
+    assert_eq!(task.verdict, RequiredVerdict::None);
     let Ok(Fact::ModuleProposed { spec, .. }) = serde_json::from_value(proposed) else { panic!("not read") };
     assert_eq!(spec.grant, Grant::default());
 }
@@ -257,7 +296,8 @@ fn bug_nothing_but_refusals_follows_the_end_of_a_run() {
         let (mut state, at) = play(&over);
         let before = state.clone();
         let fits = apply(&mut state, at, &fact).is_ok();
-        assert_eq!(fits, name == "command.refused", "{name} after the end");
+        let refusals = ["command.refused", "charter.refused", "order.refused"];
+        assert_eq!(fits, refusals.contains(&name), "{name} after the end");
         assert_eq!(state, before, "{name} changed a run that is over");
     }
 }

@@ -162,7 +162,7 @@ fn what_is_wanted_follows_the_module() {
             | Action::Work { module, .. }
             | Action::Verify { module, .. }
             | Action::Seal { module, .. } => *module == A,
-            Action::Plan | Action::Report | Action::WakeAt(_) => false,
+            Action::Plan | Action::Report | Action::Stand | Action::WakeAt(_) => false,
         });
         (wanted.collect::<Vec<_>>(), lease)
     };

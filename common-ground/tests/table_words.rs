@@ -247,7 +247,7 @@ fn lines_with(folder: &Path, words: &[&str], found: &mut Vec<String>) {
     }
 }
 
-/// The invariant of `apply.rs`: outside it, the crate changes nothing but local values. What a reader may change of its own
+/// The invariant of `apply.rs`, with the part of it in `apply/obeyed.rs`: outside it, the crate changes nothing but local values. What a reader may change of its own
 /// copy of a state is its own affair.
 #[test]
 fn nothing_but_apply_changes_a_state() {
@@ -258,7 +258,8 @@ fn nothing_but_apply_changes_a_state() {
         &["&mut self", "&mut Run", "&mut State", "&mut Module", "&mut Attempt", "&mut Account", "&mut Vec"],
         &mut found,
     );
-    let elsewhere: Vec<String> = found.iter().filter(|line| !line.starts_with("apply.rs: ")).cloned().collect();
+    let apply = |line: &&String| line.starts_with("apply.rs: ") || line.starts_with("obeyed.rs: ");
+    let elsewhere: Vec<String> = found.iter().filter(|line| !apply(line)).cloned().collect();
     assert_eq!(
         elsewhere,
         [

@@ -88,6 +88,11 @@ async fn list(program: &Program) -> Result<Exit, Failure> {
 pub(super) fn words(question: &Question) -> String {
     match question {
         Question::Words { text, .. } => format!("  asks: {}", show::plain(text)),
+        Question::Verdict { tool, arguments, .. } => format!(
+            "  waits for a verdict before its first tool call: {} with {}",
+            show::plain(tool),
+            show::plain(arguments)
+        ),
         Question::Permission { tool, arguments, needs, .. } => {
             let mut words = format!("  {} would be called with {}", show::plain(tool), show::plain(arguments));
             for needed in needs {
@@ -110,6 +115,11 @@ pub(super) fn said(question: &Question, text: &str) -> Result<Answer, Failure> {
             let what = format!("`{}` is no answer to a permission", show::plain(other));
             return Err(Failure::new(Exit::Usage, what, "say no, once, run or always"));
         }
+        (Question::Verdict { .. }, "run") => Answer::Run,
+        (Question::Verdict { .. }, other) => {
+            let what = format!("`{}` is no answer to a required verdict", show::plain(other));
+            return Err(Failure::new(Exit::Usage, what, "say no or run"));
+        }
         (Question::Words { .. }, "") => {
             return Err(Failure::new(Exit::Usage, "the answer is empty", "say something, or no"));
         }
@@ -125,7 +135,7 @@ pub(super) fn keep(program: &Program, question: &Question, answer: &Answer) -> R
             permissions::remember(&program.home, needs.iter().map(|needed| &needed.need))
         }
         (
-            Question::Permission { .. } | Question::Words { .. },
+            Question::Permission { .. } | Question::Words { .. } | Question::Verdict { .. },
             Answer::Deny | Answer::Once | Answer::Run | Answer::Always | Answer::Words { .. },
         ) => Ok(()),
     }

@@ -13,7 +13,7 @@ use agent_runtime::{
     signer::Signer,
 };
 use common_ground::{
-    ApprovalId, Fact, ModuleId, RunId,
+    ApprovalId, Fact, Millis, ModuleId, RunId,
     approval::{Answer, Question},
     grant::Item,
     module::{CallOutcome, Handover, ModuleSpec},
@@ -25,10 +25,11 @@ use common_ground::{
 use receipts::Digest;
 use tokio::sync::Notify;
 
-use super::{Program, approvals, events};
+use super::{Program, approvals, events, runs};
 use crate::{
     exit::{Exit, Failure},
     failures::{from_drive, from_journal},
+    guardians,
     progress::{Progress, Tally},
     publishing, show, wiring,
 };
@@ -68,8 +69,14 @@ async fn driven(program: &Program, with: With, progress: &Progress, run: RunId, 
     {
         eprint!("{}", seen.plan());
         if approved() {
-            end = once(program, with, progress, run, Start::Resume { raise: None }, &mut seen).await?;
+            end = once(program, with.clone(), progress, run, Start::Resume { raise: None }, &mut seen).await?;
         }
+    }
+    while let End::Paused { reason: PauseReason::Guardian, .. } = end
+        && let Some(until) = held_until(&journal, run).await?
+        && wait_until(program, run, until).await
+    {
+        end = once(program, with.clone(), progress, run, Start::Lift, &mut seen).await?;
     }
     let exit = finish(program, run, &end)?;
     let unasked = unasked(&journal, &seen.failed).await?;
@@ -87,6 +94,31 @@ async fn driven(program: &Program, with: With, progress: &Progress, run: RunId, 
     } else {
         Exit::Refused
     })
+}
+
+/// When the pause that a guardian ordered ends by itself, if it does.
+async fn held_until(journal: &Journal, run: RunId) -> Result<Option<Millis>, Failure> {
+    let (_, state) = runs::load(journal.reader(), run).await?;
+    Ok(state.run().and_then(|run| run.held_until))
+}
+
+/// Waits for the end of a pause; false when the person does not want to.
+async fn wait_until(program: &Program, run: RunId, until: Millis) -> bool {
+    let clock = &program.wiring.clock;
+    let seconds = until.since(Millis(clock.now_ms())).div_ceil(1000);
+    eprintln!(
+        "ii: run {run} is paused by a guardian's order; it goes on by itself in {seconds} s, Ctrl-C leaves it paused"
+    );
+    loop {
+        let left = until.since(Millis(clock.now_ms()));
+        if left == 0 {
+            return true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(left)) => {}
+            _pressed = tokio::signal::ctrl_c() => return false,
+        }
+    }
 }
 
 /// What calls needed the person for while nobody was there to ask: once each, as `--allow` takes it.
@@ -173,6 +205,7 @@ async fn put(
 /// Asks at the terminal until there is an answer or no more input.
 fn ask(question: &Question, words: &str) -> io::Result<Option<Answer>> {
     let choices = match question {
+        Question::Verdict { .. } => "no (the module is given up), run (it may begin)",
         Question::Permission { .. } => "no, once, run (exactly this in this run), always (exactly this)",
         Question::Words { .. } => "no, or your answer",
     };
@@ -225,6 +258,8 @@ async fn once(
         clock: program.wiring.clock.clone(),
         patience: wiring::PATIENCE,
         lease_ms: program.wiring.lease_ms,
+        readers: guardians::readers(),
+        charters: guardians::charter_files(&program.home)?,
         interrupt,
         // Unbounded, since a slow reader of stdout must not hold up leases; its length is that of the run.
         observer: Box::new(move |placed, report| {

@@ -9,6 +9,8 @@ mod config;
 mod doctor;
 mod driving;
 mod events;
+mod guardian;
+mod journal;
 mod keys;
 mod mcp;
 mod models;
@@ -67,6 +69,12 @@ enum Command {
     /// List and answer the questions that wait for you.
     #[command(subcommand)]
     Approvals(approvals::Args),
+    /// Watch runs, read briefs, sign orders and charters.
+    #[command(subcommand)]
+    Guardian(guardian::Args),
+    /// Follow the journal as lines.
+    #[command(subcommand)]
+    Journal(journal::Args),
     /// Export the receipts of a run.
     #[command(subcommand)]
     Receipts(receipts::Args),
@@ -166,6 +174,10 @@ fn may_be_logged(target: &str) -> bool {
 }
 
 fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
+    // Before anything is opened: it shall have nothing.
+    if let Command::Guardian(guardian::Args::Sentinel(args)) = &parsed.command {
+        return guardian::sentinel::run(args);
+    }
     let here = std::env::current_dir().map_err(|error| {
         Failure::new(Exit::Usage, format!("the working folder cannot be read: {error}"), "change to another folder")
     })?;
@@ -189,6 +201,8 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
             Command::Mcp(args) => mcp::run(args, &program).await,
             Command::Tools(args) => tools::run(args, &program).await,
             Command::Approvals(args) => approvals::run(args, &program).await,
+            Command::Guardian(args) => guardian::run(args, &program).await,
+            Command::Journal(args) => journal::run(args, &program).await,
             Command::Receipts(args) => receipts::run(args, &program).await,
             Command::Keys(args) => keys::run(args, &program).await,
             Command::Models(args) => models::run(args, &program).await,

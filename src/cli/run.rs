@@ -13,6 +13,7 @@ use common_ground::{
     budget::Amount,
     criterion::Criterion,
     grant::{Grant, Policy},
+    guardian::RequiredVerdict,
     port::{index::Index, tool::Tool},
     run::{Asks, Models, Task},
 };
@@ -159,6 +160,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let mut task = task(question, schema, &config, &collection, heads, &models.ids());
     (task.grant, task.permissions) = (grant, permissions);
     task.tools.clone_from(&config.tools);
+    task.verdict = config.verdict;
     task.asks = if args.ask || driving::has_person(program) { Asks::Person } else { Asks::Nobody };
     task.policy = policy(&task)?;
     task.criteria.extend(args.judge.into_iter().map(|rubric| Criterion::Judged { rubric }));
@@ -260,6 +262,7 @@ fn task(
         grant: Grant::default(),
         permissions: Policy::default(),
         asks: Asks::Nobody,
+        verdict: RequiredVerdict::None,
     }
 }
 
@@ -273,10 +276,13 @@ fn policy(task: &Task) -> Result<Digest, Failure> {
         ["commons_read", "commons_search"].into_iter().chain(task.tools.iter().map(String::as_str)).collect();
     tools.sort_unstable();
     let Policy { deny, ask, always } = &task.permissions;
-    let policy = serde_json::json!({
+    let mut policy = serde_json::json!({
         "always": always, "ask": ask, "deny": deny, "egress": egress, "grant": task.grant.digest(), "models": names,
         "tools": tools, "v": "2",
     });
+    if task.verdict == RequiredVerdict::Tools {
+        policy["verdict"] = "tools".into();
+    }
     Ok(Digest::of(&receipts::canonical::canonical(&policy).map_err(Failure::internal)?))
 }
 

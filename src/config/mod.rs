@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use agent_runtime::publisher::address;
 use common_ground::{
     grant::{Item, Limits},
+    guardian::RequiredVerdict,
     port::embedder::Prefixes,
     run::Models,
 };
@@ -91,6 +92,8 @@ pub struct Config {
     pub file_bytes: u64,
     /// URL of the database that folders are taken into, without a password; none when the home keeps them.
     pub postgres: Option<String>,
+    /// Whether modules wait for a verdict.
+    pub verdict: RequiredVerdict,
     /// Ledger network.
     pub network: Digest,
     /// Where receipts go by themselves.
@@ -174,6 +177,11 @@ impl Config {
             embeddings,
             file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
             postgres: postgres(resolved)?,
+            verdict: match resolved.text("guardian.verdict") {
+                "none" => RequiredVerdict::None,
+                "tools" => RequiredVerdict::Tools,
+                _other => return Err(resolved.bad("guardian.verdict", "none or tools")),
+            },
             network,
             ledger: ledger(resolved)?,
             ledger_key: ledger_key(resolved)?,

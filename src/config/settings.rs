@@ -236,6 +236,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "database that folders are taken into, postgres://USER@HOST/DATABASE without a password; the home when empty",
     },
     Setting {
+        name: "guardian.verdict",
+        variable: "II_GUARDIAN_VERDICT",
+        default: "none",
+        project: false,
+        about: "`tools` when each module waits for your verdict, or an order's, before its first tool call; else `none`",
+    },
+    Setting {
         name: "network",
         variable: "II_NETWORK",
         default: "",

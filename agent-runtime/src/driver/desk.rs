@@ -294,6 +294,9 @@ impl Desk {
         if recorded.is_some_and(|step| matches!(step.state, StepState::Finished { .. })) {
             return Permit::recorded();
         }
+        if let Some(wait) = self.permits.verdict(key, &tool.spec().name, arguments) {
+            return wait;
+        }
         if tool.spec().name == ask_person::NAME
             && let Ok(question) = ask_person::question(arguments)
         {

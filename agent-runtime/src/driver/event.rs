@@ -19,7 +19,7 @@ pub(super) struct Ask {
     pub answer: oneshot::Sender<Result<(), Refusal>>,
 }
 
-/// What another program may ask of a run through its inbox. It acts for the person.
+/// What another program may ask of a run through its inbox. It acts for the person, unless it brings signatures of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Message {
@@ -33,6 +33,16 @@ pub enum Message {
         approval: ApprovalId,
         /// What is said.
         answer: Answer,
+    },
+    /// A charter for this run, as its file has it. Its authority is in its signatures.
+    Charter {
+        /// The file.
+        file: String,
+    },
+    /// An order, as its file has it. Its authority is in its signatures.
+    Order {
+        /// The file.
+        file: String,
     },
 }
 

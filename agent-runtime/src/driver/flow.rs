@@ -144,7 +144,7 @@ impl Flow {
         }
     }
 
-    fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         Millis(self.parts.clock.now_ms())
     }
 
@@ -154,16 +154,25 @@ impl Flow {
             (Start::New { task, roster, contents }, _) => {
                 let by = roster.principal;
                 self.offer_own(&task.skills);
+                let charters = std::mem::take(&mut self.parts.charters);
                 let command = Command::Open { run: self.lease.run, task, roster: Box::new(roster) };
                 self.book.attach(contents);
-                self.book.put(now, by, &command)?.map_err(DriveError::Refused)
+                self.book.put(now, by, &command)?.map_err(DriveError::Refused)?;
+                self.register(&charters)
             }
-            (Start::Resume { .. }, State::Unopened) => Err(DriveError::NothingRecorded),
+            (Start::Lift, State::Run(run)) => {
+                let skills = run.task.skills.clone();
+                self.offer_own(&skills);
+                self.node(&Command::Resume)
+            }
+            (Start::Resume { .. } | Start::Lift, State::Unopened) => Err(DriveError::NothingRecorded),
             (Start::Resume { raise }, State::Run(run)) => {
                 let paused = matches!(run.phase, Phase::Paused { .. });
                 let open = matches!(run.phase, Phase::Open);
                 let skills = run.task.skills.clone();
                 self.offer_own(&skills);
+                let charters = std::mem::take(&mut self.parts.charters);
+                self.register(&charters)?;
                 if let Some(Raise { limit, wall_ms }) = raise {
                     self.person(&Command::Raise { limit, wall_ms })?;
                 }
@@ -198,7 +207,7 @@ impl Flow {
         self.put(by, command).map(drop)
     }
 
-    fn put(&mut self, by: PublicKey, command: &Command) -> Result<Result<(), Refusal>, DriveError> {
+    pub(super) fn put(&mut self, by: PublicKey, command: &Command) -> Result<Result<(), Refusal>, DriveError> {
         let now = self.now();
         self.book.put(now, by, command)
     }
@@ -244,6 +253,7 @@ impl Flow {
                     Action::Seal { module, lease } => acted |= self.seal(module, lease)?,
                     Action::WakeAt(at) => self.wake = Some(at),
                     Action::Report => acted |= self.close().await?,
+                    Action::Stand => acted |= self.stand()?,
                     Action::Plan | Action::Work { .. } | Action::Verify { .. } => {}
                 }
             }
@@ -354,6 +364,10 @@ impl Flow {
             | Fact::RunPaused { .. }
             | Fact::RunResumed { .. }
             | Fact::CommandRefused { .. }
+            | Fact::CharterRegistered { .. }
+            | Fact::CharterRefused { .. }
+            | Fact::OrderExecuted { .. }
+            | Fact::OrderRefused { .. }
             | Fact::RunClosed { .. } => {}
         }
     }
@@ -408,6 +422,8 @@ impl Flow {
                 Ok(Message::Pause) => self.person(&Command::Pause { reason: PauseReason::Interrupt })?,
                 Ok(Message::Cancel) => self.person(&Command::Cancel)?,
                 Ok(Message::Answer { approval, answer }) => self.person(&Command::Answer { approval, answer })?,
+                Ok(Message::Charter { file }) => self.register(&[file])?,
+                Ok(Message::Order { file }) => self.obey(&file)?,
                 Err(error) => tracing::warn!(%error, "an inbox message that cannot be read was dropped"),
             }
         }

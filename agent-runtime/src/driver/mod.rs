@@ -10,6 +10,7 @@ mod book;
 mod desk;
 mod event;
 mod flow;
+mod orders;
 mod permits;
 mod start;
 mod tasks;
@@ -31,6 +32,7 @@ pub use book::{Placed, placed, replay};
 pub use desk::{Answer, Patience, Stop, ToolAnswer};
 pub(crate) use desk::{Desk, request_digest};
 pub use event::Message;
+pub use orders::{Readers, obey};
 
 use crate::{
     clock::Clock,
@@ -63,6 +65,10 @@ pub struct Parts {
     pub patience: Patience,
     /// How long the lease on the run lasts between renewals, in milliseconds; [`RUN_LEASE_MS`] unless a test waits.
     pub lease_ms: u64,
+    /// How charters and orders are read.
+    pub readers: Readers,
+    /// Charters that hold in this home, as their files have them.
+    pub charters: Vec<String>,
     /// Told once by the person's interrupt: pause the run and end.
     pub interrupt: Arc<Notify>,
     /// Shown each fact once it is on disk, and the report with the fact that closes the run.
@@ -86,6 +92,8 @@ pub enum Start {
         /// Allows the run more first.
         raise: Option<Raise>,
     },
+    /// A run whose pause by order has ended by itself.
+    Lift,
 }
 
 /// A larger budget. Parts below what is allowed now stay as they are.
@@ -167,18 +175,36 @@ pub enum DriveError {
 /// # Errors
 /// [`JournalError::Held`] when another program works on it; see [`DriveError`] for the rest.
 pub async fn cancel(store: &dyn Store, run: RunId, clock: &Clock) -> Result<(), DriveError> {
+    beside(store, run, clock, |book, now| {
+        let person = book.roster()?.person;
+        book.put(now, person, &Command::Cancel)?.map_err(DriveError::Refused)
+    })
+    .await
+}
+
+/// Puts commands to a run that nobody works on, under a lease of its own.
+async fn beside(
+    store: &dyn Store,
+    run: RunId,
+    clock: &Clock,
+    put: impl FnOnce(&mut book::Book, Millis) -> Result<(), DriveError>,
+) -> Result<(), DriveError> {
     let lease = store.acquire(run, clock.now_ms(), RUN_LEASE_MS).await?;
-    let cancelled = append_cancel(store, lease, clock).await;
+    let done = append(store, lease, clock, put).await;
     let released = store.release(lease).await;
-    cancelled?;
+    done?;
     Ok(released?)
 }
 
-async fn append_cancel(store: &dyn Store, lease: Lease, clock: &Clock) -> Result<(), DriveError> {
+async fn append(
+    store: &dyn Store,
+    lease: Lease,
+    clock: &Clock,
+    put: impl FnOnce(&mut book::Book, Millis) -> Result<(), DriveError>,
+) -> Result<(), DriveError> {
     let recorded = store.load(lease.run).await?;
     let mut book = book::Book::open(lease.run, lease.epoch, &recorded)?;
-    let person = book.roster()?.person;
-    book.put(Millis(clock.now_ms()), person, &Command::Cancel)?.map_err(DriveError::Refused)?;
+    put(&mut book, Millis(clock.now_ms()))?;
     match book.take() {
         Some((batch, _)) => Ok(store.append(batch).await.map(drop)?),
         None => Ok(()),

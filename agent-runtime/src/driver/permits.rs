@@ -9,6 +9,7 @@ use common_ground::{
     ApprovalId, ModuleId,
     approval::{Answer, Approval, Needed, Question},
     grant::{Decision, Grant, Item, Policy},
+    guardian::RequiredVerdict,
     port::tool::{StepKey, ToolSpec},
     record::{Allowed, Denial, Exit},
     run::{Asks, Run},
@@ -23,6 +24,7 @@ pub(super) struct Permits {
     grant: Grant,
     permissions: Policy,
     asks: Option<Asks>,
+    verdict: RequiredVerdict,
     approvals: BTreeMap<ApprovalId, Approval>,
 }
 
@@ -53,6 +55,7 @@ impl Permits {
             grant: run.modules.get(&module).map(|module| module.grant.clone()).unwrap_or_default(),
             permissions: run.task.permissions.clone(),
             asks: Some(run.task.asks),
+            verdict: run.task.verdict,
             approvals: run.approvals.clone(),
         }
     }
@@ -90,6 +93,18 @@ impl Permits {
         })
     }
 
+    /// The question that comes before a module's first tool call, where the task requires a verdict and there is none. It
+    /// waits whoever is there to answer: an order can, too.
+    pub fn verdict(&self, key: StepKey, tool: &str, arguments: &str) -> Option<Permit> {
+        let given = || self.approvals.values().any(|approval| approval.verdict_on(key.module).is_some());
+        if self.verdict == RequiredVerdict::None || given() {
+            return None;
+        }
+        let (step, tool, arguments) = (key.step, tool.to_owned(), arguments.to_owned());
+        let question = Question::Verdict { step, tool, arguments };
+        Some(Permit::Ask { approval: verdict_id(key), question: Box::new(question) })
+    }
+
     /// What to do about a question of the Associate's own.
     pub fn words(&self, key: StepKey, tool: &str, text: String) -> Permit {
         let question = Question::Words { step: key.step, text };
@@ -125,11 +140,20 @@ impl Permits {
 /// The same question of the same step has the same id, so that it is put once, whatever restarts lie between.
 fn approval_id(key: StepKey, tool: &str, question: &Question) -> ApprovalId {
     let text = match question {
-        Question::Permission { arguments, .. } => arguments,
+        Question::Permission { arguments, .. } | Question::Verdict { arguments, .. } => arguments,
         Question::Words { text, .. } => text,
     };
     let place = format!("{}/{}/{}/{}", key.run, key.module, key.attempt.0, key.step.0);
-    let Digest(digest) = Digest::of(format!("{place}/{}", request_digest(tool, text)).as_bytes());
+    named(&format!("{place}/{}", request_digest(tool, text)))
+}
+
+/// One verdict a module, whatever step asks for it first.
+fn verdict_id(key: StepKey) -> ApprovalId {
+    named(&format!("{}/{}/verdict", key.run, key.module))
+}
+
+fn named(text: &str) -> ApprovalId {
+    let Digest(digest) = Digest::of(text.as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     ApprovalId(uuid::Builder::from_custom_bytes(bytes).into_uuid())

@@ -37,6 +37,7 @@ impl Flow {
                 | Action::Claim { .. }
                 | Action::Seal { .. }
                 | Action::Report
+                | Action::Stand
                 | Action::WakeAt(_) => {}
             }
         }

@@ -10,16 +10,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use common_ground::{ModuleId, RunId};
+use common_ground::{ModuleId, RunId, chain::Head};
 use receipts::Digest;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::blob::{Form, Packed};
-use super::chain::Head;
 use super::error::JournalError;
-use super::row::Batch;
+use super::row::{AttemptStream, Batch};
 
 /// A batch whose contents are packed.
 #[derive(Debug)]
@@ -215,7 +214,7 @@ impl Plan {
         let (no, batch) = (run.no, &ready.batch);
         for fact in &batch.facts {
             let at_ms = fact.at_ms.min(i64::MAX as u64);
-            run.head = run.head.after(at_ms, fact.attempt.as_ref(), &fact.body);
+            run.head = run.head.after(at_ms, fact.attempt.map(AttemptStream::place), &fact.body);
             let id = fact_id(no, run.head.seq);
             let link = facts.put(&run.head.link.0);
             let (body, length) = (facts.put(&fact.body), fact.body.len());

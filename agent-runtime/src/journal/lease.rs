@@ -8,13 +8,12 @@
 //! **Invariant:** an epoch given once is never given again for the same run; every [`acquire`] raises it.
 //! **Invariant:** a living holder's running lease is never taken.
 
-use common_ground::RunId;
+use common_ground::{RunId, chain::Head};
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::append::{number, uuid};
-use super::chain::Head;
 use super::error::JournalError;
 use super::row::{Holding, Lease};
 use crate::home::Home;

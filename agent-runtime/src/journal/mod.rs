@@ -12,7 +12,6 @@
 mod append;
 mod backup;
 mod blob;
-mod chain;
 mod error;
 pub mod faults;
 mod lease;

@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use common_ground::{ModuleId, RunId};
+use common_ground::{ModuleId, RunId, chain::Head};
 use futures_core::future::BoxFuture;
 use receipts::Digest;
 use sqlx::pool::PoolOptions;
@@ -19,7 +19,6 @@ use zeroize::Zeroizing;
 
 use super::append::{digest, fact_id, number, uuid};
 use super::blob::{self, Form};
-use super::chain::Head;
 use super::error::{Damage, JournalError};
 use super::row::{AttemptStream, Holding, ReceiptRow, Recorded, RunRow};
 use super::schema;
@@ -232,7 +231,7 @@ struct Stamp {
 struct Stretch {
     base: Option<Digest>,
     head: Option<Head>,
-    rows: Vec<(i64, Digest, Recorded)>,
+    rows: Vec<(i64, Recorded)>,
     no: i64,
 }
 
@@ -259,12 +258,12 @@ async fn facts(connection: &mut SqliteConnection, run: RunId, seq: u64) -> Resul
             stretch.base = Some(link);
             continue;
         }
-        stretch.rows.push((id, link, recorded(row, id)?));
+        stretch.rows.push((id, recorded(row, id, link)?));
     }
     Ok(stretch)
 }
 
-fn recorded(row: &SqliteRow, id: i64) -> Result<Recorded, sqlx::Error> {
+fn recorded(row: &SqliteRow, id: i64, link: Digest) -> Result<Recorded, sqlx::Error> {
     let attempt = match row.try_get::<Option<&[u8]>, _>(6)? {
         None => None,
         Some(_) => {
@@ -272,7 +271,7 @@ fn recorded(row: &SqliteRow, id: i64) -> Result<Recorded, sqlx::Error> {
         }
     };
     let seq = u64::try_from(id & i64::from(u32::MAX)).unwrap_or(0);
-    Ok(Recorded { seq, at_ms: number(row, 5)?, attempt, body: row.try_get(9)? })
+    Ok(Recorded { seq, at_ms: number(row, 5)?, attempt, body: row.try_get(9)?, link })
 }
 
 fn verify(run: RunId, from: u64, stretch: Stretch) -> Result<Vec<Recorded>, JournalError> {
@@ -287,9 +286,9 @@ fn verify(run: RunId, from: u64, stretch: Stretch) -> Result<Vec<Recorded>, Jour
         (seq, None) => return Err(damaged(seq)),
     };
     let mut facts = Vec::with_capacity(stretch.rows.len());
-    for (id, link, fact) in stretch.rows {
-        let next = at.after(fact.at_ms, fact.attempt.as_ref(), &fact.body);
-        if id != fact_id(stretch.no, next.seq) || next.link != link || next.seq > head.seq {
+    for (id, fact) in stretch.rows {
+        let next = at.after(fact.at_ms, fact.attempt.map(AttemptStream::place), &fact.body);
+        if id != fact_id(stretch.no, next.seq) || next.link != fact.link || next.seq > head.seq {
             return Err(damaged(next.seq));
         }
         at = next;

@@ -4,7 +4,7 @@
 //! stored as well as today's.
 //! **Invariant:** no debug form shows an attempt's key.
 
-use common_ground::{ModuleId, RunId};
+use common_ground::{AttemptNumber, Epoch, ModuleId, RunId};
 use receipts::Digest;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -18,6 +18,13 @@ pub struct AttemptStream {
     pub attempt: u32,
     /// The epoch of the attempt's lease.
     pub epoch: u64,
+}
+
+impl AttemptStream {
+    /// The stream as the chain of a run has it.
+    pub fn place(self) -> (ModuleId, AttemptNumber, Epoch) {
+        (self.module, AttemptNumber(self.attempt), Epoch(self.epoch))
+    }
 }
 
 /// A fact to append.
@@ -112,6 +119,8 @@ pub struct Recorded {
     pub attempt: Option<AttemptStream>,
     /// The fact's bytes.
     pub body: Vec<u8>,
+    /// Its link in the run's chain.
+    pub link: Digest,
 }
 
 /// Who holds a run.

@@ -6,6 +6,7 @@
 mod authority;
 mod care;
 mod keyfile;
+mod orders;
 mod sealing;
 
 use std::{
@@ -25,6 +26,7 @@ use receipts::{
 };
 
 pub use care::{Old, backup, renew};
+pub use orders::Signatory;
 pub use sealing::{SealError, bundle_of, read_bundle};
 
 use crate::home::Home;

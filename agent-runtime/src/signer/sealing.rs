@@ -5,6 +5,7 @@
 use common_ground::{
     AttemptNumber, ModuleId,
     criterion::Criterion,
+    guardian::OrderLeaf,
     module::{
         Attempt, AttemptEnd, CallKind, CallOutcome, EndReason, Life, Module, ModuleKind, Step, StepState, WorkError,
     },
@@ -299,6 +300,7 @@ fn entries(run: &Run, id: ModuleId, module: &Module, attempt: &Attempt) -> Resul
         }
         entries.push(under(parent)(call(step)?));
     }
+    entries.extend(attempt.orders.iter().map(ordered).map(under(0)));
     let (outcome, error) = ending(&attempt.end);
     if let Some((class, detail)) = error {
         entries.push(under(0)(Entry::Error { class: class.to_owned(), detail }));
@@ -318,6 +320,16 @@ fn entries(run: &Run, id: ModuleId, module: &Module, attempt: &Attempt) -> Resul
     let deliverable = attempt.deliverable.unwrap_or(Digest::of(b""));
     entries.push(under(0)(Entry::ModuleEnd { outcome: outcome.to_owned(), deliverable }));
     Ok(entries)
+}
+
+/// An order that concerned the attempt, carried out or refused.
+fn ordered(leaf: &OrderLeaf) -> Entry {
+    Entry::Decision {
+        subject: leaf.act.map_or_else(|| "order".to_owned(), |act| format!("order:{}", act.name())),
+        outcome: leaf.refused.map_or_else(|| "executed".to_owned(), |why| format!("refused: {why}")),
+        by: leaf.by.unwrap_or(PublicKey([0; 32])),
+        reason: leaf.order.to_string(),
+    }
 }
 
 fn decision(criterion: &Criterion, verdict: &common_ground::criterion::Verdict, by: PublicKey) -> Entry {

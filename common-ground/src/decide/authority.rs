@@ -27,7 +27,15 @@ pub(super) fn check(run: &Run, command: &Command, ctx: &Ctx) -> Result<(), Refus
         Command::Submit { module, .. } | Command::GiveUp { module, .. } | Command::Ask { module, .. } => {
             worker(run, ctx, *module)
         }
-        Command::Pause { reason: PauseReason::Budget | PauseReason::Model } => needs(run, ctx, Role::Node),
+        Command::Pause { reason: PauseReason::Budget | PauseReason::Model } | Command::Stand => {
+            needs(run, ctx, Role::Node)
+        }
+        // Their authority is in their signatures.
+        Command::Charter { .. } | Command::Order { .. } => Ok(()),
+        // A pause that was ordered for a time ends when that is over, without anybody's word.
+        Command::Resume if run.held_until.is_some_and(|until| until <= ctx.at) => {
+            needs(run, ctx, Role::Node).or_else(|_other| needs(run, ctx, Role::Person))
+        }
         Command::Pause { .. }
         | Command::Resume
         | Command::Raise { .. }

@@ -12,6 +12,9 @@ use crate::{
 pub(super) fn claim(run: &Run, id: ModuleId, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {
     super::at_work(run)?;
     let module = super::module(run, id)?;
+    if run.draining {
+        return Err(Refusal::NoSlot { associate: ctx.by });
+    }
     let Life::Ready(turn) = &module.life else {
         return Err(Refusal::NotNow { module: id, wanted: Wanted::Ready });
     };

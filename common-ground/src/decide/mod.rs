@@ -5,6 +5,7 @@
 mod authority;
 mod judge;
 mod lease;
+mod order;
 mod plan;
 mod run;
 mod step;
@@ -15,7 +16,7 @@ use crate::{
     id::{Epoch, ModuleId},
     module::{Lease, Life, Module},
     refusal::{Refusal, Wanted},
-    run::{Phase, Run, State},
+    run::{PauseReason, Phase, Run, State},
 };
 
 /// Decides a command. The facts come in the order in which they are to be appended and applied.
@@ -79,6 +80,10 @@ pub fn decide(state: &State, command: &Command, ctx: &Ctx) -> Result<Vec<Fact>, 
         Command::Raise { limit, wall_ms } => run::raise(run, *limit, *wall_ms),
         Command::Cancel => run::cancel(run),
         Command::Close { outcome, report } => run::close(run, *outcome, *report),
+        Command::Charter { charter } => order::charter(run, charter, ctx),
+        Command::Order { order } => Ok(order::order(run, order, ctx)),
+        Command::Stand if run.is_drained() => run::pause(run, PauseReason::Guardian),
+        Command::Stand => Err(Refusal::NotYet),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use receipts::Digest;
 
 use crate::{
-    approval::{Answer, Approval},
+    approval::{Answer, Approval, Question},
     budget::Amount,
     command::Ctx,
     fact::Fact,
@@ -36,7 +36,12 @@ pub(super) fn answer(run: &Run, id: ApprovalId, answer: &Answer, ctx: &Ctx) -> R
             Err(Refusal::WrongAnswer { approval: id })
         }
         Some(approval) if waits(approval) => {
-            Ok(vec![Fact::ApprovalAnswered { approval: id, answer: answer.clone(), by: ctx.by }])
+            let mut facts = vec![Fact::ApprovalAnswered { approval: id, answer: answer.clone(), by: ctx.by }];
+            // A module that must not begin is given up.
+            if let (Question::Verdict { .. }, Answer::Deny) = (&approval.question, answer) {
+                facts.extend(cancel_module(run, approval.module)?);
+            }
+            Ok(facts)
         }
         Some(_) | None => Err(Refusal::NoApproval { approval: id }),
     }

@@ -3,10 +3,12 @@
 use receipts::Digest;
 
 use crate::{
+    approval::Answer,
     budget::{Amount, BudgetPart},
     command::Ctx,
     fact::Fact,
     grant::{Decision, Item},
+    guardian::RequiredVerdict,
     id::{Epoch, ModuleId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, Lease, Life, Owner, Step, StepState, Usage},
     record::Traced,
@@ -128,6 +130,13 @@ fn granted(run: &Run, starting: &Starting<'_>) -> Result<(), Refusal> {
         (CallKind::Tool { tool, needs, .. }, Owner::Attempt { module, .. })
             if super::module(run, module)?.spec.tools.contains(tool) =>
         {
+            let verdict = run.task.verdict == RequiredVerdict::Tools;
+            if verdict && !matches!(run.verdict(module), Some(Answer::Run)) {
+                return Err(Refusal::NoVerdict { module });
+            }
+            if run.quarantined.contains(tool) {
+                return Err(Refusal::NotGranted { name: tool.clone() });
+            }
             let grant = &super::module(run, module)?.grant;
             let approved = run.approved(module, starting.step);
             let allowed =

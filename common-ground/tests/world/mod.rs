@@ -13,6 +13,7 @@ use common_ground::{
     criterion::{Criterion, Verdict},
     decide,
     grant::{Basis, Grant, Policy},
+    guardian::{Act, ActKind, Charter, Defect, Order, Presented, RequiredVerdict, Scope, Signed, Standing},
     module::{
         CallKind, CallOutcome, EndReason, Handover, Input, Life, ModuleKind, ModuleSpec, Owner, Turn, Usage, WorkError,
     },
@@ -32,6 +33,8 @@ pub const NODE: PublicKey = PublicKey([4; 32]);
 pub const WORKER: PublicKey = PublicKey([5; 32]);
 pub const OTHER: PublicKey = PublicKey([6; 32]);
 pub const THIRD: PublicKey = PublicKey([7; 32]);
+pub const GUARDIAN: PublicKey = PublicKey([8; 32]);
+pub const SECOND: PublicKey = PublicKey([10; 32]);
 pub const NOBODY: PublicKey = PublicKey([9; 32]);
 pub const EVERYBODY: [PublicKey; 8] = [PERSON, PRINCIPAL, VERIFIER, NODE, WORKER, OTHER, THIRD, NOBODY];
 
@@ -155,6 +158,7 @@ pub fn task() -> Task {
         grant: Grant::default(),
         permissions: Policy::default(),
         asks: Asks::Person,
+        verdict: RequiredVerdict::None,
     }
 }
 
@@ -306,6 +310,67 @@ pub fn report() -> Digest {
 
 pub fn close(outcome: Outcome) -> Command {
     Command::Close { outcome, report: Some(report()) }
+}
+
+// Guardians.
+
+/// Good from 5 to 5,000, for everything there is; pauses at most 100 by itself when money runs away; two of two for what is
+/// critical.
+pub fn charter() -> Charter {
+    Charter {
+        name: "warden".to_owned(),
+        guardian: GUARDIAN,
+        version: 1,
+        scope: Scope::Every,
+        rules: [("loops".to_owned(), 3)].into(),
+        acts: ActKind::ALL.into(),
+        critical: [ActKind::Cancel, ActKind::Revoke].into(),
+        persons: [PERSON, SECOND].into(),
+        quorum: 2,
+        standing: vec![Standing { rule: "spend".to_owned(), most_ms: 100 }],
+        not_before: Millis(5),
+        not_after: Millis(5_000),
+    }
+}
+
+pub fn charter_id() -> Digest {
+    Digest::of(b"charter")
+}
+
+pub fn presented<T: std::fmt::Debug>(terms: T, id: Digest, by: &[PublicKey]) -> Box<Presented<T>> {
+    let signed = Signed { terms, by: by.iter().copied().collect() };
+    Box::new(Presented { id, envelope: Digest::of(b"envelope"), said: Ok(signed) })
+}
+
+pub fn unread<T>(defect: Defect) -> Box<Presented<T>> {
+    Box::new(Presented { id: Digest::of(b"bytes"), envelope: Digest::of(b"bytes"), said: Err(defect) })
+}
+
+/// The charter, signed by the person.
+pub fn chartered() -> Command {
+    Command::Charter { charter: presented(charter(), charter_id(), &[PERSON]) }
+}
+
+/// Good from 6 to 3,000, for the run.
+pub fn order(act: Act) -> Order {
+    Order {
+        charter: charter_id(),
+        act,
+        run: RUN,
+        module: None,
+        rule: None,
+        not_before: Millis(6),
+        not_after: Millis(3_000),
+        nonce: Digest::of(b"nonce"),
+    }
+}
+
+pub fn order_id(order: &Order) -> Digest {
+    Digest::of(format!("{order:?}").as_bytes())
+}
+
+pub fn ordered(order: &Order, by: &[PublicKey]) -> Command {
+    Command::Order { order: presented(order.clone(), order_id(order), by) }
 }
 
 // Facts.

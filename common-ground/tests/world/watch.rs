@@ -135,7 +135,11 @@ impl Watch {
             | Fact::ModuleResumed { .. }
             | Fact::RunPaused { .. }
             | Fact::RunResumed { .. }
-            | Fact::CommandRefused { .. } => {}
+            | Fact::CommandRefused { .. }
+            | Fact::CharterRegistered { .. }
+            | Fact::CharterRefused { .. }
+            | Fact::OrderExecuted { .. }
+            | Fact::OrderRefused { .. } => {}
         }
     }
 
@@ -214,6 +218,7 @@ impl Watch {
                 }
                 Action::Seal { module, lease } => (PRINCIPAL, accept(*module, lease.epoch.0)),
                 Action::Report => (PRINCIPAL, close(borne_out(run))),
+                Action::Stand => (NODE, Command::Stand),
                 Action::WakeAt(_) => (NODE, Command::Reclaim { holder_gone: false }),
             };
             let answer = self.decide(by, &command);

@@ -7,38 +7,42 @@
 //! **Invariant:** the chain detects accident and clumsy editing. It is no proof against an owner who recomputes it: that
 //! proof is the receipt's.
 
-use common_ground::RunId;
 use receipts::Digest;
+use serde::{Deserialize, Serialize};
 
-use super::row::AttemptStream;
+use crate::id::{AttemptNumber, Epoch, ModuleId, RunId};
 
 /// A run's last link and how many facts lead to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) seq: u64,
-    pub(crate) link: Digest,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// How many facts.
+    pub seq: u64,
+    /// The link of the last.
+    pub link: Digest,
 }
 
 impl Head {
     /// The head of a run without facts.
-    pub(crate) fn genesis(run: RunId) -> Self {
+    pub fn genesis(run: RunId) -> Self {
         let mut bytes = b"ii journal 1".to_vec();
         bytes.extend_from_slice(run.0.as_bytes());
         Self { seq: 0, link: Digest::of(&bytes) }
     }
 
-    /// The head after one more fact.
-    pub(crate) fn after(self, at_ms: u64, attempt: Option<&AttemptStream>, body: &[u8]) -> Self {
+    /// The head after one more fact, which belongs to an attempt's stream or to the run's own.
+    #[must_use]
+    pub fn after(self, at_ms: u64, stream: Option<(ModuleId, AttemptNumber, Epoch)>, body: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(body.len() + 96);
         bytes.extend_from_slice(&self.link.0);
         bytes.extend_from_slice(&at_ms.to_be_bytes());
-        match attempt {
+        match stream {
             None => bytes.push(0),
-            Some(stream) => {
+            Some((module, attempt, epoch)) => {
                 bytes.push(1);
-                bytes.extend_from_slice(stream.module.0.as_bytes());
-                bytes.extend_from_slice(&u64::from(stream.attempt).to_be_bytes());
-                bytes.extend_from_slice(&stream.epoch.to_be_bytes());
+                bytes.extend_from_slice(module.0.as_bytes());
+                bytes.extend_from_slice(&u64::from(attempt.0).to_be_bytes());
+                bytes.extend_from_slice(&epoch.0.to_be_bytes());
             }
         }
         bytes.extend_from_slice(&(body.len() as u64).to_be_bytes());
@@ -49,24 +53,26 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttemptStream, Head};
-    use common_ground::{ModuleId, RunId};
     use uuid::Uuid;
+
+    use super::Head;
+    use crate::id::{AttemptNumber, Epoch, ModuleId, RunId};
 
     #[test]
     fn every_part_of_a_fact_is_in_its_link() {
         let head = Head::genesis(RunId(Uuid::from_u128(1)));
         assert_ne!(head, Head::genesis(RunId(Uuid::from_u128(2))));
-        let stream = AttemptStream { module: ModuleId(Uuid::from_u128(3)), attempt: 1, epoch: 1 };
-        let base = head.after(5, Some(&stream), b"body");
+        let module = ModuleId(Uuid::from_u128(3));
+        let stream = |module, attempt, epoch| Some((module, AttemptNumber(attempt), Epoch(epoch)));
+        let base = head.after(5, stream(module, 1, 1), b"body");
         let others = [
-            head.after(6, Some(&stream), b"body"),
+            head.after(6, stream(module, 1, 1), b"body"),
             head.after(5, None, b"body"),
-            head.after(5, Some(&AttemptStream { epoch: 2, ..stream }), b"body"),
-            head.after(5, Some(&AttemptStream { attempt: 2, ..stream }), b"body"),
-            head.after(5, Some(&AttemptStream { module: ModuleId(Uuid::from_u128(4)), ..stream }), b"body"),
-            head.after(5, Some(&stream), b"bodY"),
-            base.after(5, Some(&stream), b"body"),
+            head.after(5, stream(module, 1, 2), b"body"),
+            head.after(5, stream(module, 2, 1), b"body"),
+            head.after(5, stream(ModuleId(Uuid::from_u128(4)), 1, 1), b"body"),
+            head.after(5, stream(module, 1, 1), b"bodY"),
+            base.after(5, stream(module, 1, 1), b"body"),
         ];
         for other in others {
             assert_ne!(other.link, base.link);

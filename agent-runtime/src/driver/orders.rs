@@ -1,0 +1,111 @@
+//! Charters and orders on their way to the core: read and verified by functions that the root passes in, kept as content,
+//! decided like any command.
+//!
+//! **Invariant:** this crate knows no guardian. What it hands to the core was verified by whoever wired the program; what
+//! cannot be read is handed on as that, and the core refuses it on record.
+
+use common_ground::{
+    Command, Millis, RunId,
+    guardian::{Charter, Defect, Order, Presented},
+};
+use receipts::Digest;
+
+use super::{DriveError, Message, beside, book::Book, flow::Flow};
+use crate::{
+    clock::Clock,
+    journal::{Blob, Store},
+};
+
+/// How charters and orders are read. The root passes both in.
+#[derive(Clone, Copy)]
+pub struct Readers {
+    /// Reads and verifies a charter.
+    pub charter: fn(&[u8]) -> Presented<Charter>,
+    /// Reads and verifies an order.
+    pub order: fn(&[u8]) -> Presented<Order>,
+}
+
+impl Readers {
+    /// Readers of a program without guardians: nothing that comes in is a charter or an order.
+    pub fn none() -> Self {
+        fn nothing<T>(bytes: &[u8]) -> Presented<T> {
+            let envelope = Digest::of(bytes);
+            Presented { id: envelope, envelope, said: Err(Defect::Malformed) }
+        }
+        Self { charter: nothing, order: nothing }
+    }
+}
+
+impl std::fmt::Debug for Readers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Readers")
+    }
+}
+
+/// Puts a charter to the run; its file is kept where it was registered.
+pub(super) fn charter(book: &mut Book, now: Millis, readers: Readers, file: &str) -> Result<(), DriveError> {
+    let presented = (readers.charter)(file.as_bytes());
+    keep(book, presented.envelope, file);
+    let by = book.roster()?.node;
+    // What is refused is a fact too; a command like this is refused in no other way.
+    book.put(now, by, &Command::Charter { charter: Box::new(presented) })?.map_err(DriveError::Refused)
+}
+
+/// Puts an order to the run; its file is kept, carried out or refused.
+pub(super) fn order(book: &mut Book, now: Millis, readers: Readers, file: &str) -> Result<(), DriveError> {
+    let presented = (readers.order)(file.as_bytes());
+    keep(book, presented.envelope, file);
+    let by = book.roster()?.node;
+    book.put(now, by, &Command::Order { order: Box::new(presented) })?.map_err(DriveError::Refused)
+}
+
+/// Largest file that is kept. The readers refuse larger ones.
+const LARGEST: usize = 64 * 1024;
+
+fn keep(book: &mut Book, digest: Digest, file: &str) {
+    let bytes = file.as_bytes();
+    if bytes.len() <= LARGEST && Digest::of(bytes) == digest {
+        book.attach([Blob { digest, bytes: bytes.to_vec() }]);
+    }
+}
+
+impl Flow {
+    /// Charters, in this order.
+    pub(super) fn register(&mut self, files: &[String]) -> Result<(), DriveError> {
+        let (now, readers) = (self.now(), self.parts.readers);
+        files.iter().try_for_each(|file| charter(&mut self.book, now, readers, file))
+    }
+
+    /// An order that came in.
+    pub(super) fn obey(&mut self, file: &str) -> Result<(), DriveError> {
+        let (now, readers) = (self.now(), self.parts.readers);
+        order(&mut self.book, now, readers, file)
+    }
+
+    /// Lets a drained run stand still.
+    pub(super) fn stand(&mut self) -> Result<bool, DriveError> {
+        let by = self.book.roster()?.node;
+        Ok(self.put(by, &Command::Stand)?.is_ok())
+    }
+}
+
+/// Puts a charter or an order to a run that nobody works on.
+///
+/// # Errors
+/// [`crate::journal::JournalError::Held`] when another program works on it: its inbox takes the message. See [`DriveError`]
+/// for the rest.
+pub async fn obey(
+    store: &dyn Store,
+    run: RunId,
+    readers: Readers,
+    message: &Message,
+    clock: &Clock,
+) -> Result<(), DriveError> {
+    beside(store, run, clock, |book, now| match message {
+        Message::Charter { file } => charter(book, now, readers, file),
+        Message::Order { file } => order(book, now, readers, file),
+        // These need no signature and have commands of their own.
+        Message::Pause | Message::Cancel | Message::Answer { .. } => Ok(()),
+    })
+    .await
+}
