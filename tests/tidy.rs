@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
     ("commons-index", &[("common-ground", Parts::All), ("receipts", UNSIGNED)]),
     ("agent-runtime", &[("common-ground", Parts::All), ("receipts", Parts::All)]),
     ("ii-ledger", &[("receipts", Parts::All)]),
+    ("tui", &[("common-ground", Parts::All)]),
     (
         "ii",
         &[
@@ -29,6 +30,7 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
             ("tools", Parts::All),
             ("commons-index", Parts::All),
             ("agent-runtime", Parts::All),
+            ("tui", Parts::All),
         ],
     ),
 ];

@@ -36,4 +36,6 @@ pub use fact::Fact;
 pub use id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex};
 pub use refusal::Refusal;
 pub use run::{Run, State};
+/// The two words of receipts that facts are written in, for those who read facts and nothing else of receipts.
+pub use receipts::{Digest, PublicKey};
 pub use wants::wants;

@@ -1,0 +1,273 @@
+//! The terminal: raw mode and back again whatever happens, keys in, frames out, at most one every [`FRAME`].
+//!
+//! **Invariant:** the terminal is as it was when the eyes close: on leaving, on a panic, on an error, and when the program
+//! is told to end.
+//! **Invariant:** at rest, nothing runs and nothing is written.
+
+use std::{
+    io::{self, Write},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use common_ground::Millis;
+use crossterm::{
+    event::{Event as Input, KeyEventKind},
+    terminal::{disable_raw_mode, enable_raw_mode, size},
+};
+use ratatui::{buffer::Buffer, layout::Rect, text::Line};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{
+    event::{Ask, Event, Looking, Size, TellTone, Told},
+    keys::Keys,
+    linear,
+    painter::{Painter, Surface},
+    render::{Frame, block, live_rows, render},
+    theme::Theme,
+    update::update,
+    view::{Leaving, Pane, View},
+};
+
+/// The least time between two frames.
+const FRAME: Duration = Duration::from_millis(16);
+/// How often the clock is told while something depends on it.
+const SECOND: Duration = Duration::from_secs(1);
+/// The name of the thread that draws, by which a panic knows whose it is.
+pub const THREAD: &str = "eyes";
+
+/// What the person chose of how it looks.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Colours.
+    pub theme: Theme,
+    /// Keys.
+    pub keys: Keys,
+    /// How it is shown.
+    pub mode: Mode,
+}
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Drawn.
+    #[default]
+    Drawn,
+    /// As lines of text, one after the other, for screen readers and terminals that cannot move their cursor.
+    Linear,
+}
+
+/// The channels by which the eyes are joined to the program.
+#[derive(Debug)]
+pub struct Joined {
+    /// What happens.
+    pub events: Receiver<Event>,
+    /// Its other end, for keys.
+    pub happens: Sender<Event>,
+    /// What is asked.
+    pub asks: UnboundedSender<Ask>,
+}
+
+/// Opens the eyes, until the person leaves, the terminal is gone or the program is told to end.
+///
+/// # Errors
+/// The terminal's, when it cannot be read or written any more.
+pub fn open(options: Options, joined: Joined) -> io::Result<()> {
+    match options.mode {
+        Mode::Linear => linear::open(options, joined),
+        Mode::Drawn => drawn(options, joined),
+    }
+}
+
+fn drawn(options: Options, joined: Joined) -> io::Result<()> {
+    let (columns, rows) = size()?;
+    let mut view = View::new(sized(columns, rows), options.theme, options.keys);
+    view.at = now();
+    let _raw = Raw::enter()?;
+    restore_on_panic(joined.happens.clone());
+    let mut screen = Screen { painter: Painter::new(), shown: 0, calls: 0, redraws: 0 };
+    screen.frame(&view)?;
+    read_keys(joined.happens);
+    let ended = watch(&mut view, &mut screen, &joined.events, &joined.asks);
+    let left = screen.leave();
+    ended.and(left)
+}
+
+/// Takes events and draws, until the end.
+fn watch(view: &mut View, screen: &mut Screen, events: &Receiver<Event>, asks: &UnboundedSender<Ask>) -> io::Result<()> {
+    let mut drawn = Instant::now();
+    let mut told = Instant::now();
+    while view.leaving != Leaving::Now {
+        let event = if view.ticks() {
+            match events.recv_timeout(SECOND.saturating_sub(told.elapsed())) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => {
+                    told = Instant::now();
+                    Event::Clock(now())
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        } else {
+            let Ok(event) = events.recv() else { return Ok(()) };
+            event
+        };
+        if !take(view, event, asks) {
+            return Ok(());
+        }
+        // Whatever else comes before the next frame is due goes into it.
+        while view.leaving != Leaving::Now {
+            match events.recv_timeout(FRAME.saturating_sub(drawn.elapsed())) {
+                Ok(event) => {
+                    if !take(view, event, asks) {
+                        return Ok(());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if drawn.elapsed() > 4 * FRAME {
+                break;
+            }
+        }
+        screen.frame(view)?;
+        drawn = Instant::now();
+    }
+    Ok(())
+}
+
+/// Gives an event to the view, and its asks to the program; false when that is gone.
+pub(crate) fn take(view: &mut View, event: Event, asks: &UnboundedSender<Ask>) -> bool {
+    if matches!(event, Event::Key(_)) && view.pane != Pane::Conversation {
+        view.at = view.at.max(now());
+    }
+    update(view, event).into_iter().all(|ask| asks.send(ask).is_ok())
+}
+
+/// What is on the terminal, and how much of the conversation is in its scrollback.
+struct Screen {
+    painter: Painter,
+    shown: usize,
+    calls: u32,
+    redraws: u32,
+}
+
+impl Screen {
+    fn frame(&mut self, view: &View) -> io::Result<()> {
+        if view.redraws != self.redraws {
+            self.redraws = view.redraws;
+            self.painter.forget();
+        }
+        let (surface, rows) = match &view.pane {
+            Pane::Conversation => (Surface::Below, live_rows(view)),
+            _pane => (Surface::Whole, view.size.rows),
+        };
+        // While a pane is open, what is told waits for the screen that has a scrollback.
+        let mut above: Vec<Line<'static>> = Vec::new();
+        if surface == Surface::Below {
+            let fresh = &view.blocks[self.shown.min(view.blocks.len())..];
+            above.extend(fresh.iter().flat_map(|one| block(view.theme, one, view.size.columns)));
+            self.shown = view.blocks.len();
+        }
+        let mut cells = Buffer::empty(Rect::new(0, 0, view.size.columns, rows));
+        let mut frame = Frame::new(&mut cells);
+        render(view, &mut frame);
+        let cursor = frame.cursor;
+        let mut bytes = self.painter.paint(surface, &above, &cells, cursor);
+        if view.calls != self.calls {
+            self.calls = view.calls;
+            bytes.push(b'\x07');
+        }
+        put(&bytes)
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        put(&self.painter.leave())
+    }
+}
+
+fn put(bytes: &[u8]) -> io::Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+pub(crate) fn sized(columns: u16, rows: u16) -> Size {
+    // Some terminals say 0 before they know.
+    Size { columns: if columns == 0 { 80 } else { columns }, rows: if rows == 0 { 24 } else { rows } }
+}
+
+/// The clock, read here at the edge.
+pub(crate) fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Keys, pastes and sizes, on a thread of their own: reading them blocks.
+fn read_keys(happens: Sender<Event>) {
+    let reads = move || {
+        loop {
+            let event = match crossterm::event::read() {
+                Ok(Input::Key(key)) if key.kind != KeyEventKind::Release => Event::Key(key.into()),
+                Ok(Input::Paste(pasted)) => Event::Pasted(pasted),
+                Ok(Input::Resize(columns, rows)) => Event::Resized(sized(columns, rows)),
+                Ok(Input::FocusGained) => Event::Looking(Looking::Here),
+                Ok(Input::FocusLost) => Event::Looking(Looking::Away),
+                Ok(Input::Key(_) | Input::Mouse(_)) => continue,
+                Err(_gone) => Event::End,
+            };
+            let over = event == Event::End;
+            if happens.send(event).is_err() || over {
+                return;
+            }
+        }
+    };
+    std::thread::spawn(reads);
+}
+
+/// Raw mode, and what else is asked of the terminal; dropping it gives everything back.
+struct Raw;
+
+impl Raw {
+    fn enter() -> io::Result<Self> {
+        enable_raw_mode()?;
+        let raw = Self;
+        // Pastes in one piece; word of whether the person looks here. The mouse stays the terminal's own.
+        put(b"\x1b[?2004h\x1b[?1004h")?;
+        Ok(raw)
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back, as far as it takes it.
+pub fn restore() {
+    // Where the terminal is gone, there is nobody to tell.
+    let told = put(b"\x1b[?2026l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[0m");
+    drop(disable_raw_mode().and(told));
+}
+
+/// A panic of the thread that draws gives the terminal back before it is told; one of another thread is told in the
+/// conversation, since words in the midst of a drawing are read by nobody.
+fn restore_on_panic(happens: Sender<Event>) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(THREAD) {
+            if put(b"\x1b[?1049l\r\n").is_ok() {
+                restore();
+            }
+            usual(panic);
+            return;
+        }
+        let told = Told { tone: TellTone::Bad, lines: vec![format!("a fault of ii: {panic}")] };
+        if happens.send(Event::Told(told)).is_err() {
+            usual(panic);
+        }
+    }));
+}
