@@ -15,15 +15,13 @@ use crossterm::{
     event::{Event as Input, KeyEventKind},
     terminal::{disable_raw_mode, enable_raw_mode, size},
 };
-use ratatui::{buffer::Buffer, layout::Rect, text::Line};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     event::{Ask, Event, Looking, Size, TellTone, Told},
     keys::Keys,
     linear,
-    painter::{Painter, Surface},
-    render::{Frame, block, live_rows, render},
+    screen::Screen,
     theme::Theme,
     update::update,
     view::{Leaving, Pane, View},
@@ -37,7 +35,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub const THREAD: &str = "eyes";
 
 /// What the person chose of how it looks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Colours.
     pub theme: Theme,
@@ -85,11 +83,11 @@ fn drawn(options: Options, joined: Joined) -> io::Result<()> {
     view.at = now();
     let _raw = Raw::enter()?;
     restore_on_panic(joined.happens.clone());
-    let mut screen = Screen { painter: Painter::new(), shown: 0, calls: 0, redraws: 0 };
-    screen.frame(&view)?;
+    let mut screen = Screen::default();
+    put(&screen.frame(&view))?;
     read_keys(joined.happens);
     let ended = watch(&mut view, &mut screen, &joined.events, &joined.asks);
-    let left = screen.leave();
+    let left = put(&screen.leave());
     ended.and(left)
 }
 
@@ -129,7 +127,7 @@ fn watch(view: &mut View, screen: &mut Screen, events: &Receiver<Event>, asks: &
                 break;
             }
         }
-        screen.frame(view)?;
+        put(&screen.frame(view))?;
         drawn = Instant::now();
     }
     Ok(())
@@ -141,48 +139,6 @@ pub(crate) fn take(view: &mut View, event: Event, asks: &UnboundedSender<Ask>) -
         view.at = view.at.max(now());
     }
     update(view, event).into_iter().all(|ask| asks.send(ask).is_ok())
-}
-
-/// What is on the terminal, and how much of the conversation is in its scrollback.
-struct Screen {
-    painter: Painter,
-    shown: usize,
-    calls: u32,
-    redraws: u32,
-}
-
-impl Screen {
-    fn frame(&mut self, view: &View) -> io::Result<()> {
-        if view.redraws != self.redraws {
-            self.redraws = view.redraws;
-            self.painter.forget();
-        }
-        let (surface, rows) = match &view.pane {
-            Pane::Conversation => (Surface::Below, live_rows(view)),
-            _pane => (Surface::Whole, view.size.rows),
-        };
-        // While a pane is open, what is told waits for the screen that has a scrollback.
-        let mut above: Vec<Line<'static>> = Vec::new();
-        if surface == Surface::Below {
-            let fresh = &view.blocks[self.shown.min(view.blocks.len())..];
-            above.extend(fresh.iter().flat_map(|one| block(view.theme, one, view.size.columns)));
-            self.shown = view.blocks.len();
-        }
-        let mut cells = Buffer::empty(Rect::new(0, 0, view.size.columns, rows));
-        let mut frame = Frame::new(&mut cells);
-        render(view, &mut frame);
-        let cursor = frame.cursor;
-        let mut bytes = self.painter.paint(surface, &above, &cells, cursor);
-        if view.calls != self.calls {
-            self.calls = view.calls;
-            bytes.push(b'\x07');
-        }
-        put(&bytes)
-    }
-
-    fn leave(&mut self) -> io::Result<()> {
-        put(&self.painter.leave())
-    }
 }
 
 fn put(bytes: &[u8]) -> io::Result<()> {

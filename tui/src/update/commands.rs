@@ -1,6 +1,9 @@
 //! Commands after `/`: one table, read by help, by proposals and by the composer.
 
-use common_ground::RunId;
+use common_ground::{
+    RunId,
+    approval::{Answer, Question},
+};
 
 use super::{interrupt, leave, show};
 use crate::{
@@ -40,8 +43,10 @@ commands! {
     "plan" "" "the plan: modules and where they are" |view, _| show(view, Pane::Plan { layout: Default::default(), chosen: 0 });
     "approvals" "" "the questions that wait for you" |view, _| show(view, Pane::Approvals { chosen: 0, words: String::new() });
     "trust" "" "what it cost, what really ran, receipts" |view, _| show(view, Pane::Trust { top: 0 });
+    "answer" "once|run|always|no|WORDS" "answer the first question that waits" answer;
     "sources" "" "the sources of the answer" |view, _| show(view, Pane::Sources { chosen: 0 });
     "runs" "" "the runs there are; go on with one" |view, _| show(view, Pane::Runs { chosen: 0 });
+    "open" "NUMBER" "open a run of the list that /runs shows" open;
     "verify" "" "check the receipts of the run in view" |view, _| of_run(view, |run| Ask::Verify { run });
     "resume" "" "let the run in view go on" |view, _| resume(view);
     "cancel" "" "give the run in view up" |view, _| of_run(view, |run| Ask::Cancel { run });
@@ -107,6 +112,35 @@ pub(super) fn resume(view: &mut View) -> Vec<Ask> {
         view.work = crate::view::Working::Preparing { question: String::new(), words: "getting ready".to_owned() };
     }
     asks
+}
+
+/// Answers in words what the pane of approvals answers by keys.
+fn answer(view: &mut View, given: &str) -> Vec<Ask> {
+    let Some(question) = view.waiting().first().map(|(_, approval)| approval.question.clone()) else {
+        return missing(view, "nothing waits for you");
+    };
+    let said = match (&question, given) {
+        (_, "") => return missing(view, "say /answer once, run, always, no, or your words"),
+        (_, "no") => Answer::Deny,
+        (Question::Permission { .. }, "once") => Answer::Once,
+        (Question::Permission { .. }, "run") => Answer::Run,
+        (Question::Permission { .. }, "always") => Answer::Always,
+        (Question::Permission { .. }, _other) => return missing(view, "say once, run, always or no"),
+        (Question::Words { .. }, words) => Answer::Words { text: words.to_owned() },
+    };
+    view.pane = Pane::Approvals { chosen: 0, words: String::new() };
+    let asks = super::panes::answer(view, said);
+    view.pane = Pane::Conversation;
+    asks
+}
+
+fn open(view: &mut View, given: &str) -> Vec<Ask> {
+    let number: Option<usize> = given.parse().ok();
+    let line = number.and_then(|number| view.runs.as_ref()?.get(number.checked_sub(1)?));
+    match line.map(|line| line.run) {
+        Some(run) => vec![Ask::Open { run }],
+        None => missing(view, "name it by its number in the list: /runs, then /open 1"),
+    }
 }
 
 fn hold(view: &mut View, given: &str) -> Vec<Ask> {

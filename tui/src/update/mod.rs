@@ -11,7 +11,7 @@ mod writing;
 use common_ground::{Fact, RunId};
 
 use crate::{
-    event::{Ask, Event, Placed, Told, Work},
+    event::{Ask, Event, Placed, Setup, TellTone, Told, Work},
     keys::{Action, Chord, Place},
     text,
     theme::Tone,
@@ -30,7 +30,12 @@ pub fn update(view: &mut View, event: Event) -> Vec<Ask> {
         Event::Resized(size) => view.size = size,
         Event::Looking(looking) => view.looking = looking,
         Event::Clock(at) => view.at = view.at.max(at),
-        Event::Ready(setup) => view.setup = Some(*setup),
+        Event::Ready(setup) => {
+            if view.setup.is_none() {
+                welcome(view, &setup);
+            }
+            view.setup = Some(*setup);
+        }
         Event::Fact { run, placed } => fact(view, run, &placed),
         Event::Opened { run, facts, worked_on } => opened(view, run, &facts, worked_on),
         Event::Preparing(words) => {
@@ -61,6 +66,21 @@ pub fn update(view: &mut View, event: Event) -> Vec<Ask> {
         }
     }
     Vec::new()
+}
+
+/// What the person can do now, and next; said once.
+fn welcome(view: &mut View, setup: &Setup) {
+    let extractive = setup.models == ["extractive"];
+    let how = if extractive {
+        "It works now, without a key, a model or a network: it quotes your documents, and says where each quote stands."
+    } else {
+        "Ask something: answers quote your documents, and say where each quote stands."
+    };
+    let from = setup.source.as_ref().map(|source| format!("Answers come from {}.", text::plain(source)));
+    let checked = "Each part is checked by another than its worker, and gets a signed receipt.";
+    let lines = [how.to_owned(), checked.to_owned()].into_iter().chain(from);
+    let offers = setup.offers.iter().map(|offer| format!("  {}", text::plain(offer)));
+    view.say(Block::Told(Told { tone: TellTone::Note, lines: lines.chain(offers).collect() }));
 }
 
 /// A fact of the run at work. The first one of another run takes the place of what was watched.

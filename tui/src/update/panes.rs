@@ -218,7 +218,7 @@ pub(super) fn passage(view: &View) -> Vec<Ask> {
 }
 
 /// Answers the question that stands out. What is no answer to it is not sent.
-fn answer(view: &mut View, answer: Answer) -> Vec<Ask> {
+pub(super) fn answer(view: &mut View, answer: Answer) -> Vec<Ask> {
     let Pane::Approvals { chosen, .. } = view.pane else { return Vec::new() };
     let waiting = view.waiting();
     let Some((approval, asked)) = waiting.get(chosen).or(waiting.last()) else { return Vec::new() };
