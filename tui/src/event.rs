@@ -242,8 +242,13 @@ pub enum Ask {
         /// The question.
         question: String,
     },
-    /// That the run at work stands still.
+    /// That the run at work here stands still.
     Interrupt,
+    /// That a run that another program works on stands still.
+    Pause {
+        /// Which.
+        run: RunId,
+    },
     /// That a run goes on.
     Resume {
         /// Which.

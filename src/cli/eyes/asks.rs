@@ -139,6 +139,7 @@ impl<'p> Desk<'p> {
         Some(match ask {
             Ask::Run { question } => drives::ask(shared, question).boxed_local(),
             Ask::Resume { run } => drives::resume(shared, run).boxed_local(),
+            Ask::Pause { run } => drives::pause(shared, run).boxed_local(),
             Ask::Cancel { run } => drives::cancel(shared, run).boxed_local(),
             Ask::Answer { run, approval, answer } => drives::answer(shared, run, approval, answer).boxed_local(),
             Ask::Open { run } => looks::open(shared, run).boxed_local(),

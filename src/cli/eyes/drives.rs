@@ -150,6 +150,18 @@ async fn ready_again(shared: &Shared<'_>, run: RunId) -> Result<Option<With>, Fa
     runs::go_on_with(shared.program, state, journal).await.map(Some)
 }
 
+/// Has the program that works on a run let it stand still.
+pub(super) async fn pause(shared: Shared<'_>, run: RunId) {
+    let sent = async {
+        let message = Message::Pause.to_bytes().map_err(Failure::internal)?;
+        let journal = shared.journal().await?;
+        journal.send(run, message).await.map(drop).map_err(|error| from_journal(&error))
+    };
+    if let Err(failure) = sent.await {
+        shared.fail(&failure);
+    }
+}
+
 /// Gives a run up.
 pub(super) async fn cancel(shared: Shared<'_>, run: RunId) {
     let done = async {

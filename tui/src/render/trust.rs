@@ -84,16 +84,20 @@ fn really_ran(theme: Theme, run: &Run) -> Vec<Line<'static>> {
     }
     let mut lines = vec![toned(theme, Tone::Strong, "what really ran")];
     for ((model, who), calls) in models {
-        lines.push(pair(theme, &format!("  {who}"), format!("{model}, {calls} calls")));
+        lines.push(pair(theme, &format!("  {who}"), format!("{model}, {}", called(calls))));
     }
     for (tier, calls) in tiers {
-        lines.push(pair(theme, "  tools", format!("{} {calls} calls", module::tier(tier))));
+        lines.push(pair(theme, "  tools", format!("{}, {}", module::tier(tier), called(calls))));
     }
     if lines.len() == 1 {
         lines.push(toned(theme, Tone::Faint, "  nothing yet"));
     }
     lines.push(Line::default());
     lines
+}
+
+fn called(calls: u64) -> String {
+    if calls == 1 { "1 call".to_owned() } else { format!("{calls} calls") }
 }
 
 fn role_name(role: Role) -> &'static str {

@@ -43,7 +43,7 @@ commands! {
     "plan" "" "the plan: modules and where they are" |view, _| show(view, Pane::Plan { layout: Default::default(), chosen: 0 });
     "approvals" "" "the questions that wait for you" |view, _| show(view, Pane::Approvals { chosen: 0, words: String::new() });
     "trust" "" "what it cost, what really ran, receipts" |view, _| show(view, Pane::Trust { top: 0 });
-    "answer" "once|run|always|no|WORDS" "answer the first question that waits" answer;
+    "answer" "ANSWER" "answer the first question that waits: once, run, always, no, or words" answer;
     "sources" "" "the sources of the answer" |view, _| show(view, Pane::Sources { chosen: 0 });
     "runs" "" "the runs there are; go on with one" |view, _| show(view, Pane::Runs { chosen: 0 });
     "open" "NUMBER" "open a run of the list that /runs shows" open;

@@ -93,9 +93,6 @@ fn fact(view: &mut View, run: RunId, placed: &Placed) {
     }
     view.at = view.at.max(placed.at);
     let Some(watched) = &mut view.watched else { return };
-    if let Fact::RunResumed { .. } = placed.fact {
-        watched.work = Work::GoesOn;
-    }
     let more = watched.take(placed);
     view.blocks.extend(more);
     match &placed.fact {
@@ -107,14 +104,13 @@ fn fact(view: &mut View, run: RunId, placed: &Placed) {
 /// A run on record takes the place of what was watched, and is told from its beginning.
 fn opened(view: &mut View, run: RunId, facts: &[Placed], worked_on: Work) {
     let mut watched = Watched::new(run);
-    watched.work = worked_on;
     let mut blocks: Vec<Block> = facts.iter().flat_map(|placed| watched.take(placed)).collect();
     if blocks.is_empty() {
         blocks.push(Block::line(Tone::Faint, '·', "nothing is recorded of this run"));
     }
     view.blocks.extend(blocks);
     view.pane = Pane::Conversation;
-    if watched.fault.is_none() && worked_on == Work::Rests {
+    if worked_on == Work::Rests {
         watched.work = Work::Rests;
     }
     view.watched = Some(watched);
@@ -184,14 +180,18 @@ fn stop(view: &mut View) -> Vec<Ask> {
     }
 }
 
-/// Tells the run at work to stand still.
+/// Tells the run at work to stand still, here or at another program.
 fn interrupt(view: &mut View) -> Vec<Ask> {
     match view.work {
         Working::Driving | Working::Preparing { .. } => {
             view.work = Working::Stopping;
             vec![Ask::Interrupt]
         }
-        Working::Resting | Working::Stopping => Vec::new(),
+        Working::Resting => {
+            let elsewhere = view.watched.as_ref().filter(|watched| watched.goes_on());
+            elsewhere.map(|watched| Ask::Pause { run: watched.run }).into_iter().collect()
+        }
+        Working::Stopping => Vec::new(),
     }
 }
 

@@ -70,6 +70,7 @@ impl Watched {
         }
         self.work = match &placed.fact {
             Fact::RunClosed { .. } | Fact::RunPaused { .. } => Work::Rests,
+            Fact::RunOpened { .. } | Fact::RunResumed { .. } => Work::GoesOn,
             _other => self.work,
         };
         let Some(run) = self.state.run() else { return Vec::new() };
