@@ -111,8 +111,8 @@ impl Composer {
     /// To the start of the word before.
     pub fn word_left(&mut self) {
         let words = self.text[..self.cursor].split_word_bound_indices();
-        let starts = words.filter(|(_, word)| !word.trim().is_empty()).map(|(at, _)| at);
-        self.cursor = starts.last().unwrap_or(0);
+        let mut starts = words.filter(|(_, word)| !word.trim().is_empty()).map(|(at, _)| at);
+        self.cursor = starts.next_back().unwrap_or(0);
     }
 
     /// Past the end of the word after.

@@ -2,29 +2,29 @@
 //!
 //! **Invariant:** every action is in the table once, with a key where it needs one; help is drawn from the same table.
 
-use std::{collections::{BTreeMap, HashMap}, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use termina::event::{KeyCode, KeyEvent, Modifiers};
 
 /// A key with what is held down beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chord {
     /// The key.
     pub code: KeyCode,
     /// Control, Alt; Shift only for keys that type nothing.
-    pub modifiers: KeyModifiers,
+    pub modifiers: Modifiers,
 }
 
 impl Chord {
     /// A key alone.
     pub fn plain(code: KeyCode) -> Self {
-        Self { code, modifiers: KeyModifiers::NONE }
+        Self { code, modifiers: Modifiers::NONE }
     }
 
     /// What is typed by it, where it types.
     pub fn typed(self) -> Option<char> {
         match self.code {
-            KeyCode::Char(c) if !self.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => Some(c),
+            KeyCode::Char(c) if !self.modifiers.intersects(Modifiers::CONTROL | Modifiers::ALT) => Some(c),
             _other => None,
         }
     }
@@ -34,9 +34,9 @@ impl From<KeyEvent> for Chord {
     fn from(event: KeyEvent) -> Self {
         // Shift is in the letter already, and terminals differ in whether they say it beside one.
         let typed = matches!(event.code, KeyCode::Char(_));
-        let mut kept = KeyModifiers::CONTROL | KeyModifiers::ALT;
+        let mut kept = Modifiers::CONTROL | Modifiers::ALT;
         if !typed {
-            kept |= KeyModifiers::SHIFT;
+            kept |= Modifiers::SHIFT;
         }
         let code = if event.code == KeyCode::BackTab { KeyCode::Tab } else { event.code };
         Self { code, modifiers: event.modifiers & kept }
@@ -46,7 +46,7 @@ impl From<KeyEvent> for Chord {
 /// Keys by name.
 const NAMED: &[(&str, KeyCode)] = &[
     ("enter", KeyCode::Enter),
-    ("esc", KeyCode::Esc),
+    ("esc", KeyCode::Escape),
     ("tab", KeyCode::Tab),
     ("backspace", KeyCode::Backspace),
     ("delete", KeyCode::Delete),
@@ -63,7 +63,7 @@ const NAMED: &[(&str, KeyCode)] = &[
 
 impl fmt::Display for Chord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held = [(KeyModifiers::CONTROL, "ctrl+"), (KeyModifiers::ALT, "alt+"), (KeyModifiers::SHIFT, "shift+")];
+        let held = [(Modifiers::CONTROL, "ctrl+"), (Modifiers::ALT, "alt+"), (Modifiers::SHIFT, "shift+")];
         for (modifier, name) in held {
             if self.modifiers.contains(modifier) {
                 f.write_str(name)?;
@@ -74,7 +74,7 @@ impl fmt::Display for Chord {
         }
         match self.code {
             KeyCode::Char(c) => write!(f, "{c}"),
-            KeyCode::F(number) => write!(f, "f{number}"),
+            KeyCode::Function(number) => write!(f, "f{number}"),
             other => write!(f, "{other:?}"),
         }
     }
@@ -90,13 +90,13 @@ impl FromStr for Chord {
 
     fn from_str(text: &str) -> Result<Self, BadChord> {
         let bad = || BadChord(text.to_owned());
-        let mut modifiers = KeyModifiers::NONE;
+        let mut modifiers = Modifiers::NONE;
         let mut rest = text;
         while let Some((held, more)) = rest.split_once('+').filter(|(_, more)| !more.is_empty()) {
             modifiers |= match held {
-                "ctrl" => KeyModifiers::CONTROL,
-                "alt" => KeyModifiers::ALT,
-                "shift" => KeyModifiers::SHIFT,
+                "ctrl" => Modifiers::CONTROL,
+                "alt" => Modifiers::ALT,
+                "shift" => Modifiers::SHIFT,
                 _unknown => return Err(bad()),
             };
             rest = more;
@@ -105,16 +105,16 @@ impl FromStr for Chord {
         let function = rest.strip_prefix('f').and_then(|n| n.parse().ok()).filter(|n| (1..=24).contains(n));
         let mut letters = rest.chars();
         let letter = letters.next().filter(|_| letters.next().is_none());
-        let code = named.or(function.map(KeyCode::F)).or(letter.map(KeyCode::Char)).ok_or_else(bad)?;
+        let code = named.or(function.map(KeyCode::Function)).or(letter.map(KeyCode::Char)).ok_or_else(bad)?;
         if matches!(code, KeyCode::Char(_)) {
-            modifiers.remove(KeyModifiers::SHIFT);
+            modifiers.remove(Modifiers::SHIFT);
         }
         Ok(Self { code, modifiers })
     }
 }
 
 /// Where a key means something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In every place.
     Everywhere,
@@ -209,7 +209,7 @@ actions! {
 /// The keys in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
-    bound: HashMap<(Place, Chord), Action>,
+    bound: Vec<(Place, Chord, Action)>,
     of: BTreeMap<Action, Vec<Chord>>,
 }
 
@@ -239,7 +239,7 @@ pub enum BadBinding {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self::with(&[]).unwrap_or_else(|_never| Self { bound: HashMap::new(), of: BTreeMap::new() })
+        Self::with(&[]).unwrap_or_else(|_never| Self { bound: Vec::new(), of: BTreeMap::new() })
     }
 }
 
@@ -256,14 +256,15 @@ impl Keys {
             let (action, ..) = found.ok_or_else(|| BadBinding::Action(name.trim().to_owned()))?;
             own.entry(*action).or_default().push(chord.trim().parse()?);
         }
-        let mut keys = Self { bound: HashMap::new(), of: BTreeMap::new() };
+        let mut keys = Self { bound: Vec::new(), of: BTreeMap::new() };
         for (action, name, place, chords, _) in ACTIONS {
             let usual: Result<Vec<Chord>, BadChord> = chords.iter().map(|text| text.parse()).collect();
             let chords = own.get(action).cloned().map_or(usual, Ok)?;
             for chord in &chords {
-                if let Some(taken) = keys.bound.insert((*place, *chord), *action) {
+                if let Some(taken) = keys.action(&[*place], *chord) {
                     return Err(BadBinding::Twice { chord: *chord, one: name_of(taken), other: name });
                 }
+                keys.bound.push((*place, *chord, *action));
             }
             keys.of.insert(*action, chords);
         }
@@ -272,7 +273,8 @@ impl Keys {
 
     /// What a key does in the first of these places where it does something.
     pub fn action(&self, places: &[Place], chord: Chord) -> Option<Action> {
-        places.iter().find_map(|place| self.bound.get(&(*place, chord)).copied())
+        let of = |place: &Place| self.bound.iter().find(|(bound, key, _)| bound == place && *key == chord);
+        places.iter().find_map(of).map(|(.., action)| *action)
     }
 
     /// The first key of an action, in words.

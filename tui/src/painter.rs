@@ -134,7 +134,7 @@ impl Painter {
                 out.extend_from_slice(b"\x1b[?25l");
             }
         } else if let Some(mut below) = self.below.take() {
-            self.to_height(out, &mut below, cells.area.height);
+            self.set_height(out, &mut below, cells.area.height);
             self.differences(out, &mut below, cells, relative);
             self.below = Some(below);
         }
@@ -144,7 +144,7 @@ impl Painter {
     }
 
     /// Adds or takes away rows at the bottom. At the last row of the screen, a new one scrolls everything up.
-    fn to_height(&mut self, out: &mut Vec<u8>, below: &mut Shown, rows: u16) {
+    fn set_height(&mut self, out: &mut Vec<u8>, below: &mut Shown, rows: u16) {
         let had = below.cells.area.height;
         if rows == had {
             return;

@@ -6,15 +6,15 @@
 
 use std::{
     io::{self, Write},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use common_ground::Millis;
-use crossterm::{
-    event::{Event as Input, KeyEventKind},
-    terminal::{disable_raw_mode, enable_raw_mode, size},
-};
+use termina::{Event as Input, EventReader, Terminal, PlatformTerminal, WindowSize, event::KeyEventKind};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
@@ -78,14 +78,13 @@ pub fn open(options: Options, joined: Joined) -> io::Result<()> {
 }
 
 fn drawn(options: Options, joined: Joined) -> io::Result<()> {
-    let (columns, rows) = size()?;
-    let mut view = View::new(sized(columns, rows), options.theme, options.keys);
+    let (_raw, size, keys) = Raw::enter()?;
+    let mut view = View::new(size, options.theme, options.keys);
     view.at = now();
-    let _raw = Raw::enter()?;
     restore_on_panic(joined.happens.clone());
     let mut screen = Screen::default();
     put(&screen.frame(&view))?;
-    read_keys(joined.happens);
+    read_keys(keys, joined.happens);
     let ended = watch(&mut view, &mut screen, &joined.events, &joined.asks);
     let left = put(&screen.leave());
     ended.and(left)
@@ -150,11 +149,6 @@ fn put(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-pub(crate) fn sized(columns: u16, rows: u16) -> Size {
-    // Some terminals say 0 before they know.
-    Size { columns: if columns == 0 { 80 } else { columns }, rows: if rows == 0 { 24 } else { rows } }
-}
-
 /// The clock, read here at the edge.
 pub(crate) fn now() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -162,16 +156,16 @@ pub(crate) fn now() -> Millis {
 }
 
 /// Keys, pastes and sizes, on a thread of their own: reading them blocks.
-fn read_keys(happens: Sender<Event>) {
+fn read_keys(keys: EventReader, happens: Sender<Event>) {
     let reads = move || {
         loop {
-            let event = match crossterm::event::read() {
+            let event = match keys.read(|_event| true) {
                 Ok(Input::Key(key)) if key.kind != KeyEventKind::Release => Event::Key(key.into()),
                 Ok(Input::Paste(pasted)) => Event::Pasted(pasted),
-                Ok(Input::Resize(columns, rows)) => Event::Resized(sized(columns, rows)),
-                Ok(Input::FocusGained) => Event::Looking(Looking::Here),
-                Ok(Input::FocusLost) => Event::Looking(Looking::Away),
-                Ok(Input::Key(_) | Input::Mouse(_)) => continue,
+                Ok(Input::WindowResized(size)) => Event::Resized(sized(size)),
+                Ok(Input::FocusIn) => Event::Looking(Looking::Here),
+                Ok(Input::FocusOut) => Event::Looking(Looking::Away),
+                Ok(Input::Key(_) | Input::Mouse(_) | Input::Csi(_) | Input::Osc(_) | Input::Dcs(_)) => continue,
                 Err(_gone) => Event::End,
             };
             let over = event == Event::End;
@@ -183,16 +177,29 @@ fn read_keys(happens: Sender<Event>) {
     std::thread::spawn(reads);
 }
 
+fn sized(size: WindowSize) -> Size {
+    Size { columns: size.cols.max(1), rows: size.rows.max(1) }
+}
+
+/// The terminal while it is ours, so that whoever must can give it back: the thread that draws may hang on it.
+static OURS: Mutex<Option<PlatformTerminal>> = Mutex::new(None);
+
 /// Raw mode, and what else is asked of the terminal; dropping it gives everything back.
 struct Raw;
 
 impl Raw {
-    fn enter() -> io::Result<Self> {
-        enable_raw_mode()?;
+    /// Takes the terminal; gives its size, and what reads its keys.
+    fn enter() -> io::Result<(Self, Size, EventReader)> {
+        let mut terminal = PlatformTerminal::new()?;
+        terminal.enter_raw_mode()?;
+        // Where it says no size, it is as small as terminals are.
+        let size = terminal.get_dimensions().map_or(Size { columns: 80, rows: 24 }, sized);
+        let keys = terminal.event_reader();
+        *OURS.lock().unwrap_or_else(PoisonError::into_inner) = Some(terminal);
         let raw = Self;
         // Pastes in one piece; word of whether the person looks here. The mouse stays the terminal's own.
         put(b"\x1b[?2004h\x1b[?1004h")?;
-        Ok(raw)
+        Ok((raw, size, keys))
     }
 }
 
@@ -203,10 +210,18 @@ impl Drop for Raw {
 }
 
 /// Gives the terminal back, as far as it takes it.
-pub fn restore() {
+fn restore() {
     // Where the terminal is gone, there is nobody to tell.
-    let told = put(b"\x1b[?2026l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[0m");
-    drop(disable_raw_mode().and(told));
+    drop(put(b"\x1b[?2026l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[0m"));
+    give_back_mode();
+}
+
+/// Gives the terminal's own mode back without writing to it: also where it takes no more.
+pub fn give_back_mode() {
+    let taken = OURS.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(mut terminal) = taken {
+        drop(terminal.enter_cooked_mode());
+    }
 }
 
 /// A panic of the thread that draws gives the terminal back before it is told; one of another thread is told in the

@@ -70,6 +70,10 @@ pub fn cut(text: &str, columns: usize) -> String {
 /// that is longer than a line is broken within.
 pub fn wrapped(line: &Line<'_>, columns: usize, indent: usize) -> Vec<Line<'static>> {
     let columns = columns.max(2);
+    if line.width() <= columns {
+        let own = |span: &Span<'_>| Span::styled(span.content.to_string(), line.style.patch(span.style));
+        return vec![Line::from(line.spans.iter().map(own).collect::<Vec<_>>())];
+    }
     let indent = if indent + 2 > columns { 0 } else { indent };
     let mut wrap = Wrap { columns, indent, rows: Vec::new(), row: Vec::new(), used: 0, at_start: true };
     for span in &line.spans {

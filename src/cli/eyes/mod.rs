@@ -112,7 +112,7 @@ async fn serve(
         Ok(Err(_panicked)) => Err(Failure::internal("the thread that draws ended abnormally")),
         // It may hang on a terminal that takes no more.
         Err(_late) => {
-            terminal::restore();
+            terminal::give_back_mode();
             Ok(())
         }
     };

@@ -25,12 +25,11 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
         return Body { lines: vec![toned(view.theme, Tone::Faint, "nothing waits for you")], ..Body::default() };
     };
     let chosen = (*chosen).min(waiting.len() - 1);
-    let listed = waiting
-        .iter()
-        .map(|(_, approval)| Line::raw(format!("{}: {}", module_name(run, approval.module), asked(&approval.question))))
-        .collect();
     let some = Rect { height: LISTED + 3, ..area };
-    let mut lines = rows(view.theme, some, listed, chosen);
+    let mut lines = rows(view.theme, some, waiting.len(), chosen, |row| {
+        let approval = waiting[row].1;
+        Line::raw(format!("{}: {}", module_name(run, approval.module), asked(&approval.question)))
+    });
     lines.push(Line::default());
     let columns = usize::from(area.width);
     lines.extend(details(view, waiting[chosen].1).iter().flat_map(|line| wrapped(line, columns, 4)));

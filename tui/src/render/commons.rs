@@ -29,13 +29,13 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
             lines.push(toned(theme, Tone::Faint, format!("nothing was found for {}", squeezed(found))));
         }
         Some((_, Ok(hits))) => {
-            let names = hits.iter().zip(1..).map(|(hit, number)| {
-                let place = format!("{}, bytes {}–{}", squeezed(&hit.citation.path), hit.citation.span.start, hit.citation.span.end);
-                let head = format!("[{number}] {}  ", fit(&squeezed(&hit.title), area.width, 30));
-                Line::from(vec![Span::raw(head), Span::styled(place, theme.style(Tone::Faint))])
-            });
             let upper = Rect { height: (area.height / 2).max(4), ..area };
-            lines.extend(rows(theme, upper, names.collect(), *chosen));
+            lines.extend(rows(theme, upper, hits.len(), *chosen, |row| {
+                let (cited, title) = (&hits[row].citation, &hits[row].title);
+                let place = format!("{}, bytes {}–{}", squeezed(&cited.path), cited.span.start, cited.span.end);
+                let head = format!("[{}] {}  ", row + 1, fit(&squeezed(title), area.width, 30));
+                Line::from(vec![Span::raw(head), Span::styled(place, theme.style(Tone::Faint))])
+            }));
             lines.push(Line::default());
             if let Some(hit) = hits.get((*chosen).min(hits.len() - 1)) {
                 let columns = usize::from(area.width);

@@ -152,13 +152,13 @@ fn keys_line(view: &View, own: &[(Action, &'static str)]) -> Line<'static> {
     Line::from(spans)
 }
 
-/// The rows of a list that fit, with the one that stands out among them, marked by more than its colour.
-fn rows(theme: Theme, area: Rect, lines: Vec<Line<'static>>, chosen: usize) -> Vec<Line<'static>> {
+/// The rows of a list that fit, with the one that stands out among them, marked by more than its colour. Only these are
+/// made.
+fn rows(theme: Theme, area: Rect, all: usize, chosen: usize, line: impl Fn(usize) -> Line<'static>) -> Vec<Line<'static>> {
     let room = usize::from(area.height.saturating_sub(3)).max(1);
-    let chosen = chosen.min(lines.len().saturating_sub(1));
-    let top = chosen.saturating_sub(room / 2).min(lines.len().saturating_sub(room));
-    let shown = lines.into_iter().zip(0..).skip(top).take(room);
-    shown.map(|(line, row)| marked(theme, line, row == chosen)).collect()
+    let chosen = chosen.min(all.saturating_sub(1));
+    let top = chosen.saturating_sub(room / 2).min(all.saturating_sub(room));
+    (top..all.min(top + room)).map(|row| marked(theme, line(row), row == chosen)).collect()
 }
 
 fn marked(theme: Theme, line: Line<'static>, stands_out: bool) -> Line<'static> {

@@ -30,7 +30,7 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
     let note = format!("{accepted} of {all} accepted · {}", cut(&squeezed(&run.task.question), 60));
     let keys = vec![(Action::Open, "open"), (Action::Switch, "tree/board"), (Action::Resume, "resume"), (Action::Cancel, "give up")];
     let lines = match layout {
-        Layout::Tree => rows(view.theme, area, tree(view.theme, area, watched, run), chosen),
+        Layout::Tree => tree(view.theme, area, watched, run, chosen),
         Layout::Board => board(view.theme, area, watched, chosen),
     };
     Body { note, lines, keys, cursor: None }
@@ -63,28 +63,27 @@ fn depths(run: &Run) -> BTreeMap<ModuleId, usize> {
     depths
 }
 
-fn tree(theme: Theme, area: Rect, watched: &Watched, run: &Run) -> Vec<Line<'static>> {
+fn tree(theme: Theme, area: Rect, watched: &Watched, run: &Run, chosen: usize) -> Vec<Line<'static>> {
     let depths = depths(run);
-    let number: BTreeMap<ModuleId, usize> = watched.modules().map(|(number, id, _)| (id, number)).collect();
-    watched
-        .modules()
-        .map(|(own, id, module)| {
-            let (mark, word, tone) = place(&module.life);
-            let deep = "  ".repeat(depths.get(&id).copied().unwrap_or(0).min(8));
-            let needs: Vec<String> =
-                module.spec.inputs.iter().filter_map(|input| number.get(&input.module)).map(usize::to_string).collect();
-            let after = if needs.is_empty() { String::new() } else { format!(" after {}", needs.join(", ")) };
-            let head = format!("{deep}{mark} {own:>3} {word:<16}");
-            let figures = format!(" {} ", figures(run, module));
-            let taken = width(&head) + width(&figures) + 2;
-            let question = fit(&format!("{}{after}", squeezed(&module.spec.question)), area.width, taken);
-            Line::from(vec![
-                Span::styled(head, theme.style(tone)),
-                Span::styled(figures, theme.style(Tone::Faint)),
-                Span::raw(question),
-            ])
-        })
-        .collect()
+    let modules: Vec<(usize, ModuleId, &Module)> = watched.modules().collect();
+    let number: BTreeMap<ModuleId, usize> = modules.iter().map(|(number, id, _)| (*id, *number)).collect();
+    rows(theme, area, modules.len(), chosen, |row| {
+        let (own, id, module) = modules[row];
+        let (mark, word, tone) = place(&module.life);
+        let deep = "  ".repeat(depths.get(&id).copied().unwrap_or(0).min(8));
+        let needs: Vec<String> =
+            module.spec.inputs.iter().filter_map(|input| number.get(&input.module)).map(usize::to_string).collect();
+        let after = if needs.is_empty() { String::new() } else { format!(" after {}", needs.join(", ")) };
+        let head = format!("{deep}{mark} {own:>3} {word:<16}");
+        let figures = format!(" {} ", figures(run, module));
+        let taken = width(&head) + width(&figures) + 2;
+        let question = fit(&format!("{}{after}", squeezed(&module.spec.question)), area.width, taken);
+        Line::from(vec![
+            Span::styled(head, theme.style(tone)),
+            Span::styled(figures, theme.style(Tone::Faint)),
+            Span::raw(question),
+        ])
+    })
 }
 
 /// Attempt, who, and what it used, in fixed columns.

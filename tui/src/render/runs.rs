@@ -24,11 +24,12 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
     if runs.is_empty() {
         return Body { lines: vec![toned(theme, Tone::Faint, "no runs yet: ask something")], keys, ..Body::default() };
     }
-    let lines = runs.iter().map(|run| {
+    let lines = rows(theme, area, runs.len(), *chosen, |row| {
+        let run = &runs[row];
         let ago = duration(view.at.since(run.opened));
         let head = format!("{:<13} {:>9} ago  ", squeezed(&run.state), ago);
         let question = fit(&squeezed(&run.question), area.width, head.len() + 2);
         Line::from(vec![Span::styled(head, theme.style(Tone::Faint)), Span::raw(question)])
     });
-    Body { note: format!("{} runs", runs.len()), lines: rows(theme, area, lines.collect(), *chosen), keys, cursor: None }
+    Body { note: format!("{} runs", runs.len()), lines, keys, cursor: None }
 }

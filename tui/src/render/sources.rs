@@ -21,12 +21,12 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
         let lines = vec![toned(theme, Tone::Faint, "there is no answer with sources in view")];
         return Body { lines, ..Body::default() };
     };
-    let names = report.sources.iter().zip(1..).map(|(source, number)| {
-        let place = format!(" {}, bytes {}–{}", squeezed(&source.path), source.span.start, source.span.end);
-        Line::from(vec![Span::styled(format!("[{number}]"), theme.style(Tone::Link)), Span::raw(place)])
-    });
     let upper = Rect { height: (area.height / 2).max(4), ..area };
-    let mut lines = rows(theme, upper, names.collect(), *chosen);
+    let mut lines = rows(theme, upper, report.sources.len(), *chosen, |row| {
+        let source = &report.sources[row];
+        let place = format!(" {}, bytes {}–{}", squeezed(&source.path), source.span.start, source.span.end);
+        Line::from(vec![Span::styled(format!("[{}]", row + 1), theme.style(Tone::Link)), Span::raw(place)])
+    });
     lines.push(Line::default());
     let source = &report.sources[(*chosen).min(report.sources.len() - 1)];
     let columns = usize::from(area.width);

@@ -17,7 +17,7 @@ fn page(view: &View) -> usize {
 
 /// A key in a pane.
 pub(super) fn pressed(view: &mut View, chord: Chord) -> Vec<Ask> {
-    if writes(view) && (chord.typed().is_some() || chord.code == crossterm::event::KeyCode::Backspace) {
+    if writes(view) && (chord.typed().is_some() || chord.code == termina::event::KeyCode::Backspace) {
         return typed(view, chord);
     }
     let own = match view.pane {

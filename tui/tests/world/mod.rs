@@ -231,7 +231,7 @@ impl World {
                 let error = WorkError::Model { detail: "it is \u{1b}[31mdown".to_owned() };
                 self.try_say(lease.associate, Command::GiveUp { module: id, epoch: lease.epoch, error });
             }
-            (0..=5, Some(Life::Submitted { .. })) => self.judge(number, act % 2 == 0),
+            (0..=5, Some(Life::Submitted { .. })) => self.judge(number, act.is_multiple_of(2)),
             (0..=5, Some(Life::Judged { .. })) => self.accept(number),
             (0..=5, Some(Life::Blocked { approval, .. })) => {
                 let answer = [Answer::Once, Answer::Run, Answer::Always, Answer::Deny][usize::from(act) % 4].clone();
@@ -409,7 +409,7 @@ impl Seen {
 
     pub fn write(&mut self, text: &str) {
         text.chars().for_each(|letter| {
-            let chord = Chord::plain(crossterm_char(letter));
+            let chord = Chord::plain(typed(letter));
             self.event(Event::Key(chord));
         });
     }
@@ -425,8 +425,8 @@ impl Seen {
     }
 }
 
-fn crossterm_char(letter: char) -> crossterm::event::KeyCode {
-    crossterm::event::KeyCode::Char(letter)
+fn typed(letter: char) -> termina::event::KeyCode {
+    termina::event::KeyCode::Char(letter)
 }
 
 /// The Principal's role, for calls at the level of the run.
