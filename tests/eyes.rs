@@ -268,7 +268,8 @@ fn a_question_to_the_person_waits_over_a_restart_and_is_answered() {
     terminal.key("o");
     terminal.sees("answered; /resume");
     terminal.enter("/resume");
-    terminal.until("the end of the run", |screen| screen.contains("completed in") || screen.contains("not accepted in"));
+    terminal
+        .until("the end of the run", |screen| screen.contains("completed in") || screen.contains("not accepted in"));
     assert_eq!(std::fs::read_to_string(&note).expect("written"), "noted\n");
     terminal.key("F4");
     let shown = terminal.sees("what really ran");

@@ -75,7 +75,10 @@ pub(super) async fn at_hand(program: &Program) -> Vec<String> {
 fn lines(config: &Config, found: &[Found], files: &[String]) -> Vec<String> {
     let chosen = &config.models;
     let mut lines = vec![
-        format!("chosen       principal {}, associate {}, verifier {}", chosen.principal, chosen.associate, chosen.verifier),
+        format!(
+            "chosen       principal {}, associate {}, verifier {}",
+            chosen.principal, chosen.associate, chosen.verifier
+        ),
         "built in     extractive: no language model; needs no weights, no key and no network".to_owned(),
     ];
     for (name, provider) in &config.providers {

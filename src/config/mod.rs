@@ -234,8 +234,8 @@ fn eyes(resolved: &Resolved) -> Result<tui::Options, Failure> {
         named => Theme::named(named).ok_or_else(|| resolved.bad("eyes.theme", "dark, light, plain or auto"))?,
     };
     let others: Vec<String> = list(resolved, "eyes.keys").map(str::to_owned).collect();
-    let keys = Keys::with(&others)
-        .map_err(|error| resolved.bad("eyes.keys", &format!("a list of ACTION=KEY ({error})")))?;
+    let keys =
+        Keys::with(&others).map_err(|error| resolved.bad("eyes.keys", &format!("a list of ACTION=KEY ({error})")))?;
     let dumb = environment("TERM").is_some_and(|term| term == "dumb");
     let mode = match resolved.text("eyes.linear") {
         "on" => Mode::Linear,

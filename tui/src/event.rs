@@ -1,6 +1,8 @@
 //! What reaches the view, and what it asks for: the two channels by which these eyes are joined to the program.
 
-use common_ground::{ApprovalId, Digest, Fact, Millis, RunId, approval::Answer, citation::Citation, report::Report};
+use common_ground::{
+    ApprovalId, Digest, Fact, Millis, ModuleId, RunId, approval::Answer, citation::Citation, report::Report,
+};
 
 use crate::keys::Chord;
 
@@ -259,6 +261,15 @@ pub enum Ask {
         /// Which.
         run: RunId,
     },
+    /// That one module is held, let go on, or given up, while the others go on.
+    Steer {
+        /// The run.
+        run: RunId,
+        /// The module.
+        module: ModuleId,
+        /// What becomes of it.
+        to: Steer,
+    },
     /// An answer to a question that waits.
     Answer {
         /// The run that asks.
@@ -315,6 +326,17 @@ pub enum Ask {
     Names,
     /// The end.
     Quit,
+}
+
+/// What becomes of one module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steer {
+    /// It is held.
+    Hold,
+    /// It goes on.
+    Free,
+    /// It is given up, and all that need it.
+    GiveUp,
 }
 
 /// Where answers come from.

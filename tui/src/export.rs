@@ -38,7 +38,11 @@ fn answer(report: &Report) -> String {
     }
     for (source, number) in report.sources.iter().zip(1..) {
         let (start, end) = (source.span.start, source.span.end);
-        text.push_str(&format!("{number}. `{}`, bytes {start}–{end}: “{}”\n", squeezed(&source.path), squeezed(&source.quote)));
+        text.push_str(&format!(
+            "{number}. `{}`, bytes {start}–{end}: “{}”\n",
+            squeezed(&source.path),
+            squeezed(&source.quote)
+        ));
     }
     for gap in &report.gaps {
         text.push_str(&format!("\nMissing: {} ({})\n", squeezed(&gap.question), squeezed(&gap.reason)));

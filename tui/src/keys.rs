@@ -126,6 +126,8 @@ pub enum Place {
     Approvals,
     /// On a run in the picker, and on the run that is shown.
     Runs,
+    /// On a module.
+    Modules,
 }
 
 impl Place {
@@ -137,6 +139,7 @@ impl Place {
             Self::Panes => "in a pane",
             Self::Approvals => "on a question",
             Self::Runs => "on a run",
+            Self::Modules => "on a module",
         }
     }
 }
@@ -204,6 +207,9 @@ actions! {
     Resume "resume" Runs ["R"] "let the run go on"
     Cancel "cancel" Runs ["X"] "give the run up"
     Verify "verify" Runs ["V"] "check its receipts"
+
+    Hold "hold" Modules ["H"] "hold it while the others go on, or let it go on"
+    GiveUp "give-up" Modules ["D"] "give it up, and all that need it"
 }
 
 /// The keys in force.
@@ -320,7 +326,7 @@ mod tests {
         // What holds everywhere is not hidden by a place.
         let everywhere = ACTIONS.iter().filter(|(_, _, place, ..)| *place == Place::Everywhere);
         for text in everywhere.flat_map(|(_, _, _, chords, _)| *chords) {
-            for place in [Place::Composer, Place::Panes, Place::Approvals, Place::Runs] {
+            for place in [Place::Composer, Place::Panes, Place::Approvals, Place::Runs, Place::Modules] {
                 assert_eq!(keys.action(&[place], chord(text)), None, "{text} in {place:?}");
             }
         }

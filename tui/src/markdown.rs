@@ -14,7 +14,15 @@ use crate::{
 /// The lines of a text. They are as long as they are; who shows them wraps them.
 pub fn lines(theme: Theme, markdown: &str) -> Vec<Line<'static>> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut page = Page { theme, lines: Vec::new(), line: Vec::new(), styles: Vec::new(), lists: Vec::new(), state: State::Flow, link: None };
+    let mut page = Page {
+        theme,
+        lines: Vec::new(),
+        line: Vec::new(),
+        styles: Vec::new(),
+        lists: Vec::new(),
+        state: State::Flow,
+        link: None,
+    };
     for event in Parser::new_ext(markdown, options) {
         page.event(event);
     }

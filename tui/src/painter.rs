@@ -58,7 +58,13 @@ impl Painter {
 
     /// The bytes that make the terminal show these cells; `above` goes into the transcript first, and only below one.
     /// Where nothing changed there are none.
-    pub fn paint(&mut self, surface: Surface, above: &[Line<'_>], cells: &Buffer, cursor: Option<(u16, u16)>) -> Vec<u8> {
+    pub fn paint(
+        &mut self,
+        surface: Surface,
+        above: &[Line<'_>],
+        cells: &Buffer,
+        cursor: Option<(u16, u16)>,
+    ) -> Vec<u8> {
         let mut out = Vec::new();
         match surface {
             Surface::Below => self.paint_below(&mut out, above, cells, cursor),
@@ -234,9 +240,8 @@ impl Painter {
     }
 
     fn pen_to(&mut self, out: &mut Vec<u8>, style: Style) {
-        let plain = |style: Style| {
-            (style.fg.unwrap_or(Color::Reset), style.bg.unwrap_or(Color::Reset), style.add_modifier)
-        };
+        let plain =
+            |style: Style| (style.fg.unwrap_or(Color::Reset), style.bg.unwrap_or(Color::Reset), style.add_modifier);
         if plain(self.pen) == plain(style) {
             return;
         }
@@ -310,7 +315,8 @@ fn up_and_erase(out: &mut Vec<u8>, shown: &Shown, columns: u16) {
     let up = if same {
         shown.row
     } else {
-        let above: u16 = (0..shown.row.min(shown.cells.area.height)).map(|row| taken(shown, row).div_ceil(columns).max(1)).sum();
+        let above: u16 =
+            (0..shown.row.min(shown.cells.area.height)).map(|row| taken(shown, row).div_ceil(columns).max(1)).sum();
         above + shown.column.min(taken(shown, shown.row)) / columns
     };
     out.push(b'\r');
@@ -335,8 +341,9 @@ fn certain_width(symbol: &str) -> Option<u16> {
     let mut letters = symbol.chars();
     let (first, more) = (letters.next()?, letters.next());
     let wide = u16::try_from(text::width(symbol)).ok()?;
-    (more.is_none() && (wide == 1 || ('\u{3000}'..='\u{9fff}').contains(&first) || ('\u{ac00}'..='\u{d7a3}').contains(&first)))
-        .then_some(wide)
+    (more.is_none()
+        && (wide == 1 || ('\u{3000}'..='\u{9fff}').contains(&first) || ('\u{ac00}'..='\u{d7a3}').contains(&first)))
+    .then_some(wide)
 }
 
 fn colour(out: &mut Vec<u8>, colour: Color, base: u8) {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use common_ground::Millis;
-use termina::{Event as Input, EventReader, Terminal, PlatformTerminal, WindowSize, event::KeyEventKind};
+use termina::{Event as Input, EventReader, PlatformTerminal, Terminal, WindowSize, event::KeyEventKind};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
@@ -91,7 +91,12 @@ fn drawn(options: Options, joined: Joined) -> io::Result<()> {
 }
 
 /// Takes events and draws, until the end.
-fn watch(view: &mut View, screen: &mut Screen, events: &Receiver<Event>, asks: &UnboundedSender<Ask>) -> io::Result<()> {
+fn watch(
+    view: &mut View,
+    screen: &mut Screen,
+    events: &Receiver<Event>,
+    asks: &UnboundedSender<Ask>,
+) -> io::Result<()> {
     let mut drawn = Instant::now();
     let mut told = Instant::now();
     while view.leaving != Leaving::Now {

@@ -25,10 +25,8 @@ fn check_ours(bytes: &[u8]) {
     let mut rest = bytes;
     while let Some(first) = rest.first() {
         if *first == 0x1b {
-            let sequence = std::str::from_utf8(rest).map_or_else(
-                |error| String::from_utf8_lossy(&rest[..error.valid_up_to()]).into_owned(),
-                str::to_owned,
-            );
+            let sequence = std::str::from_utf8(rest)
+                .map_or_else(|error| String::from_utf8_lossy(&rest[..error.valid_up_to()]).into_owned(), str::to_owned);
             let body = sequence.strip_prefix("\u{1b}[").unwrap_or_else(|| panic!("no CSI: {:?}", cut(&sequence)));
             let end = body.find(|c: char| c.is_ascii_alphabetic()).expect("an end");
             let (parameters, last) = (&body[..end], &body[end..=end]);
@@ -49,7 +47,10 @@ fn check_ours(bytes: &[u8]) {
     // C1 controls are two bytes in UTF-8.
     let text = String::from_utf8_lossy(bytes);
     assert!(!text.chars().any(|c| ('\u{80}'..='\u{9f}').contains(&c)), "a C1 control");
-    assert!(!text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')), "a mark of direction");
+    assert!(
+        !text.chars().any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')),
+        "a mark of direction"
+    );
 }
 
 fn cut(text: &str) -> String {
@@ -79,11 +80,25 @@ fn everywhere(text: &str, columns: u16, rows: u16) -> Vec<u8> {
     let claim = ReportClaim { text: text.to_owned(), sources: vec![1] };
     let section = Section { question: text.to_owned(), claims: vec![claim] };
     let cited = citation(text, text);
-    let report = Report { question: text.to_owned(), sections: vec![section], sources: vec![cited.clone()], engine: text.to_owned(), ..report() };
+    let report = Report {
+        question: text.to_owned(),
+        sections: vec![section],
+        sources: vec![cited.clone()],
+        engine: text.to_owned(),
+        ..report()
+    };
     said.push(Event::Told(Told { tone: TellTone::Output, lines: vec![text.to_owned()] }));
     said.push(Event::Rested { detail: text.to_owned() });
-    said.push(Event::Runs(vec![RunLine { run: RUN, state: text.to_owned(), question: text.to_owned(), opened: Millis(BEGIN) }]));
-    said.push(Event::Found { query: text.to_owned(), hits: Ok(vec![Hit { citation: cited.clone(), title: text.to_owned() }]) });
+    said.push(Event::Runs(vec![RunLine {
+        run: RUN,
+        state: text.to_owned(),
+        question: text.to_owned(),
+        opened: Millis(BEGIN),
+    }]));
+    said.push(Event::Found {
+        query: text.to_owned(),
+        hits: Ok(vec![Hit { citation: cited.clone(), title: text.to_owned() }]),
+    });
     said.push(Event::Names(vec![text.to_owned()]));
     said.push(Event::Content { digest: world::deliverable(), text: Ok(text.to_owned()) });
     let around = Around { before: text.to_owned(), quote: text.to_owned(), after: text.to_owned() };

@@ -9,7 +9,7 @@ use common_ground::{
 };
 use tui::{
     Ask, Event,
-    event::{Plans, RunLine, Source},
+    event::{Plans, RunLine, Source, Steer},
     linear,
     view::{Leaving, Pane, Working},
 };
@@ -55,13 +55,34 @@ fn paused(seen: &mut Seen) {
     seen.facts(&world);
 }
 
+fn held(seen: &mut Seen) {
+    let mut world = World::planned("How high?", 2);
+    world.say(PERSON, Command::PauseModule { module: world::module(1), reason: PauseReason::Interrupt });
+    seen.facts(&world);
+}
+
+fn accepted(seen: &mut Seen) {
+    let mut world = World::planned("How high?", 2);
+    world.done(1);
+    seen.facts(&world);
+}
+
+fn steered(number: u128, to: Steer) -> Ask {
+    Ask::Steer { run: RUN, module: world::module(number), to }
+}
+
 fn driving(seen: &mut Seen) {
     planned(seen);
     seen.view.work = Working::Driving;
 }
 
 fn with_runs(seen: &mut Seen) {
-    let line = RunLine { run: RUN, state: "paused".to_owned(), question: "q".to_owned(), opened: common_ground::Millis(BEGIN) };
+    let line = RunLine {
+        run: RUN,
+        state: "paused".to_owned(),
+        question: "q".to_owned(),
+        opened: common_ground::Millis(BEGIN),
+    };
     seen.view.runs = Some(vec![line]);
 }
 
@@ -85,6 +106,12 @@ fn each_key_in_each_pane() {
         (planned, "f2 j enter esc", &[], "plan"),
         (planned, "f2 V", &[Ask::Verify { run: RUN }], "conversation"),
         (planned, "f4 X", &[Ask::Cancel { run: RUN }], "trust"),
+        (planned, "f2 H", &[steered(1, Steer::Hold)], "plan"),
+        (planned, "f2 j D", &[steered(2, Steer::GiveUp)], "plan"),
+        (planned, "f2 enter H esc", &[steered(1, Steer::Hold)], "plan"),
+        (held, "f2 H", &[steered(1, Steer::Free)], "plan"),
+        (accepted, "f2 H D", &[], "plan"),
+        (nothing, "f2 H D", &[], "plan"),
         (blocked, "f3 o", &[answered(1, Answer::Once)], "approvals"),
         (blocked, "f3 r", &[answered(1, Answer::Run)], "approvals"),
         (blocked, "f3 a", &[answered(1, Answer::Always)], "approvals"),
@@ -216,7 +243,9 @@ fn lines_say_what_drawings_show() {
     world.close(Outcome::Completed);
     seen.facts(&world);
     let lines = linear::fresh(&mut seen.view, &mut shown, &mut said);
-    for wanted in ["› How high is the tide?", "✓ module 2 accepted, its receipt sealed", "[2] tides/日本.md, bytes 120–159"] {
+    for wanted in
+        ["› How high is the tide?", "✓ module 2 accepted, its receipt sealed", "[2] tides/日本.md, bytes 120–159"]
+    {
         assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted} in {lines:?}");
     }
     seen.event(Event::Line("/trust".to_owned()));

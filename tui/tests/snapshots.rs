@@ -214,7 +214,10 @@ fn the_commons() {
         seen.write("spring tide");
         seen.keys("enter");
         assert_eq!(seen.asks, [tui::Ask::Search { query: "spring tide".to_owned() }]);
-        let hit = |path: &str, title: &str| Hit { citation: citation(path, "The spring tide is the highest.\nIt comes twice a month."), title: title.to_owned() };
+        let hit = |path: &str, title: &str| Hit {
+            citation: citation(path, "The spring tide is the highest.\nIt comes twice a month."),
+            title: title.to_owned(),
+        };
         let hits = Ok(vec![hit("tides/granville.md", "Granville"), hit("tides/日本.md", "大潮")]);
         seen.event(Event::Found { query: "spring tide".to_owned(), hits });
         seen.keys("down");
@@ -266,7 +269,10 @@ fn something_told() {
     shows("told", |seen| {
         let lines = vec!["VALID  module 1".to_owned(), "  ok     the signature".to_owned()];
         seen.event(Event::Told(Told { tone: TellTone::Good, lines }));
-        seen.event(Event::Told(Told { tone: TellTone::Bad, lines: vec!["no folder x; name one that is there".to_owned()] }));
+        seen.event(Event::Told(Told {
+            tone: TellTone::Bad,
+            lines: vec!["no folder x; name one that is there".to_owned()],
+        }));
     });
 }
 

@@ -50,6 +50,14 @@ impl Chosen {
     }
 }
 
+/// A drive at work.
+pub(super) struct AtWork {
+    /// What interrupts it.
+    pub interrupt: Arc<Notify>,
+    /// Its run, once it has one.
+    pub run: Option<RunId>,
+}
+
 /// What every ask may need; clones share it.
 #[derive(Clone)]
 pub(super) struct Shared<'p> {
@@ -57,8 +65,8 @@ pub(super) struct Shared<'p> {
     pub happens: Sender<Event>,
     pub chosen: Rc<RefCell<Chosen>>,
     journal: Rc<OnceCell<Arc<Journal>>>,
-    /// The drive at work: what interrupts it, and its run once it has one.
-    pub at_work: Rc<RefCell<Option<(Arc<Notify>, Option<RunId>)>>>,
+    /// The drive at work.
+    pub at_work: Rc<RefCell<Option<AtWork>>>,
     /// How many runs were opened: who follows an earlier one stops.
     pub opened: Rc<Cell<u64>>,
 }
@@ -139,6 +147,7 @@ impl<'p> Desk<'p> {
         Some(match ask {
             Ask::Run { question } => drives::ask(shared, question).boxed_local(),
             Ask::Resume { run } => drives::resume(shared, run).boxed_local(),
+            Ask::Steer { run, module, to } => drives::steer(shared, run, module, to).boxed_local(),
             Ask::Pause { run } => drives::pause(shared, run).boxed_local(),
             Ask::Cancel { run } => drives::cancel(shared, run).boxed_local(),
             Ask::Answer { run, approval, answer } => drives::answer(shared, run, approval, answer).boxed_local(),
@@ -167,8 +176,8 @@ impl<'p> Desk<'p> {
                 });
             }
             Ask::Interrupt => {
-                if let Some((interrupt, _)) = &*shared.at_work.borrow() {
-                    interrupt.notify_one();
+                if let Some(at_work) = &*shared.at_work.borrow() {
+                    at_work.interrupt.notify_one();
                 }
                 return None;
             }
@@ -199,9 +208,9 @@ impl<'p> Desk<'p> {
     /// Interrupts the drive at work, if there is one; gives its run, once it has one.
     pub fn interrupt(&self) -> Option<Option<RunId>> {
         let at_work = self.shared.at_work.borrow();
-        let (interrupt, run) = at_work.as_ref()?;
-        interrupt.notify_one();
-        Some(*run)
+        let at_work = at_work.as_ref()?;
+        at_work.interrupt.notify_one();
+        Some(at_work.run)
     }
 
     /// The journal, where it was opened and nobody uses it any more.

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use agent_runtime::driver::{DriveError, End, Message, Observer, Placed, Start};
-use common_ground::{ApprovalId, RunId, approval::Answer, report::Report, run::Asks};
+use common_ground::{ApprovalId, ModuleId, RunId, approval::Answer, report::Report, run::Asks};
 use tokio::sync::{Notify, mpsc::unbounded_channel};
 use tui::{
     Event,
-    event::{Plans, TellTone},
+    event::{Plans, Steer, TellTone},
 };
 
-use super::{asks::Shared, looks};
+use super::{
+    asks::{AtWork, Shared},
+    looks,
+};
 use crate::{
     cli::{
         approvals,
@@ -48,7 +51,7 @@ fn stopped() -> Failure {
 /// Marks that something is at work, and gives what interrupts it.
 fn begin(shared: &Shared<'_>) -> Arc<Notify> {
     let interrupt = Arc::new(Notify::new());
-    shared.at_work.replace(Some((Arc::clone(&interrupt), None)));
+    shared.at_work.replace(Some(AtWork { interrupt: Arc::clone(&interrupt), run: None }));
     // Who follows a run on record stops: another one is in view now.
     shared.opened.set(shared.opened.get() + 1);
     interrupt
@@ -67,13 +70,9 @@ async fn ready(shared: &Shared<'_>, question: String) -> Result<(With, RunId, St
     let models = cast(shared.program, &config, &asked).await?;
     let journal = shared.journal().await?;
     let (progress, telling) = told(shared);
-    let preparing = prepare(shared.program, &config, asked, models, journal, &progress);
-    let prepared = async {
-        let prepared = preparing.await;
-        drop(progress);
-        prepared
-    };
-    let (prepared, ()) = tokio::join!(prepared, telling);
+    // With the progress goes its sender, and the telling ends.
+    let preparing = async move { prepare(shared.program, &config, asked, models, journal, &progress).await };
+    let (prepared, ()) = tokio::join!(preparing, telling);
     prepared
 }
 
@@ -90,7 +89,7 @@ fn told<'a>(shared: &'a Shared<'_>) -> (Progress, impl Future<Output = ()> + 'a)
 
 /// Drives a run; each fact is told once it is on disk.
 async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interrupt: Arc<Notify>) {
-    shared.at_work.replace(Some((Arc::clone(&interrupt), Some(run))));
+    shared.at_work.replace(Some(AtWork { interrupt: Arc::clone(&interrupt), run: Some(run) }));
     let happens = shared.happens.clone();
     let observer: Observer = Box::new(move |placed, report| {
         let placed = Box::new(for_eyes(placed, report));
@@ -110,12 +109,7 @@ async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interr
 
 /// A fact in the form that the eyes take.
 pub(super) fn for_eyes(placed: &Placed, report: Option<&Report>) -> tui::Placed {
-    tui::Placed {
-        seq: placed.seq,
-        at: placed.at,
-        fact: placed.fact.clone(),
-        report: report.cloned().map(Box::new),
-    }
+    tui::Placed { seq: placed.seq, at: placed.at, fact: placed.fact.clone(), report: report.cloned().map(Box::new) }
 }
 
 /// Lets a run go on.
@@ -152,14 +146,28 @@ async fn ready_again(shared: &Shared<'_>, run: RunId) -> Result<Option<With>, Fa
 
 /// Has the program that works on a run let it stand still.
 pub(super) async fn pause(shared: Shared<'_>, run: RunId) {
-    let sent = async {
-        let message = Message::Pause.to_bytes().map_err(Failure::internal)?;
-        let journal = shared.journal().await?;
-        journal.send(run, message).await.map(drop).map_err(|error| from_journal(&error))
-    };
-    if let Err(failure) = sent.await {
+    if let Err(failure) = send(&shared, run, &Message::Pause).await {
         shared.fail(&failure);
     }
+}
+
+/// Holds one module, lets it go on, or gives it up.
+pub(super) async fn steer(shared: Shared<'_>, run: RunId, module: ModuleId, to: Steer) {
+    let message = match to {
+        Steer::Hold => Message::HoldModule { module },
+        Steer::Free => Message::FreeModule { module },
+        Steer::GiveUp => Message::CancelModule { module },
+    };
+    if let Err(failure) = send(&shared, run, &message).await {
+        shared.fail(&failure);
+    }
+}
+
+/// Leaves a message for whoever works on a run, which may be this program.
+async fn send(shared: &Shared<'_>, run: RunId, message: &Message) -> Result<(), Failure> {
+    let bytes = message.to_bytes().map_err(Failure::internal)?;
+    let journal = shared.journal().await?;
+    journal.send(run, bytes).await.map(drop).map_err(|error| from_journal(&error))
 }
 
 /// Gives a run up.
@@ -177,7 +185,7 @@ pub(super) async fn cancel(shared: Shared<'_>, run: RunId) {
 
 /// Answers a question. What an answer allows for good is kept before it is given.
 pub(super) async fn answer(shared: Shared<'_>, run: RunId, approval: ApprovalId, answer: Answer) {
-    let at_work = shared.at_work.borrow().as_ref().is_some_and(|(_, at_work)| *at_work == Some(run));
+    let at_work = shared.at_work.borrow().as_ref().is_some_and(|at_work| at_work.run == Some(run));
     let sent = async {
         let (reader, id) = runs::find(shared.program, &run.to_string()).await?;
         let (_, state) = runs::load(&reader, id).await?;
@@ -185,9 +193,7 @@ pub(super) async fn answer(shared: Shared<'_>, run: RunId, approval: ApprovalId,
         let gone = || Failure::new(Exit::Usage, "this question does not wait any more", "see /approvals");
         let asked = asked.filter(|asked| asked.answer.is_none()).ok_or_else(gone)?;
         approvals::keep(shared.program, &asked.question, &answer)?;
-        let message = Message::Answer { approval, answer }.to_bytes().map_err(Failure::internal)?;
-        let journal = shared.journal().await?;
-        journal.send(run, message).await.map(drop).map_err(|error| from_journal(&error))
+        send(&shared, run, &Message::Answer { approval, answer }).await
     };
     match sent.await {
         Ok(()) if at_work => {}

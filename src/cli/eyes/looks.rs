@@ -9,7 +9,6 @@ use common_ground::{
     run::Phase,
 };
 use receipts::Digest;
-use tokio::sync::mpsc::unbounded_channel;
 use tui::{
     Event,
     event::{Around, Hit, RunLine, TellTone, Work},
@@ -21,14 +20,15 @@ use crate::{
     commons::Commons,
     exit::{Exit, Failure},
     failures::from_journal,
-    progress::Progress,
     show, wiring,
 };
 
 /// How often a run that another program works on is looked at.
 const EVERY: Duration = Duration::from_millis(250);
-/// Bytes of text shown before and after a quote.
-const AROUND: u64 = 600;
+/// Bytes of text shown before and after a quote, where there are as many.
+const AROUND: [u64; 5] = [600, 300, 150, 60, 20];
+/// Bytes that a letter has at most: a span that cuts one is tried so many bytes on.
+const LETTER: u64 = 4;
 /// Files that `@` finds at most.
 const MOST_NAMES: usize = 20_000;
 /// How long a command of the person's own may take.
@@ -46,7 +46,9 @@ pub(super) async fn waiting(shared: &Shared<'_>) {
     let mut still = 0;
     for row in rows.iter().take(20) {
         match runs::load(&reader, row.run).await {
-            Ok((_, state)) => still += usize::from(state.run().is_some_and(|run| !matches!(run.phase, Phase::Closed { .. }))),
+            Ok((_, state)) => {
+                still += usize::from(state.run().is_some_and(|run| !matches!(run.phase, Phase::Closed { .. })))
+            }
             Err(failure) => shared.fail(&failure),
         }
     }
@@ -167,11 +169,17 @@ async fn around(shared: &Shared<'_>, run: RunId, citation: &Citation) -> Result<
     let signer = wiring::signer(&shared.program.home, &config, &shared.program.wiring.clock)?;
     let index = Commons::open(&shared.program.home, &config, &signer).await?.named(&collection).await?;
     let quote = read(&index, citation.text, citation.span).await.ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("{} is not in the collection any more", citation.path), "its digest stays cited")
+        Failure::new(
+            Exit::Usage,
+            format!("{} is not in the collection any more", citation.path),
+            "its digest stays cited",
+        )
     })?;
     let Span { start, end } = citation.span;
-    let before = nearest(&index, citation.text, (start.saturating_sub(AROUND)..start).map(|from| Span { start: from, end: start })).await;
-    let after = nearest(&index, citation.text, (end..=end + AROUND).rev().map(|to| Span { start: end, end: to })).await;
+    let widths = || AROUND.into_iter().flat_map(|width| (0..LETTER).map(move |less| width - less));
+    let before = widths().map(|width| Span { start: start.saturating_sub(width), end: start });
+    let before = nearest(&index, citation.text, before).await;
+    let after = nearest(&index, citation.text, widths().map(|width| Span { start: end, end: end + width })).await;
     Ok(Around { before, quote, after })
 }
 
@@ -199,15 +207,10 @@ async fn found(shared: &Shared<'_>, query: &str) -> Result<Vec<Hit>, Failure> {
     let (config, _) = shared.config()?;
     let sources = shared.sources(&config)?;
     let signer = wiring::signer(&shared.program.home, &config, &shared.program.wiring.clock)?;
-    let (listener, mut words) = unbounded_channel();
-    let progress = Progress::Told(listener);
-    let began = std::time::Instant::now();
-    let mut reading = |at| progress.reading(at, began);
-    let opening = sources.open(&shared.program.home, &config, &signer, &mut reading);
-    let (index, _skipped) = opening.await?;
-    while let Ok(_words) = words.try_recv() {}
+    let (index, _skipped) = sources.open(&shared.program.home, &config, &signer, &mut |_progress| {}).await?;
     let hits = index.search(&Search::new(query, 20)).await;
-    let hits = hits.map_err(|error| Failure::new(Exit::Storage, error.to_string(), "`ii commons verify` looks into it"))?;
+    let hits =
+        hits.map_err(|error| Failure::new(Exit::Storage, error.to_string(), "`ii commons verify` looks into it"))?;
     let hit = |hit: common_ground::port::index::Hit| {
         let passage = hit.passage;
         let citation = Citation {
@@ -280,7 +283,8 @@ pub(super) async fn shell(shared: Shared<'_>, command: String) {
         Ok(Err(error)) => (TellTone::Bad, format!("it cannot be run: {error}")),
         Ok(Ok(output)) => {
             let all = [output.stdout, output.stderr].concat();
-            let cut = if all.len() > OUTPUT { format!("\n… {} bytes more", all.len() - OUTPUT) } else { String::new() };
+            let cut =
+                if all.len() > OUTPUT { format!("\n… {} bytes more", all.len() - OUTPUT) } else { String::new() };
             let text = String::from_utf8_lossy(&all[..all.len().min(OUTPUT)]).into_owned() + &cut;
             let failed = if output.status.success() { String::new() } else { format!("\n{}", output.status) };
             (TellTone::Output, text + &failed)
@@ -293,7 +297,8 @@ pub(super) async fn shell(shared: Shared<'_>, command: String) {
 pub(super) fn export(shared: &Shared<'_>, path: Option<String>, markdown: &str) {
     let named = path.unwrap_or_else(|| format!("conversation-{}.md", shared.program.wiring.clock.now_ms()));
     let path = Path::new(&named);
-    let written = std::fs::File::create_new(path).and_then(|mut file| std::io::Write::write_all(&mut file, markdown.as_bytes()));
+    let written =
+        std::fs::File::create_new(path).and_then(|mut file| std::io::Write::write_all(&mut file, markdown.as_bytes()));
     match written {
         Ok(()) => shared.say(TellTone::Good, vec![format!("written to {}", shown(path))]),
         Err(error) => {

@@ -107,7 +107,11 @@ async fn serve(
     desk.tell(Event::End);
     let given_back = match tokio::time::timeout(TO_CLOSE, &mut closed).await {
         Ok(Ok(given_back)) => given_back.map_err(|error| {
-            Failure::new(Exit::Storage, format!("the terminal cannot be used: {error}"), "open another one; nothing recorded is lost")
+            Failure::new(
+                Exit::Storage,
+                format!("the terminal cannot be used: {error}"),
+                "open another one; nothing recorded is lost",
+            )
         }),
         Ok(Err(_panicked)) => Err(Failure::internal("the thread that draws ended abnormally")),
         // It may hang on a terminal that takes no more.

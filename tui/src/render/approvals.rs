@@ -36,7 +36,12 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
     let mut cursor = None;
     let keys = match &waiting[chosen].1.question {
         Question::Permission { .. } => {
-            vec![(Action::Once, "once"), (Action::ForRun, "in this run"), (Action::Always, "always, exactly this"), (Action::Deny, "no")]
+            vec![
+                (Action::Once, "once"),
+                (Action::ForRun, "in this run"),
+                (Action::Always, "always, exactly this"),
+                (Action::Deny, "no"),
+            ]
         }
         Question::Words { .. } => {
             let line = format!("› {}", text::plain(words));
@@ -55,13 +60,12 @@ fn details(view: &View, approval: &Approval) -> Vec<Line<'static>> {
     match &approval.question {
         Question::Words { text, .. } => vec![Line::raw(squeezed(text)), Line::default()],
         Question::Permission { tool, arguments, needs, .. } => {
-            let mut lines = vec![
-                Line::from(vec![
-                    Span::styled(squeezed(tool), theme.style(Tone::Strong)),
-                    Span::raw(" would be called with:"),
-                ]),
-            ];
-            lines.extend(text::lines(arguments).into_iter().map(|line| toned(theme, Tone::Code, format!("    {line}"))));
+            let mut lines = vec![Line::from(vec![
+                Span::styled(squeezed(tool), theme.style(Tone::Strong)),
+                Span::raw(" would be called with:"),
+            ])];
+            lines
+                .extend(text::lines(arguments).into_iter().map(|line| toned(theme, Tone::Code, format!("    {line}"))));
             lines.push(Line::default());
             lines.push(Line::raw("It would add to what the module may do:"));
             for needed in needs {

@@ -125,7 +125,9 @@ fn live_lines(view: &View, columns: u16) -> (Vec<Line<'static>>, (u16, u16)) {
     let mut lines = vec![Line::default()];
     lines.extend(at_work(view, columns));
     lines.extend(
-        view.queue.iter().map(|next| toned(view.theme, Tone::Faint, fit(&format!("+ next: {}", squeezed(next)), columns, 0))),
+        view.queue
+            .iter()
+            .map(|next| toned(view.theme, Tone::Faint, fit(&format!("+ next: {}", squeezed(next)), columns, 0))),
     );
     let (composer, cursor) = composer(view, columns);
     let row = lines.len() + cursor.1;
@@ -176,10 +178,14 @@ fn at_work(view: &View, columns: u16) -> Vec<Line<'static>> {
 fn standing_still(view: &View) -> Option<Line<'static>> {
     let run = view.watched.as_ref()?.run()?;
     match run.phase {
-        Phase::Paused { .. } => Some(toned(view.theme, Tone::Warn, "‖ this run stands still: /resume lets it go on, /cancel gives it up")),
-        Phase::Open if !view.is_busy() && !view.watched.as_ref().is_some_and(Watched::goes_on) => {
-            Some(toned(view.theme, Tone::Warn, "‖ this run was interrupted: /resume lets it go on, /cancel gives it up"))
+        Phase::Paused { .. } => {
+            Some(toned(view.theme, Tone::Warn, "‖ this run stands still: /resume lets it go on, /cancel gives it up"))
         }
+        Phase::Open if !view.is_busy() && !view.watched.as_ref().is_some_and(Watched::goes_on) => Some(toned(
+            view.theme,
+            Tone::Warn,
+            "‖ this run was interrupted: /resume lets it go on, /cancel gives it up",
+        )),
         Phase::Open | Phase::Closed { .. } => None,
     }
 }
@@ -190,11 +196,7 @@ fn running(view: &View, watched: &Watched, stopping: bool, columns: u16) -> Vec<
     let (accepted, all) = watched.done();
     let spent = run.account.spent();
     let what = if all == 0 { "planning".to_owned() } else { format!("{accepted} of {all} accepted") };
-    let ends = if stopping {
-        "stopping".to_owned()
-    } else {
-        format!("{} interrupts", view.keys.of(Action::Interrupt))
-    };
+    let ends = if stopping { "stopping".to_owned() } else { format!("{} interrupts", view.keys.of(Action::Interrupt)) };
     let figures = format!(
         " · {} tokens · {} calls · {} · {ends}",
         count(spent.tokens),

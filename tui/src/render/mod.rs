@@ -125,7 +125,13 @@ fn scrolled(view: &View, frame: &mut Frame<'_>, title: &str, top: usize) {
     let end = (top + room).min(lines.len());
     let note = if lines.len() > room { format!("lines {}–{end} of {}", top + 1, lines.len()) } else { String::new() };
     let keys = match &view.pane {
-        Pane::Module { .. } | Pane::Trust { .. } => vec![(Action::Verify, "verify"), (Action::PageDown, "on")],
+        Pane::Module { .. } => vec![
+            (Action::Hold, "hold"),
+            (Action::GiveUp, "give up"),
+            (Action::Verify, "verify"),
+            (Action::PageDown, "on"),
+        ],
+        Pane::Trust { .. } => vec![(Action::Verify, "verify"), (Action::PageDown, "on")],
         _reads => vec![(Action::PageDown, "on")],
     };
     over(view, frame, title, &Body { note, lines: lines[top..end].to_vec(), keys, cursor: None });
@@ -154,7 +160,13 @@ fn keys_line(view: &View, own: &[(Action, &'static str)]) -> Line<'static> {
 
 /// The rows of a list that fit, with the one that stands out among them, marked by more than its colour. Only these are
 /// made.
-fn rows(theme: Theme, area: Rect, all: usize, chosen: usize, line: impl Fn(usize) -> Line<'static>) -> Vec<Line<'static>> {
+fn rows(
+    theme: Theme,
+    area: Rect,
+    all: usize,
+    chosen: usize,
+    line: impl Fn(usize) -> Line<'static>,
+) -> Vec<Line<'static>> {
     let room = usize::from(area.height.saturating_sub(3)).max(1);
     let chosen = chosen.min(all.saturating_sub(1));
     let top = chosen.saturating_sub(room / 2).min(all.saturating_sub(room));

@@ -20,7 +20,8 @@ use crate::{
 /// Its lines.
 pub(super) fn lines(view: &View, id: ModuleId) -> Vec<Line<'static>> {
     let found = view.watched.as_ref().and_then(|watched| Some((watched, watched.run()?)));
-    let Some((watched, run, module)) = found.and_then(|(watched, run)| Some((watched, run, run.modules.get(&id)?))) else {
+    let Some((watched, run, module)) = found.and_then(|(watched, run)| Some((watched, run, run.modules.get(&id)?)))
+    else {
         return vec![toned(view.theme, Tone::Faint, "the run in view has no such module")];
     };
     let theme = view.theme;
@@ -61,7 +62,11 @@ fn asked(theme: Theme, run: &Run, module: &Module) -> Vec<Line<'static>> {
     let tools: Vec<String> = module.spec.tools.iter().map(|tool| squeezed(tool)).collect();
     lines.push(pair(theme, "tools", if tools.is_empty() { "none".to_owned() } else { tools.join(", ") }));
     let grant: Vec<String> = module.grant.items.iter().map(|item| squeezed(&item.to_string())).collect();
-    lines.push(pair(theme, "may", if grant.is_empty() { "nothing beyond the commons".to_owned() } else { grant.join(", ") }));
+    lines.push(pair(
+        theme,
+        "may",
+        if grant.is_empty() { "nothing beyond the commons".to_owned() } else { grant.join(", ") },
+    ));
     for (criterion, number) in module.spec.criteria.iter().zip(1..) {
         lines.push(pair(theme, &format!("must hold {number}"), self::criterion(criterion)));
     }
@@ -93,7 +98,8 @@ fn tried(theme: Theme, run: &Run, module: &Module, attempt: &Attempt) -> Vec<Lin
             let (mark, tone) = if verdict.passed { ('✓', Tone::Good) } else { ('✗', Tone::Bad) };
             let place = usize::try_from(verdict.criterion).ok();
             let what = place.and_then(|place| module.spec.criteria.get(place)).map_or("unknown", Criterion::name);
-            let reason = if verdict.reason.is_empty() { String::new() } else { format!(": {}", squeezed(&verdict.reason)) };
+            let reason =
+                if verdict.reason.is_empty() { String::new() } else { format!(": {}", squeezed(&verdict.reason)) };
             lines.push(Line::from(vec![
                 Span::styled(format!("  {mark} "), theme.style(tone)),
                 Span::raw(format!("{what}{reason}")),

@@ -28,7 +28,12 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
     };
     let (accepted, all) = watched.done();
     let note = format!("{accepted} of {all} accepted · {}", cut(&squeezed(&run.task.question), 60));
-    let keys = vec![(Action::Open, "open"), (Action::Switch, "tree/board"), (Action::Resume, "resume"), (Action::Cancel, "give up")];
+    let keys = vec![
+        (Action::Open, "open"),
+        (Action::Switch, "tree/board"),
+        (Action::Hold, "hold"),
+        (Action::GiveUp, "give up"),
+    ];
     let lines = match layout {
         Layout::Tree => tree(view.theme, area, watched, run, chosen),
         Layout::Board => board(view.theme, area, watched, chosen),

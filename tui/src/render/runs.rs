@@ -17,7 +17,12 @@ use crate::{
 pub(super) fn list(view: &View, area: Rect) -> Body {
     let Pane::Runs { chosen } = &view.pane else { return Body::default() };
     let theme = view.theme;
-    let keys = vec![(Action::Open, "open"), (Action::Resume, "go on"), (Action::Cancel, "give up"), (Action::Verify, "verify")];
+    let keys = vec![
+        (Action::Open, "open"),
+        (Action::Resume, "go on"),
+        (Action::Cancel, "give up"),
+        (Action::Verify, "verify"),
+    ];
     let Some(runs) = &view.runs else {
         return Body { lines: vec![toned(theme, Tone::Faint, "…")], keys, ..Body::default() };
     };

@@ -25,7 +25,11 @@ pub(super) fn lines(view: &View) -> Vec<Line<'static>> {
     let Some((watched, run)) = view.watched.as_ref().and_then(|watched| Some((watched, watched.run()?))) else {
         return vec![toned(theme, Tone::Faint, "no run is in view: ask something, or choose one with /runs")];
     };
-    let mut lines = vec![pair(theme, "run", run.id.to_string()), pair(theme, "asked", squeezed(&run.task.question)), Line::default()];
+    let mut lines = vec![
+        pair(theme, "run", run.id.to_string()),
+        pair(theme, "asked", squeezed(&run.task.question)),
+        Line::default(),
+    ];
     lines.extend(costs(theme, view, watched, run));
     lines.extend(really_ran(theme, run));
     lines.extend(guardian(theme, run));
@@ -72,7 +76,11 @@ fn really_ran(theme: Theme, run: &Run) -> Vec<Line<'static>> {
     let roles = run.role_steps.iter().flat_map(|(role, steps)| steps.iter().map(move |step| (role_name(*role), step)));
     let attempts = run.modules.values().flat_map(|module| &module.attempts).flat_map(|attempt| {
         let after = attempt.submitted_after.map_or(usize::MAX, |after| after as usize);
-        attempt.steps.iter().zip(0..).map(move |(step, place)| (if place >= after { "Verifier" } else { "Associate" }, step))
+        attempt
+            .steps
+            .iter()
+            .zip(0..)
+            .map(move |(step, place)| (if place >= after { "Verifier" } else { "Associate" }, step))
     });
     let (mut models, mut tiers) = (BTreeMap::new(), BTreeMap::new());
     for (who, step) in roles.chain(attempts) {
@@ -126,11 +134,7 @@ fn guardian(theme: Theme, run: &Run) -> Vec<Line<'static>> {
     if !ordered {
         return Vec::new();
     }
-    vec![
-        toned(theme, Tone::Strong, "guardian"),
-        toned(theme, Tone::Warn, "  an order holds this run"),
-        Line::default(),
-    ]
+    vec![toned(theme, Tone::Strong, "guardian"), toned(theme, Tone::Warn, "  an order holds this run"), Line::default()]
 }
 
 fn receipts(theme: Theme, watched: &Watched) -> Vec<Line<'static>> {

@@ -153,7 +153,10 @@ fn hold(view: &mut View, given: &str) -> Vec<Ask> {
 
 fn model(view: &mut View, given: &str) -> Vec<Ask> {
     if given.is_empty() {
-        return missing(view, "name it: /model extractive, /model llama:NAME or /model PROVIDER:NAME; /models lists them");
+        return missing(
+            view,
+            "name it: /model extractive, /model llama:NAME or /model PROVIDER:NAME; /models lists them",
+        );
     }
     vec![Ask::Model(given.to_owned())]
 }

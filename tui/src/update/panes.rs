@@ -1,10 +1,14 @@
 //! Keys in panes.
 
-use common_ground::{Digest, approval::{Answer, Question}, module::Life};
+use common_ground::{
+    Digest, ModuleId,
+    approval::{Answer, Question},
+    module::Life,
+};
 
 use super::{commands, leave};
 use crate::{
-    event::Ask,
+    event::{Ask, Steer},
     keys::{Action, Chord, Place},
     text,
     view::{Layout, Pane, View, Watched},
@@ -20,13 +24,13 @@ pub(super) fn pressed(view: &mut View, chord: Chord) -> Vec<Ask> {
     if writes(view) && (chord.typed().is_some() || chord.code == termina::event::KeyCode::Backspace) {
         return typed(view, chord);
     }
-    let own = match view.pane {
-        Pane::Approvals { .. } => Some(Place::Approvals),
-        Pane::Runs { .. } | Pane::Plan { .. } | Pane::Module { .. } | Pane::Trust { .. } => Some(Place::Runs),
-        Pane::Conversation | Pane::Help { .. } | Pane::Commons { .. } | Pane::Sources { .. } => None,
+    let places: &[Place] = match view.pane {
+        Pane::Approvals { .. } => &[Place::Approvals, Place::Panes],
+        Pane::Runs { .. } | Pane::Trust { .. } => &[Place::Runs, Place::Panes],
+        Pane::Plan { .. } | Pane::Module { .. } => &[Place::Modules, Place::Runs, Place::Panes],
+        Pane::Conversation | Pane::Help { .. } | Pane::Commons { .. } | Pane::Sources { .. } => &[Place::Panes],
     };
-    let places: Vec<Place> = own.into_iter().chain([Place::Panes]).collect();
-    match view.keys.action(&places, chord) {
+    match view.keys.action(places, chord) {
         Some(action) => act(view, action),
         None => Vec::new(),
     }
@@ -103,6 +107,10 @@ fn act(view: &mut View, action: Action) -> Vec<Ask> {
             view.pane = Pane::Conversation;
             return asks;
         }
+        Action::Hold => {
+            return steer(view, |life| if let Life::Paused { .. } = life { Steer::Free } else { Steer::Hold });
+        }
+        Action::GiveUp => return steer(view, |_life| Steer::GiveUp),
         Action::Leave => return leave(view),
         _elsewhere => {}
     }
@@ -203,7 +211,8 @@ fn contents(view: &View) -> Vec<Ask> {
         | Life::Cancelled
         | Life::Failed { .. } => None,
     };
-    let mut asks: Vec<Digest> = wanted.into_iter().chain(of_life).filter(|digest| !view.contents.contains_key(digest)).collect();
+    let mut asks: Vec<Digest> =
+        wanted.into_iter().chain(of_life).filter(|digest| !view.contents.contains_key(digest)).collect();
     asks.sort_unstable();
     asks.dedup();
     asks.into_iter().map(Ask::Content).collect()
@@ -234,6 +243,18 @@ pub(super) fn answer(view: &mut View, answer: Answer) -> Vec<Ask> {
         Pane::Approvals { chosen: chosen.min(left - 1), words: String::new() }
     };
     vec![Ask::Answer { run, approval, answer }]
+}
+
+/// Steers the module that stands out, where it is not over.
+fn steer(view: &View, to: impl Fn(&Life) -> Steer) -> Vec<Ask> {
+    let Some(watched) = &view.watched else { return Vec::new() };
+    let stands_out = |number: usize, id: ModuleId| match &view.pane {
+        Pane::Plan { chosen, .. } => number - 1 == *chosen,
+        Pane::Module { module, .. } => id == *module,
+        _no_module => false,
+    };
+    let found = watched.modules().find(|(number, id, module)| stands_out(*number, *id) && !module.life.is_over());
+    found.map(|(_, module, of)| Ask::Steer { run: watched.run, module, to: to(&of.life) }).into_iter().collect()
 }
 
 fn on_run(view: &View, ask: fn(common_ground::RunId) -> Ask) -> Vec<Ask> {

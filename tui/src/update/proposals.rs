@@ -43,7 +43,11 @@ fn commands(view: &View, written: &str) -> Vec<Proposal> {
             let begins = command.name.starts_with(wanted);
             let mut letters = command.name.chars();
             let within = wanted.chars().all(|wanted| letters.any(|letter| letter == wanted));
-            (begins || within).then_some((!begins, u32::MAX - view.used.get(command.name).copied().unwrap_or(0), command))
+            (begins || within).then_some((
+                !begins,
+                u32::MAX - view.used.get(command.name).copied().unwrap_or(0),
+                command,
+            ))
         })
         .collect();
     fitting.sort_by_key(|(within, unused, _)| (*within, *unused));
@@ -58,9 +62,9 @@ fn commands(view: &View, written: &str) -> Vec<Proposal> {
 /// The word before the cursor that begins with `@`: where it begins, and what follows the `@`.
 pub fn mention(composer: &Composer) -> Option<(usize, String)> {
     let before = &composer.text()[..composer.cursor()];
-    let from = before.rfind(char::is_whitespace).map_or(0, |blank| {
-        blank + before[blank..].chars().next().map_or(1, char::len_utf8)
-    });
+    let from = before
+        .rfind(char::is_whitespace)
+        .map_or(0, |blank| blank + before[blank..].chars().next().map_or(1, char::len_utf8));
     before[from..].strip_prefix('@').map(|wanted| (from, wanted.to_owned()))
 }
 

@@ -24,7 +24,9 @@ pub fn blocks(run: &Run, placed: &Placed) -> Vec<Block> {
     match &placed.fact {
         Fact::RunOpened { task, .. } => vec![Block::Asked(task.question.clone())],
         Fact::PlanRecorded { plan, modules } => planned(plan, *modules).into_iter().collect(),
-        Fact::ModuleProposed { module, spec } if run.modules.len() > 1 || run.plan.last() != Some(&PlanReason::Single) => {
+        Fact::ModuleProposed { module, spec }
+            if run.modules.len() > 1 || run.plan.last() != Some(&PlanReason::Single) =>
+        {
             one(Tone::Faint, '·', format!("{}: {}", name(module), squeezed(&spec.question)))
         }
         Fact::ModuleAccepted { module, attempt, .. } => {
@@ -35,9 +37,7 @@ pub fn blocks(run: &Run, placed: &Placed) -> Vec<Block> {
             let text = format!("attempt {} of {} ended: {}", attempt.0, name(module), ended(end));
             one(Tone::Warn, '↺', text)
         }
-        Fact::ModuleFailed { module, end } => {
-            one(Tone::Bad, '✗', format!("{} failed: {}", name(module), ended(end)))
-        }
+        Fact::ModuleFailed { module, end } => one(Tone::Bad, '✗', format!("{} failed: {}", name(module), ended(end))),
         Fact::ModuleCancelled { module } => one(Tone::Warn, '✗', format!("{} was given up", name(module))),
         Fact::ModuleBlocked { module, question, .. } => {
             one(Tone::Warn, '?', format!("{} waits for you: {}", name(module), asked(question)))
@@ -54,9 +54,11 @@ pub fn blocks(run: &Run, placed: &Placed) -> Vec<Block> {
             );
             one(Tone::Faint, '·', text)
         }
-        Fact::BudgetWarned { part, spent, limit } => {
-            one(Tone::Warn, '!', format!("the budget runs short: {}", budget(*part, *spent, *limit, &run.task.currency)))
-        }
+        Fact::BudgetWarned { part, spent, limit } => one(
+            Tone::Warn,
+            '!',
+            format!("the budget runs short: {}", budget(*part, *spent, *limit, &run.task.currency)),
+        ),
         Fact::BudgetRaised { .. } => one(Tone::Faint, '·', "the budget was raised".to_owned()),
         Fact::RunPaused { reason, .. } => one(Tone::Warn, '‖', format!("the run stands still: {}", paused(*reason))),
         Fact::RunResumed { .. } => one(Tone::Faint, '·', "the run goes on".to_owned()),

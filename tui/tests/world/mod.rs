@@ -6,7 +6,8 @@
 #![allow(dead_code, reason = "each test binary speaks with a part of these words")]
 
 use common_ground::{
-    ApprovalId, AttemptNumber, Command, Ctx, Digest, Epoch, Millis, ModuleId, PublicKey, RunId, State, StepIndex, apply,
+    ApprovalId, AttemptNumber, Command, Ctx, Digest, Epoch, Millis, ModuleId, PublicKey, RunId, State, StepIndex,
+    apply,
     approval::{Answer, Needed, Question},
     budget::Amount,
     citation::{Citation, Span},
@@ -201,7 +202,8 @@ impl World {
 
     pub fn ask(&mut self, number: u128, question: Question) {
         let (epoch, by) = (self.epoch(number), self.worker(number));
-        let ask = Command::Ask { module: module(number), epoch, approval: approval(number), question: Box::new(question) };
+        let ask =
+            Command::Ask { module: module(number), epoch, approval: approval(number), question: Box::new(question) };
         self.say(by, ask);
     }
 
@@ -216,7 +218,9 @@ impl World {
         let life = self.state.run().map(|run| run.modules[&module(number)].life.clone());
         let id = module(number);
         match (act % 12, life) {
-            (0..=3, Some(Life::Ready(_))) => drop(self.try_say(WORKERS[number as usize % 2], Command::Claim { module: id })),
+            (0..=3, Some(Life::Ready(_))) => {
+                drop(self.try_say(WORKERS[number as usize % 2], Command::Claim { module: id }))
+            }
             (0, Some(Life::Leased(_))) => self.start_where_it_fits(number),
             (1, Some(Life::Leased(lease))) => {
                 let command = Command::Submit { module: id, epoch: lease.epoch, deliverable: deliverable() };
@@ -224,7 +228,12 @@ impl World {
             }
             (2, Some(Life::Leased(lease))) => {
                 let question = Box::new(permission("ls -l /data"));
-                let ask = Command::Ask { module: id, epoch: lease.epoch, approval: ApprovalId(Uuid::from_u128(self.at.into())), question };
+                let ask = Command::Ask {
+                    module: id,
+                    epoch: lease.epoch,
+                    approval: ApprovalId(Uuid::from_u128(self.at.into())),
+                    question,
+                };
                 self.try_say(lease.associate, ask);
             }
             (3, Some(Life::Leased(lease))) => {
@@ -242,13 +251,19 @@ impl World {
             (8, _) => drop(self.try_say(PERSON, Command::Pause { reason: PauseReason::Interrupt })),
             (9, _) => drop(self.try_say(PERSON, Command::Resume)),
             (10, _) => drop(self.try_say(NODE, Command::Reclaim { holder_gone: true })),
-            (11, _) => drop(self.try_say(PRINCIPAL, Command::Close { outcome: Outcome::Completed, report: Some(Digest::of(b"report")) })),
+            (11, _) => drop(self.try_say(
+                PRINCIPAL,
+                Command::Close { outcome: Outcome::Completed, report: Some(Digest::of(b"report")) },
+            )),
             (_, _) => {}
         }
     }
 
     fn start_where_it_fits(&mut self, number: u128) {
-        let started = self.state.run().and_then(|run| run.modules[&module(number)].attempt()?.steps.last())
+        let started = self
+            .state
+            .run()
+            .and_then(|run| run.modules[&module(number)].attempt()?.steps.last())
             .is_some_and(|step| step.state == common_ground::module::StepState::Started);
         if started { self.finish(number, None) } else { self.start(number, CallKind::Model { model: "m".to_owned() }) }
     }
@@ -285,7 +300,11 @@ pub fn task(question: &str) -> Task {
 }
 
 pub fn spec(question: &str, inputs: &[u128]) -> ModuleSpec {
-    let input = |number: &u128| Input { module: module(*number), handover: Handover::Conclusions, share: (100 / inputs.len().max(1)) as u32 };
+    let input = |number: &u128| Input {
+        module: module(*number),
+        handover: Handover::Conclusions,
+        share: (100 / inputs.len().max(1)) as u32,
+    };
     ModuleSpec {
         kind: ModuleKind::Merge,
         question: question.to_owned(),
@@ -322,13 +341,21 @@ pub fn deliverable() -> Digest {
 
 pub fn citation(path: &str, quote: &str) -> Citation {
     let span = Span { start: 120, end: 120 + quote.len() as u64 };
-    Citation { path: path.to_owned(), document: Digest::of(path.as_bytes()), text: Digest::of(path.as_bytes()), span, quote: quote.to_owned() }
+    Citation {
+        path: path.to_owned(),
+        document: Digest::of(path.as_bytes()),
+        text: Digest::of(path.as_bytes()),
+        span,
+        quote: quote.to_owned(),
+    }
 }
 
 pub fn report() -> Report {
     let claims = vec![
         ReportClaim { text: "The tide at **Granville** rises up to `14 m`.".to_owned(), sources: vec![1] },
-        ReportClaim { text: "מים גבוהים — 大潮の高さ、十四メートル。".to_owned(), sources: vec![1, 2] },
+        ReportClaim {
+            text: "מים גבוהים — 大潮の高さ、十四メートル。".to_owned(), sources: vec![1, 2]
+        },
     ];
     Report {
         question: "How high is the tide?".to_owned(),
