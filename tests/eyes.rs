@@ -43,7 +43,7 @@ impl Terminal {
         tmux.env_clear().current_dir(terminal.place.folder.path());
         tmux.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LANG", "C.UTF-8").env("PS1", "$ ");
         tmux.env("II_HOME", terminal.place.home()).env("TERM", "xterm-256color").env("II_DOCS", terminal.place.docs());
-        environment.iter().for_each(|(name, value)| drop(tmux.env(name, value)));
+        tmux.envs(environment.iter().copied());
         let made = tmux.output().expect("tmux runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Some(terminal)
@@ -65,6 +65,17 @@ impl Terminal {
     fn enter(&self, text: &str) {
         self.write(text);
         self.key("Enter");
+    }
+
+    /// Escape, until the pane is closed: keys that follow it at once would be another key.
+    #[track_caller]
+    fn back(&self) {
+        self.key("Escape");
+        let begun = Instant::now();
+        while self.says("#{alternate_on}") == "1" {
+            assert!(begun.elapsed() < PATIENCE, "the pane does not close:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(30));
+        }
     }
 
     /// The screen as it is.
@@ -153,19 +164,20 @@ fn a_question_is_asked_answered_opened_verified_and_found_again() {
     let shown = terminal.until("the passage in its text", |screen| screen.contains("every criterion must pass"));
     assert!(shown.contains("# Rules") && shown.contains(QUOTE), "{shown}");
     assert_eq!(terminal.says("#{alternate_on}"), "1");
-    terminal.key("Escape");
+    terminal.back();
     terminal.key("F2");
     terminal.until("the module in the plan", |screen| screen.contains("accepted") && screen.contains("Plan"));
     terminal.key("Enter");
     terminal.until("its deliverable", |screen| screen.contains("quotes-verbatim") && screen.contains("deliverable"));
     terminal.key("Escape");
-    terminal.key("Escape");
+    terminal.sees(" Plan ");
+    terminal.back();
     terminal.enter("/verify");
     terminal.sees("VALID");
     terminal.key("F5");
     terminal.enter("keys of the home");
     terminal.sees("keys.md, bytes");
-    terminal.key("Escape");
+    terminal.back();
     terminal.enter("!echo mine; echo $((6*7))");
     terminal.sees("42");
     terminal.enter("/quit");
@@ -200,7 +212,7 @@ fn a_plan_waits_over_a_restart_and_goes_on() {
     terminal.sees("its plan waits for you");
     terminal.key("F2");
     terminal.sees("0 of 6 accepted");
-    terminal.key("Escape");
+    terminal.back();
     terminal.key("C-d");
     terminal.has_given_back(0);
     terminal.start();
@@ -274,9 +286,37 @@ fn a_question_to_the_person_waits_over_a_restart_and_is_answered() {
     terminal.key("F4");
     let shown = terminal.sees("what really ran");
     assert!(shown.contains("openai:scripted") && shown.contains("in this program"), "{shown}");
-    terminal.key("Escape");
+    terminal.back();
     terminal.enter("/quit");
     terminal.has_given_back(0);
+}
+
+#[test]
+fn one_module_is_held_while_the_others_go_on() {
+    let Some(terminal) = Terminal::open("a module that is held", 100, 30, &[]) else { return };
+    let own = std::env::current_exe().expect("a test binary").display().to_string();
+    let child = "II_TEST_WIRING=slow=1500 II_TEST_ARGUMENTS=eyes";
+    terminal.enter(&format!("clear; {child} {own} --exact child --nocapture --test-threads=1; echo ended $?"));
+    terminal.sees("f1 help");
+    terminal.enter(common::SIX_MODULES);
+    terminal.sees("esc interrupts");
+    terminal.key("F2");
+    terminal.until("modules in the plan", |screen| screen.contains("of 6 accepted"));
+    terminal.key("H");
+    terminal.sees("held");
+    terminal.until("the others accepted", |screen| screen.contains("4 of 6 accepted"));
+    terminal.key("H");
+    terminal.sees("6 of 6 accepted");
+    terminal.back();
+    terminal.sees("completed in");
+    let shown = terminal.transcript();
+    assert!(shown.contains("module 1 is held: you interrupted it") && shown.contains("module 1 goes on"), "{shown}");
+}
+
+/// The program with another wiring, where this binary is started as one.
+#[test]
+fn child() {
+    common::child();
 }
 
 #[test]

@@ -52,6 +52,13 @@ pub enum Event {
         /// Whether a program works on it.
         worked_on: Work,
     },
+    /// Facts on record of a run. Those that are known are passed over; where another run is in view, all are.
+    Recorded {
+        /// Which run.
+        run: RunId,
+        /// Its facts, from the first.
+        facts: Vec<Placed>,
+    },
     /// How far the preparation of a run is, in words.
     Preparing(String),
     /// The drive of a run ended: it is closed, or stands still for the reason that its facts tell.

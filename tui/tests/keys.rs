@@ -124,7 +124,7 @@ fn each_key_in_each_pane() {
         (blocked, "f3 o esc f3 o", &[answered(1, Answer::Once)], "approvals"),
         (paused, "f2 R", &[Ask::Resume { run: RUN }], "conversation"),
         (with_runs, "f6 enter", &[Ask::Runs, Ask::Open { run: RUN }], "runs"),
-        (with_runs, "f6 R", &[Ask::Runs, Ask::Open { run: RUN }, Ask::Resume { run: RUN }], "conversation"),
+        (with_runs, "f6 R", &[Ask::Runs, Ask::Resume { run: RUN }], "conversation"),
         (driving, "esc", &[Ask::Interrupt], "conversation"),
         (driving, "esc esc ctrl+c", &[Ask::Interrupt], "conversation"),
         (driving, "ctrl+c", &[Ask::Interrupt], "conversation"),

@@ -74,6 +74,24 @@ proptest! {
     }
 }
 
+/// A run that is opened while it goes on: live facts that came too early are left, and the record tells them.
+#[test]
+fn a_gap_is_filled_from_the_record() {
+    let world = lived(2, &[(0, 0), (1, 0), (2, 0), (4, 0)]);
+    let mut seen = Seen::ready(100, 30);
+    seen.event(Event::Opened { run: RUN, facts: world.facts[..2].to_vec(), worked_on: Work::GoesOn });
+    let last = world.facts.last().expect("facts").clone();
+    seen.event(Event::Fact { run: RUN, placed: Box::new(last) });
+    assert_eq!(seen.view.watched.as_ref().map(|watched| watched.seq), Some(2));
+    seen.event(Event::Recorded { run: RUN, facts: world.facts.clone() });
+    assert_eq!(seen.view.watched.as_ref().map(|watched| &watched.state), Some(&world.state));
+    // The record of another run is not in the way.
+    let other = common_ground::RunId(uuid::Uuid::from_u128(2));
+    let before = seen.view.blocks.len();
+    seen.event(Event::Recorded { run: other, facts: world.facts });
+    assert_eq!((seen.view.blocks.len(), seen.view.watched.as_ref().map(|watched| watched.run)), (before, Some(RUN)));
+}
+
 #[test]
 fn histories_reach_every_state_that_is_shown() {
     let mut seen = std::collections::BTreeSet::new();

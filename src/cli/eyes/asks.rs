@@ -69,6 +69,8 @@ pub(super) struct Shared<'p> {
     pub at_work: Rc<RefCell<Option<AtWork>>>,
     /// How many runs were opened: who follows an earlier one stops.
     pub opened: Rc<Cell<u64>>,
+    /// The run that was told last from its first fact.
+    pub in_view: Rc<Cell<Option<RunId>>>,
 }
 
 impl Shared<'_> {
@@ -117,6 +119,7 @@ impl<'p> Desk<'p> {
             journal: Rc::new(OnceCell::new()),
             at_work: Rc::new(RefCell::new(None)),
             opened: Rc::new(Cell::new(0)),
+            in_view: Rc::new(Cell::new(None)),
         };
         Self { shared }
     }

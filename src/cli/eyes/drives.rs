@@ -90,6 +90,7 @@ fn told<'a>(shared: &'a Shared<'_>) -> (Progress, impl Future<Output = ()> + 'a)
 /// Drives a run; each fact is told once it is on disk.
 async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interrupt: Arc<Notify>) {
     shared.at_work.replace(Some(AtWork { interrupt: Arc::clone(&interrupt), run: Some(run) }));
+    shared.in_view.set(Some(run));
     let happens = shared.happens.clone();
     let observer: Observer = Box::new(move |placed, report| {
         let placed = Box::new(for_eyes(placed, report));
@@ -104,6 +105,10 @@ async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interr
         Ok(End::Paused { detail, .. }) => show::plain(&detail),
         Err(error) => from_drive(&error).to_string(),
     };
+    // Facts that came while the run was being opened anew were left to this.
+    if let Err(failure) = looks::catch_up(shared, run).await {
+        shared.fail(&failure);
+    }
     shared.tell(Event::Rested { detail });
 }
 
@@ -140,6 +145,7 @@ async fn ready_again(shared: &Shared<'_>, run: RunId) -> Result<Option<With>, Fa
     if runs::end_of(&reader, state).await?.is_some() {
         return Ok(None);
     }
+    looks::bring(shared, run).await?;
     let journal = shared.journal().await?;
     runs::go_on_with(shared.program, state, journal).await.map(Some)
 }
@@ -178,7 +184,10 @@ pub(super) async fn cancel(shared: Shared<'_>, run: RunId) {
         looks::catch_up(&shared, run).await
     };
     match done.await {
-        Ok(_seq) => shared.say(TellTone::Note, vec![format!("run {run} was given up")]),
+        Ok(_seq) => {
+            shared.say(TellTone::Note, vec![format!("run {run} was given up")]);
+            looks::runs(shared).await;
+        }
         Err(failure) => shared.fail(&failure),
     }
 }

@@ -29,6 +29,8 @@ const EVERY: Duration = Duration::from_millis(250);
 const AROUND: [u64; 5] = [600, 300, 150, 60, 20];
 /// Bytes that a letter has at most: a span that cuts one is tried so many bytes on.
 const LETTER: u64 = 4;
+/// Runs that are looked at when the eyes open.
+const LOOKED_AT: usize = 5;
 /// Files that `@` finds at most.
 const MOST_NAMES: usize = 20_000;
 /// How long a command of the person's own may take.
@@ -44,7 +46,7 @@ pub(super) async fn waiting(shared: &Shared<'_>) {
         Err(error) => return shared.fail(&from_journal(&error)),
     };
     let mut still = 0;
-    for row in rows.iter().take(20) {
+    for row in rows.iter().take(LOOKED_AT) {
         match runs::load(&reader, row.run).await {
             Ok((_, state)) => {
                 still += usize::from(state.run().is_some_and(|run| !matches!(run.phase, Phase::Closed { .. })))
@@ -98,6 +100,7 @@ async fn opened(shared: &Shared<'_>, run: RunId) -> Result<(), Failure> {
     let facts = facts(shared, run).await?;
     let mut seq = facts.last().map_or(0, |placed| placed.seq);
     let worked_on = if goes_on { Work::GoesOn } else { Work::Rests };
+    shared.in_view.set(Some(run));
     shared.tell(Event::Opened { run, facts, worked_on });
     let mut follows = goes_on;
     while follows {
@@ -112,6 +115,17 @@ async fn opened(shared: &Shared<'_>, run: RunId) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Brings a run on record into view, where it is not.
+pub(super) async fn bring(shared: &Shared<'_>, run: RunId) -> Result<(), Failure> {
+    if shared.in_view.get() == Some(run) {
+        return Ok(());
+    }
+    let facts = facts(shared, run).await?;
+    shared.in_view.set(Some(run));
+    shared.tell(Event::Opened { run, facts, worked_on: Work::Rests });
+    Ok(())
+}
+
 /// Tells what was recorded of a run, from its first fact: what is known already is passed over.
 pub(super) async fn catch_up(shared: &Shared<'_>, run: RunId) -> Result<u64, Failure> {
     tell_since(shared, run, 0).await
@@ -120,8 +134,8 @@ pub(super) async fn catch_up(shared: &Shared<'_>, run: RunId) -> Result<u64, Fai
 async fn tell_since(shared: &Shared<'_>, run: RunId, seq: u64) -> Result<u64, Failure> {
     let facts = facts(shared, run).await?;
     let last = facts.last().map_or(seq, |placed| placed.seq);
-    for placed in facts.into_iter().filter(|placed| placed.seq > seq) {
-        shared.tell(Event::Fact { run, placed: Box::new(placed) });
+    if last > seq {
+        shared.tell(Event::Recorded { run, facts });
     }
     Ok(last)
 }

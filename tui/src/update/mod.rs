@@ -36,8 +36,18 @@ pub fn update(view: &mut View, event: Event) -> Vec<Ask> {
             }
             view.setup = Some(*setup);
         }
-        Event::Fact { run, placed } => fact(view, run, &placed),
+        Event::Fact { run, placed } => {
+            if matches!(view.work, Working::Preparing { .. }) {
+                view.work = Working::Driving;
+            }
+            fact(view, run, &placed);
+        }
         Event::Opened { run, facts, worked_on } => opened(view, run, &facts, worked_on),
+        Event::Recorded { run, facts } => {
+            if view.watched.as_ref().is_some_and(|watched| watched.run == run) {
+                facts.iter().for_each(|placed| fact(view, run, placed));
+            }
+        }
         Event::Preparing(words) => {
             if let Working::Preparing { words: shown, .. } = &mut view.work {
                 *shown = text::plain(&words);
@@ -88,12 +98,13 @@ fn fact(view: &mut View, run: RunId, placed: &Placed) {
     if view.watched.as_ref().is_none_or(|watched| watched.run != run) {
         view.watched = Some(Watched::new(run));
     }
-    if matches!(view.work, Working::Preparing { .. }) {
-        view.work = Working::Driving;
-    }
     view.at = view.at.max(placed.at);
     let Some(watched) = &mut view.watched else { return };
+    let before = watched.seq;
     let more = watched.take(placed);
+    if watched.seq == before {
+        return;
+    }
     view.blocks.extend(more);
     match &placed.fact {
         Fact::ModuleBlocked { .. } | Fact::RunClosed { .. } | Fact::RunPaused { .. } => view.call(),

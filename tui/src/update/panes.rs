@@ -266,17 +266,13 @@ fn on_run(view: &View, ask: fn(common_ground::RunId) -> Ask) -> Vec<Ask> {
     run.map(ask).into_iter().collect()
 }
 
-/// Lets the run that stands out go on: it is opened first, so that it is seen what goes on.
+/// Lets the run that stands out go on. One that is not in view is opened on the way.
 fn resume(view: &mut View) -> Vec<Ask> {
-    let opens = match &view.pane {
-        Pane::Runs { .. } => on_run(view, |run| Ask::Open { run }),
-        _in_view => Vec::new(),
-    };
     let run = on_run(view, |run| Ask::Resume { run });
     if view.is_busy() || run.is_empty() {
         return commands::resume(view);
     }
     view.pane = Pane::Conversation;
     view.work = crate::view::Working::Preparing { question: String::new(), words: "getting ready".to_owned() };
-    opens.into_iter().chain(run).collect()
+    run
 }

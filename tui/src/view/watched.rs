@@ -53,9 +53,10 @@ impl Watched {
         }
     }
 
-    /// Takes the next fact, and gives what it means in words. A fact that was seen before says nothing.
+    /// Takes the next fact, and gives what it means in words. A fact that was seen before says nothing, and so does one that
+    /// does not follow: who tells the record tells what is between.
     pub fn take(&mut self, placed: &Placed) -> Vec<Block> {
-        if placed.seq <= self.seq || self.fault.is_some() {
+        if placed.seq != self.seq + 1 || self.fault.is_some() {
             return Vec::new();
         }
         self.seq = placed.seq;
