@@ -131,6 +131,11 @@ wants_sandboxes() {
   [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the tests of the sandboxes" "${missing[@]}"
 }
 
+# The terminal that the tests of the conversation type into.
+wants_terminal() {
+  has tmux || install tmux || name_packages "for the tests in a terminal" tmux
+}
+
 # A Postgres with pgvector for the tests of the commons, as a file under target/ that nothing is installed from. Where it
 # cannot be had, those tests are left out by name, but not under CI.
 wants_postgres() {
@@ -156,6 +161,7 @@ if [ "$purpose" = test ]; then
   needs_llama || ready=no
   wants_foreign
   wants_sandboxes
+  wants_terminal
   wants_postgres
 fi
 [ $ready = yes ]

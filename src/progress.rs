@@ -9,6 +9,7 @@ use std::{
 use common_ground::{Fact, budget::BudgetPart};
 use commons_index::Progress as IngestProgress;
 use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Progress of one command.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub(crate) enum Progress {
     Lines,
     /// Nothing.
     Silent,
+    /// Words to whoever shows them in another way.
+    Told(UnboundedSender<String>),
 }
 
 /// What of a run is counted.
@@ -56,6 +59,11 @@ impl Progress {
             Self::Spinner(bar) => bar.set_message(text),
             Self::Lines => eprintln!("ii: {text}"),
             Self::Silent => {}
+            Self::Told(listener) => {
+                if listener.send(text).is_err() {
+                    tracing::debug!("nobody listens");
+                }
+            }
         }
     }
 
@@ -141,7 +149,7 @@ impl Progress {
             Self::Lines if matches!(fact, Fact::ModuleAccepted { .. } | Fact::PlanRecorded { .. }) => {
                 eprintln!("ii: {text}");
             }
-            Self::Lines | Self::Silent => {}
+            Self::Lines | Self::Silent | Self::Told(_) => {}
         }
     }
 
@@ -151,7 +159,8 @@ impl Progress {
         match self {
             Self::Spinner(bar) => bar.println(text),
             Self::Lines => eprintln!("{text}"),
-            Self::Silent => {}
+            // Who is told has the facts too.
+            Self::Silent | Self::Told(_) => {}
         }
     }
 
@@ -159,7 +168,7 @@ impl Progress {
     pub fn suspend<T>(&self, act: impl FnOnce() -> T) -> T {
         match self {
             Self::Spinner(bar) => bar.suspend(act),
-            Self::Lines | Self::Silent => act(),
+            Self::Lines | Self::Silent | Self::Told(_) => act(),
         }
     }
 

@@ -22,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
     ("agent-runtime", &[("common-ground", Parts::All), ("receipts", Parts::All)]),
     ("guardian", &[("common-ground", Parts::All), ("receipts", SIGNED)]),
     ("ii-ledger", &[("receipts", Parts::All)]),
+    ("tui", &[("common-ground", Parts::All)]),
     (
         "ii",
         &[
@@ -31,6 +32,7 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
             ("commons-index", Parts::All),
             ("agent-runtime", Parts::All),
             ("guardian", Parts::All),
+            ("tui", Parts::All),
         ],
     ),
 ];

@@ -36,6 +36,8 @@ pub use command::{Command, Ctx};
 pub use decide::decide;
 pub use fact::Fact;
 pub use id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex};
+/// The two words of receipts that facts are written in, for those who read facts and nothing else of receipts.
+pub use receipts::{Digest, PublicKey};
 pub use refusal::Refusal;
 pub use run::{Run, State};
 pub use wants::wants;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Program, print_json};
 use crate::{
-    config,
+    config::{self, Resolved},
     exit::{Exit, Failure},
 };
 
@@ -51,15 +51,22 @@ fn show(program: &Program) -> Result<Exit, Failure> {
         print_json(&json!({"home": program.places.home, "settings": rows, "untrusted": resolved.untrusted}));
         return Ok(Exit::Completed);
     }
-    println!("home = {}", program.places.home.display());
-    for (name, value, from) in resolved.rows() {
-        println!("{name} = {}  # {from}", if value.is_empty() { "(none)".to_owned() } else { line(value) });
-    }
-    for (name, value, from) in resolved.providers.rows().chain(resolved.servers.rows()) {
-        println!("{name} = {}  # {from}", line(value));
-    }
+    lines(program, &resolved).iter().for_each(|line| println!("{line}"));
     if let Some(file) = &resolved.untrusted {
         eprintln!("ii: {file} is not trusted and was not read; `ii config trust` reads it from now on");
     }
     Ok(Exit::Completed)
+}
+
+/// Every setting with its value and where that came from, for people.
+pub(super) fn lines(program: &Program, resolved: &Resolved) -> Vec<String> {
+    let mut lines = vec![format!("home = {}", program.places.home.display())];
+    for (name, value, from) in resolved.rows() {
+        let value = if value.is_empty() { "(none)".to_owned() } else { line(value) };
+        lines.push(format!("{name} = {value}  # {from}"));
+    }
+    for (name, value, from) in resolved.providers.rows().chain(resolved.servers.rows()) {
+        lines.push(format!("{name} = {}  # {from}", line(value)));
+    }
+    lines
 }

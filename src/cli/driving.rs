@@ -7,7 +7,7 @@ use std::{
 };
 
 use agent_runtime::{
-    driver::{DriveError, End, Message, Parts, Placed, Start, drive},
+    driver::{DriveError, End, Message, Observer, Parts, Placed, Start, drive},
     journal::Journal,
     models::RoleModels,
     signer::Signer,
@@ -43,7 +43,8 @@ pub(super) struct With {
     pub models: RoleModels,
 }
 
-/// Drives a run and shows its end, and brings its receipts to the ledger of the settings meanwhile. A plan that waits is shown; on a terminal the person is asked at once.
+/// Drives a run and shows its end, and brings its receipts to the ledger of the settings meanwhile. A plan that waits is
+/// shown; on a terminal the person is asked at once.
 pub(super) async fn go(
     program: &Program,
     with: With,
@@ -238,7 +239,32 @@ fn approved() -> bool {
     }
 }
 
-/// One drive, until the run stands still or is over.
+/// One drive, until the run stands still or is over, or until it is interrupted; each fact is shown once it is on disk.
+pub(super) async fn drive_shown(
+    program: &Program,
+    with: With,
+    run: RunId,
+    start: Start,
+    interrupt: Arc<Notify>,
+    observer: Observer,
+) -> Result<End, Failure> {
+    let parts = Parts {
+        store: (program.wiring.store)(with.journal),
+        models: with.models,
+        tools: with.tools,
+        signer: with.signer,
+        clock: program.wiring.clock.clone(),
+        patience: wiring::PATIENCE,
+        lease_ms: program.wiring.lease_ms,
+        readers: guardians::readers(),
+        charters: guardians::charter_files(&program.home)?,
+        interrupt,
+        observer,
+    };
+    drive(parts, run, start).await.map_err(|error| from_drive(&error))
+}
+
+/// One drive, shown as lines or events.
 async fn once(
     program: &Program,
     with: With,
@@ -250,26 +276,14 @@ async fn once(
     let interrupt = Arc::new(Notify::new());
     let listening = tokio::spawn(listen(Arc::clone(&interrupt)));
     let (shows, mut shown) = tokio::sync::mpsc::unbounded_channel::<(Placed, Option<Report>)>();
-    let parts = Parts {
-        store: (program.wiring.store)(Arc::clone(&with.journal)),
-        models: with.models,
-        tools: with.tools,
-        signer: with.signer,
-        clock: program.wiring.clock.clone(),
-        patience: wiring::PATIENCE,
-        lease_ms: program.wiring.lease_ms,
-        readers: guardians::readers(),
-        charters: guardians::charter_files(&program.home)?,
-        interrupt,
-        // Unbounded, since a slow reader of stdout must not hold up leases; its length is that of the run.
-        observer: Box::new(move |placed, report| {
-            if shows.send((placed.clone(), report.cloned())).is_err() {
-                tracing::debug!("nobody watches");
-            }
-        }),
-    };
-    let journal = with.journal;
-    let driving = drive(parts, run, start);
+    // Unbounded, since a slow reader of stdout must not hold up leases; its length is that of the run.
+    let observer: Observer = Box::new(move |placed, report| {
+        if shows.send((placed.clone(), report.cloned())).is_err() {
+            tracing::debug!("nobody watches");
+        }
+    });
+    let journal = Arc::clone(&with.journal);
+    let driving = drive_shown(program, with, run, start, interrupt, observer);
     let watching = async {
         let mut tally = Tally::default();
         while let Some((placed, report)) = shown.recv().await {
@@ -294,7 +308,7 @@ async fn once(
     listening.abort();
     progress.clear();
     watched?;
-    ended.map_err(|error| from_drive(&error))
+    ended
 }
 
 /// Shows how a run ended.

@@ -9,6 +9,7 @@ mod config;
 mod doctor;
 mod driving;
 mod events;
+mod eyes;
 mod guardian;
 mod journal;
 mod keys;
@@ -49,6 +50,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Talk with your agent in the terminal; `ii` alone opens it too.
+    Eyes(eyes::Args),
     /// Answer a question from a folder of documents.
     Run(Box<run::Args>),
     /// Verify the receipts of a run, a receipt file, or an exported folder.
@@ -114,9 +117,14 @@ impl Program {
 
 /// Runs the program to its end.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, wiring: Wiring) -> Exit {
-    let parsed = match CommandLine::try_parse_from(arguments) {
-        Ok(parsed) => parsed,
-        Err(error) => return explain(&error),
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let parsed = if eyes::opens(&arguments) {
+        CommandLine { command: Command::Eyes(eyes::Args::default()), json: false }
+    } else {
+        match CommandLine::try_parse_from(arguments) {
+            Ok(parsed) => parsed,
+            Err(error) => return explain(&error),
+        }
     };
     log_if_asked();
     match dispatch(parsed, wiring) {
@@ -193,6 +201,7 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
         .map_err(|error| Failure::internal(format!("no runtime: {error}")))?;
     let ended = runtime.block_on(async {
         match parsed.command {
+            Command::Eyes(args) => eyes::run(args, &program).await,
             Command::Run(args) => run::run(*args, &program).await,
             Command::Verify(args) => verify::run(args, &program).await,
             Command::Runs(args) => runs::run(args, &program).await,

@@ -57,32 +57,51 @@ async fn list(program: &Program, config: &Config) -> Result<Exit, Failure> {
             "found": servers.collect::<Vec<_>>(), "files": files}));
         return Ok(Exit::Completed);
     }
-    println!("chosen       principal {}, associate {}, verifier {}", chosen[0], chosen[1], chosen[2]);
-    println!("built in     extractive: no language model; needs no weights, no key and no network");
+    lines(config, &found, &files).iter().for_each(|line| println!("{line}"));
+    Ok(Exit::Completed)
+}
+
+/// What there is on this machine and in the settings, for people.
+pub(super) async fn listed(program: &Program, config: &Config) -> Vec<String> {
+    lines(config, &discover(usual_places(), WITHIN).await, &files(program))
+}
+
+/// Models that a person could choose now: of servers on this machine, and files.
+pub(super) async fn at_hand(program: &Program) -> Vec<String> {
+    let found = discover(usual_places(), WITHIN).await;
+    found.iter().flat_map(specs).chain(files(program)).map(|spec| plain(&spec)).collect()
+}
+
+fn lines(config: &Config, found: &[Found], files: &[String]) -> Vec<String> {
+    let chosen = &config.models;
+    let mut lines = vec![
+        format!(
+            "chosen       principal {}, associate {}, verifier {}",
+            chosen.principal, chosen.associate, chosen.verifier
+        ),
+        "built in     extractive: no language model; needs no weights, no key and no network".to_owned(),
+    ];
     for (name, provider) in &config.providers {
         let key = match provider.env_key.as_deref() {
             None => "no key".to_owned(),
             Some(variable) if environment(variable).is_some() => format!("key in {variable}"),
             Some(variable) => format!("{variable} is not set"),
         };
-        println!("provider     {name}: {}, {key}", plain(&provider.base_url));
+        lines.push(format!("provider     {name}: {}, {key}", plain(&provider.base_url)));
     }
-    for server in &found {
-        println!("found        {} at {}", server.place.provider, server.place.root);
-        for spec in specs(server) {
-            println!("             {}", plain(&spec));
-        }
+    for server in found {
+        lines.push(format!("found        {} at {}", server.place.provider, server.place.root));
+        lines.extend(specs(server).iter().map(|spec| format!("             {}", plain(spec))));
     }
     if found.is_empty() {
-        println!("found        no llama-server, Ollama, LM Studio or vLLM on this machine");
+        lines.push("found        no llama-server, Ollama, LM Studio or vLLM on this machine".to_owned());
     }
-    for file in &files {
-        println!("file         {}", plain(file));
-    }
+    lines.extend(files.iter().map(|file| format!("file         {}", plain(file))));
     if !found.is_empty() || !files.is_empty() {
-        println!("None of these is used until it is chosen: --model, or `model` in the configuration.");
+        let note = "None of these is used until it is chosen: --model, or `model` in the configuration.";
+        lines.push(note.to_owned());
     }
-    Ok(Exit::Completed)
+    lines
 }
 
 /// The models of a server as they are chosen.

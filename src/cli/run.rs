@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use agent_runtime::{driver::Start, ids};
+use agent_runtime::{driver::Start, ids, journal::Journal, models::RoleModels};
 use common_ground::{
     RunId,
     budget::Amount,
@@ -34,7 +34,7 @@ use crate::{
 /// ISO 4217 for where no currency is involved.
 const NO_CURRENCY: &str = "XXX";
 /// Longest question, in bytes. More belongs into a document.
-const LONGEST_QUESTION: usize = 64 * 1024;
+pub(super) const LONGEST_QUESTION: usize = 64 * 1024;
 
 /// Arguments of `ii run`.
 #[derive(Debug, clap::Args)]
@@ -133,16 +133,53 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         eprintln!("ii: {file} is not trusted and was not read; `ii config trust` reads it from now on");
     }
     let progress = Progress::new(program.json);
-    let models = (program.wiring.models)(&program.home, &config, &config.models).await?;
-    if !args.judge.is_empty() && !models.verifier.is_language_model() {
+    let asks = if args.ask || driving::has_person(program) { Asks::Person } else { Asks::Nobody };
+    let asked = Asked { question, schema, sources, judge: args.judge, asks, approve_plan: args.plan };
+    let models = cast(program, &config, &asked).await?;
+    let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
+    let (with, run, start) = prepare(program, &config, asked, models, Arc::clone(&journal), &progress).await?;
+    let ended = go(program, with, &progress, run, start).await;
+    close(journal).await?;
+    ended
+}
+
+/// What is asked, and how.
+pub(super) struct Asked {
+    pub question: String,
+    /// JSON Schema that every deliverable must match, as JSON text.
+    pub schema: Option<String>,
+    pub sources: Sources,
+    /// What must hold in words.
+    pub judge: Vec<String>,
+    /// Who answers questions on the way.
+    pub asks: Asks,
+    /// Whether the plan waits for the person.
+    pub approve_plan: bool,
+}
+
+/// The models of the settings, which must be able to do what is asked.
+pub(super) async fn cast(program: &Program, config: &Config, asked: &Asked) -> Result<RoleModels, Failure> {
+    let models = (program.wiring.models)(&program.home, config, &config.models).await?;
+    if !asked.judge.is_empty() && !models.verifier.is_language_model() {
         let what = format!("the Verifier's model {} cannot judge a rubric", models.verifier.id());
         return Err(Failure::new(Exit::Usage, what, "name a language model with --model, or leave out --judge"));
     }
-    let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
-    let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
+    Ok(models)
+}
+
+/// Gets a run ready to be driven: brings the documents up to date, makes the tools, writes down the task.
+pub(super) async fn prepare(
+    program: &Program,
+    config: &Config,
+    asked: Asked,
+    models: RoleModels,
+    journal: Arc<Journal>,
+    progress: &Progress,
+) -> Result<(With, RunId, Start), Failure> {
+    let signer = Arc::new(wiring::signer(&program.home, config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (mut index, passed_over) = sources.open(&program.home, &config, &signer, &mut reading).await?;
+    let (mut index, passed_over) = asked.sources.open(&program.home, config, &signer, &mut reading).await?;
     let began = Instant::now();
     if let Some(said) = wiring::few_vectors(&mut index, &mut |at| progress.embedding(at, began)).await? {
         progress.say(said);
@@ -150,21 +187,21 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let (documents, passages) = index.counts();
     progress.say(format!("{documents} documents, {passages} passages"));
     if !passed_over.is_empty() {
-        skipped(&progress, &passed_over);
+        skipped(progress, &passed_over);
     }
     let (collection, heads) = (index.collection().to_owned(), index.heads());
-    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;
+    let tools = (program.wiring.tools)(Arc::new(index), &program.home, config).await?;
     offered(&config.tools, &tools)?;
-    hands::sweep(&config).await;
-    let (grant, permissions) = permissions::gather(&program.home, &config)?;
-    let mut task = task(question, schema, &config, &collection, heads, &models.ids());
+    hands::sweep(config).await;
+    let (grant, permissions) = permissions::gather(&program.home, config)?;
+    let mut task = task(asked.question, asked.schema, config, &collection, heads, &models.ids());
     (task.grant, task.permissions) = (grant, permissions);
     task.tools.clone_from(&config.tools);
     task.verdict = config.verdict;
-    task.asks = if args.ask || driving::has_person(program) { Asks::Person } else { Asks::Nobody };
+    task.asks = asked.asks;
     task.policy = policy(&task)?;
-    task.criteria.extend(args.judge.into_iter().map(|rubric| Criterion::Judged { rubric }));
-    task.approve_plan = args.plan;
+    task.criteria.extend(asked.judge.into_iter().map(|rubric| Criterion::Judged { rubric }));
+    task.approve_plan = asked.approve_plan;
     if !models.have_prices() {
         NO_CURRENCY.clone_into(&mut task.currency);
     }
@@ -178,10 +215,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let now = program.wiring.clock.now_ms();
     let run = RunId(ids::new_v7(now).map_err(Failure::internal)?);
     let start = Start::New { task: Box::new(task), roster: signer.roster(), contents };
-    let with = With { journal: Arc::clone(&journal), signer, tools, models };
-    let ended = go(program, with, &progress, run, start).await;
-    close(journal).await?;
-    ended
+    Ok((With { journal, signer, tools, models }, run, start))
 }
 
 /// Files passed over, named: all of them when few.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
     driver::{DriveError, End, Message, Placed, Raise, Start, placed, replay},
-    journal::{JournalError, Reader, RunRow},
+    journal::{Journal, JournalError, Reader, RunRow},
 };
 use common_ground::{
     RunId,
@@ -109,7 +109,7 @@ pub(super) async fn load(reader: &Reader, id: RunId) -> Result<(Vec<Placed>, Sta
 }
 
 /// A run's state and outcome in one word each.
-fn words(row: &RunRow, state: &State, alive: bool) -> (&'static str, Option<&'static str>) {
+pub(super) fn words(row: &RunRow, state: &State, alive: bool) -> (&'static str, Option<&'static str>) {
     match state.run().map(|run| &run.phase) {
         None => ("empty", None),
         Some(Phase::Open) if row.lease.is_some() && alive => ("running", None),
@@ -119,7 +119,7 @@ fn words(row: &RunRow, state: &State, alive: bool) -> (&'static str, Option<&'st
     }
 }
 
-fn alive(program: &Program, row: &RunRow) -> Result<bool, Failure> {
+pub(super) fn alive(program: &Program, row: &RunRow) -> Result<bool, Failure> {
     let Some(holding) = row.lease else { return Ok(false) };
     program.home.is_alive(holding.holder).map_err(|error| {
         let what = format!("cannot look into {}: {error}", program.home.locks().display());
@@ -238,7 +238,7 @@ fn life(life: &Life) -> &'static str {
 }
 
 /// The end of a closed run, from the record.
-async fn end_of(reader: &Reader, run: &Run) -> Result<Option<End>, Failure> {
+pub(super) async fn end_of(reader: &Reader, run: &Run) -> Result<Option<End>, Failure> {
     let Phase::Closed { outcome, report } = &run.phase else { return Ok(None) };
     let report = match report {
         None => None,
@@ -285,21 +285,26 @@ async fn resume(program: &Program, text: &str, more: More) -> Result<Exit, Failu
         }
         return driving::finish(program, id, &end);
     }
+    let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
+    let progress = Progress::new(program.json);
+    let with = go_on_with(program, run, Arc::clone(&journal)).await?;
+    let ended = driving::go(program, with, &progress, id, Start::Resume { raise: more.raise(run) }).await;
+    driving::close(journal).await?;
+    ended
+}
+
+/// What a run on record goes on with: its own models, its own collection as it is, its own tools.
+pub(super) async fn go_on_with(program: &Program, run: &Run, journal: Arc<Journal>) -> Result<driving::With, Failure> {
     let (mut config, _) = program.settings(&[("run.parallel", run.task.parallel.to_string())])?;
     config.tools.clone_from(&run.task.tools);
     let models = (program.wiring.models)(&program.home, &config, &run.task.models).await?;
-    let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let commons = Commons::open(&program.home, &config, &signer).await?;
     let mut index = commons.named(&run.task.collection).await?;
     wiring::with_embedder(&mut index, &program.home, &config).await?;
-    let progress = Progress::new(program.json);
     let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;
     hands::sweep(&config).await;
-    let with = driving::With { journal: Arc::clone(&journal), signer, tools, models };
-    let ended = driving::go(program, with, &progress, id, Start::Resume { raise: more.raise(run) }).await;
-    driving::close(journal).await?;
-    ended
+    Ok(driving::With { journal, signer, tools, models })
 }
 
 /// How long another program may take to act on a message before we say that it does not.
@@ -313,18 +318,23 @@ async fn cancel(program: &Program, text: &str) -> Result<Exit, Failure> {
         return Ok(Exit::Completed);
     }
     let journal = wiring::journal(&program.home, &program.wiring.clock).await?;
-    let done = match agent_runtime::driver::cancel(&journal, id, &program.wiring.clock).await {
-        Err(DriveError::Journal(JournalError::Held { .. })) => ask_holder(&journal, id).await,
-        other => other.map_err(|error| from_drive(&error)),
-    };
+    let done = give_up(program, &journal, id).await;
     journal.close().await.map_err(|error| from_journal(&error))?;
     done?;
     eprintln!("ii: run {id} cancelled");
     Ok(Exit::Completed)
 }
 
+/// Gives a run up, by word to the program that works on it where there is one.
+pub(super) async fn give_up(program: &Program, journal: &Journal, id: RunId) -> Result<(), Failure> {
+    match agent_runtime::driver::cancel(journal, id, &program.wiring.clock).await {
+        Err(DriveError::Journal(JournalError::Held { .. })) => ask_holder(journal, id).await,
+        other => other.map_err(|error| from_drive(&error)),
+    }
+}
+
 /// Leaves a message for the program that holds the run, and waits until it has acted.
-async fn ask_holder(journal: &agent_runtime::journal::Journal, id: RunId) -> Result<(), Failure> {
+async fn ask_holder(journal: &Journal, id: RunId) -> Result<(), Failure> {
     journal
         .send(id, Message::Cancel.to_bytes().map_err(Failure::internal)?)
         .await

@@ -74,6 +74,19 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     Ok(if valid && (whole || !args.strict) { Exit::Completed } else { Exit::Verification })
 }
 
+/// The receipts of a run on record, checked: a line each, then what was checked; and whether all hold.
+pub(super) async fn of_run(program: &Program, run: RunId) -> Result<(bool, Vec<String>), Failure> {
+    let case = recorded(program, &run.to_string(), None).await?;
+    let found = verify_all(&case.bundles, &case.trust, case.origin);
+    let twice = credited_twice(&found);
+    let holds = !found.is_empty() && twice.is_empty() && found.values().all(|one| one.outcome.is_valid());
+    let mut lines = lines(&found, &twice);
+    if found.is_empty() {
+        lines.push("no receipts: they are made for accepted modules only".to_owned());
+    }
+    Ok((holds, lines))
+}
+
 fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String]) {
     if program.json {
         let rows = found.iter().map(|(name, one)| {
@@ -83,27 +96,30 @@ fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[Stri
         print_json(&json!({"receipts": rows.collect::<Vec<_>>(), "credited_twice": twice}));
         return;
     }
-    for (name, one) in found {
-        println!("{}  {name}", one.outcome.as_text());
-    }
+    lines(found, twice).iter().for_each(|line| println!("{line}"));
+}
+
+/// What was found, for people.
+fn lines(found: &BTreeMap<String, Verification>, twice: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = found.iter().map(|(name, one)| format!("{}  {name}", one.outcome.as_text())).collect();
     let Some(example) = found.values().find(|one| !one.outcome.is_valid()).or_else(|| found.values().next()) else {
-        return;
+        return lines;
     };
-    println!("\nchecked");
+    lines.extend(["".to_owned(), "checked".to_owned()]);
     for (check, number) in example.made.iter().zip(1..) {
         let failed = matches!(example.outcome, Outcome::Invalid(_)) && number == example.made.len();
-        println!("  {} {check}", if failed { "FAILED" } else { "ok    " });
+        lines.push(format!("  {} {check}", if failed { "FAILED" } else { "ok    " }));
     }
     if let Outcome::UnresolvedParent(parent) = example.outcome {
-        println!("  MISSING the receipt {parent} that this one names as its parent");
+        lines.push(format!("  MISSING the receipt {parent} that this one names as its parent"));
     }
-    println!("not checked");
-    for check in &example.not_made {
-        println!("  {check}");
-    }
+    lines.push("not checked".to_owned());
+    lines.extend(example.not_made.iter().map(|check| format!("  {check}")));
     for name in twice {
-        println!("\nINVALID(credited-twice)  {name}: its nullifier stands on another receipt here");
+        lines.push(String::new());
+        lines.push(format!("INVALID(credited-twice)  {name}: its nullifier stands on another receipt here"));
     }
+    lines
 }
 
 fn unreadable(path: &Path, error: impl std::fmt::Display) -> Failure {

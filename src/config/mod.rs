@@ -19,6 +19,7 @@ use common_ground::{
     run::Models,
 };
 use receipts::{Digest, note::parse_vkey};
+use tui::{keys::Keys, terminal::Mode, theme::Theme};
 use url::Url;
 
 pub use layers::{Origin, Resolved, resolve};
@@ -102,6 +103,8 @@ pub struct Config {
     pub ledger_key: Option<String>,
     /// Root key outside the home.
     pub root_key: Option<PathBuf>,
+    /// How the conversation looks.
+    pub eyes: tui::Options,
 }
 
 /// An embedding model and how it wants its texts.
@@ -186,6 +189,7 @@ impl Config {
             ledger: ledger(resolved)?,
             ledger_key: ledger_key(resolved)?,
             root_key: path("keys.root"),
+            eyes: eyes(resolved)?,
         })
     }
 }
@@ -257,6 +261,35 @@ fn postgres(resolved: &Resolved) -> Result<Option<String>, Failure> {
         }
         Some(_) => Ok(Some(text.to_owned())),
     }
+}
+
+/// Colours, keys and manner of the conversation.
+fn eyes(resolved: &Resolved) -> Result<tui::Options, Failure> {
+    let bare = environment("NO_COLOR").is_some();
+    let theme = match resolved.text("eyes.theme") {
+        _colours if bare => Theme::Plain,
+        "auto" if has_light_background() => Theme::Light,
+        "auto" => Theme::Dark,
+        named => Theme::named(named).ok_or_else(|| resolved.bad("eyes.theme", "dark, light, plain or auto"))?,
+    };
+    let others: Vec<String> = list(resolved, "eyes.keys").map(str::to_owned).collect();
+    let keys =
+        Keys::with(&others).map_err(|error| resolved.bad("eyes.keys", &format!("a list of ACTION=KEY ({error})")))?;
+    let dumb = environment("TERM").is_some_and(|term| term == "dumb");
+    let mode = match resolved.text("eyes.linear") {
+        "on" => Mode::Linear,
+        "off" if dumb => Mode::Linear,
+        "off" => Mode::Drawn,
+        _other => return Err(resolved.bad("eyes.linear", "on or off")),
+    };
+    Ok(tui::Options { theme, keys, mode })
+}
+
+/// Whether the terminal says that its background is light, as some do: `COLORFGBG` ends with the background's number.
+fn has_light_background() -> bool {
+    let said = environment("COLORFGBG");
+    let background = said.as_deref().and_then(|said| said.rsplit(';').next());
+    matches!(background, Some("7" | "15"))
 }
 
 /// The items of a list, one a line.

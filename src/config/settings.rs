@@ -243,6 +243,27 @@ pub const SETTINGS: &[Setting] = &[
         about: "`tools` when each module waits for your verdict, or an order's, before its first tool call; else `none`",
     },
     Setting {
+        name: "eyes.theme",
+        variable: "II_THEME",
+        default: "auto",
+        project: false,
+        about: "colours in the terminal: dark, light, plain (none, as NO_COLOR), or auto, which asks COLORFGBG",
+    },
+    Setting {
+        name: "eyes.linear",
+        variable: "II_LINEAR",
+        default: "off",
+        project: false,
+        about: "on: the conversation as lines of text, for screen readers; also where TERM is dumb",
+    },
+    Setting {
+        name: "eyes.keys",
+        variable: "II_KEYS",
+        default: "",
+        project: false,
+        about: "other keys: a list of ACTION=KEY such as [\"plan=alt+p\"]; help shows the actions",
+    },
+    Setting {
         name: "network",
         variable: "II_NETWORK",
         default: "",

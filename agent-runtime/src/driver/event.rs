@@ -1,6 +1,6 @@
 //! What reaches a driver, as one closed set.
 
-use common_ground::{ApprovalId, Command, Refusal, approval::Answer};
+use common_ground::{ApprovalId, Command, ModuleId, Refusal, approval::Answer};
 use receipts::PublicKey;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -27,6 +27,21 @@ pub enum Message {
     Pause,
     /// Give the run up.
     Cancel,
+    /// Hold one module; the others go on.
+    HoldModule {
+        /// Which.
+        module: ModuleId,
+    },
+    /// Let a module that is held go on.
+    FreeModule {
+        /// Which.
+        module: ModuleId,
+    },
+    /// Give one module up, and all that need it.
+    CancelModule {
+        /// Which.
+        module: ModuleId,
+    },
     /// The answer to a question.
     Answer {
         /// Which question.

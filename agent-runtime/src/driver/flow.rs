@@ -421,6 +421,11 @@ impl Flow {
             match serde_json::from_slice(&body) {
                 Ok(Message::Pause) => self.person(&Command::Pause { reason: PauseReason::Interrupt })?,
                 Ok(Message::Cancel) => self.person(&Command::Cancel)?,
+                Ok(Message::HoldModule { module }) => {
+                    self.person(&Command::PauseModule { module, reason: PauseReason::Interrupt })?;
+                }
+                Ok(Message::FreeModule { module }) => self.person(&Command::ResumeModule { module })?,
+                Ok(Message::CancelModule { module }) => self.person(&Command::CancelModule { module })?,
                 Ok(Message::Answer { approval, answer }) => self.person(&Command::Answer { approval, answer })?,
                 Ok(Message::Charter { file }) => self.register(&[file])?,
                 Ok(Message::Order { file }) => self.obey(&file)?,

@@ -105,7 +105,12 @@ pub async fn obey(
         Message::Charter { file } => charter(book, now, readers, file),
         Message::Order { file } => order(book, now, readers, file),
         // These need no signature and have commands of their own.
-        Message::Pause | Message::Cancel | Message::Answer { .. } => Ok(()),
+        Message::Pause
+        | Message::Cancel
+        | Message::HoldModule { .. }
+        | Message::FreeModule { .. }
+        | Message::CancelModule { .. }
+        | Message::Answer { .. } => Ok(()),
     })
     .await
 }

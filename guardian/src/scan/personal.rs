@@ -157,7 +157,7 @@ fn is_account(text: &[u8]) -> bool {
     for byte in text.iter().take(length + length / 4) {
         match byte {
             byte if byte.is_ascii_digit() || byte.is_ascii_uppercase() => characters.push(*byte),
-            b' ' if characters.len() % 4 == 0 => {}
+            b' ' if characters.len().is_multiple_of(4) => {}
             _other => break,
         }
         read += 1;

@@ -360,7 +360,7 @@ fn two_modules_that_quote_one_source() -> Vec<Story> {
         let work = story.lease(module(place), WORKER);
         story.search(work, more);
         let half = &PARAGRAPH[place as usize * 100..place as usize * 100 + 190];
-        story.finish(work, &[half, more, OTHER_PARAGRAPH].get(..2 + place as usize).expect("claims"));
+        story.finish(work, [half, more, OTHER_PARAGRAPH].get(..2 + place as usize).expect("claims"));
     }
     story.close(Outcome::Completed, "{}");
     alone(story)

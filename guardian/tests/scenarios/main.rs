@@ -22,7 +22,7 @@ fn woven(stories: &[Story]) -> Vec<String> {
     while texts.iter_mut().any(|text| text.peek().is_some()) {
         for text in &mut texts {
             // A content goes with the fact that follows it.
-            while let Some(line) = text.next() {
+            for line in text.by_ref() {
                 let is_fact = line.starts_with("{\"line\":\"fact\"");
                 lines.push(line);
                 if is_fact {

@@ -1,0 +1,464 @@
+//! The conversation in a real terminal: the real program in tmux, typed into and read as a person does.
+
+mod common;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use common::{
+    Place,
+    engine::skipped,
+    server::{ModelServer, Says, offers, rounds},
+};
+use serde_json::{Value, json};
+
+/// How long something may take to show on a busy machine before the test says what it waited for.
+const PATIENCE: Duration = Duration::from_secs(90);
+const ASKED: &str = "Who may pause a run?";
+const QUOTE: &str = "A person may pause a run at any time.";
+
+/// A terminal of its own server, so that tests do not meet; it ends with the test.
+struct Terminal {
+    socket: String,
+    place: Place,
+}
+
+impl Terminal {
+    /// A shell in a home of its own; none where there is no tmux.
+    fn open(what: &str, columns: u16, rows: u16, environment: &[(&str, &str)]) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if Command::new("tmux").arg("-V").output().is_err() {
+            skipped(what, "tmux is missing");
+            return None;
+        }
+        let socket = format!("ii-eyes-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        let terminal = Self { socket, place: Place::new() };
+        let mut tmux = Command::new("tmux");
+        tmux.args(["-L", &terminal.socket, "-f", "/dev/null", "new-session", "-d", "-s", "t"]);
+        tmux.args(["-x", &columns.to_string(), "-y", &rows.to_string(), "sh"]);
+        tmux.env_clear().current_dir(terminal.place.folder.path());
+        tmux.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LANG", "C.UTF-8").env("PS1", "$ ");
+        tmux.env("II_HOME", terminal.place.home()).env("TERM", "xterm-256color").env("II_DOCS", terminal.place.docs());
+        tmux.envs(environment.iter().copied());
+        let made = tmux.output().expect("tmux runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Some(terminal)
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Output {
+        Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().expect("tmux runs")
+    }
+
+    /// Types text, without keys of a name.
+    fn write(&self, text: &str) {
+        assert!(self.tmux(&["send-keys", "-t", "t", "-l", text]).status.success());
+    }
+
+    fn key(&self, key: &str) {
+        assert!(self.tmux(&["send-keys", "-t", "t", key]).status.success());
+    }
+
+    fn enter(&self, text: &str) {
+        self.write(text);
+        self.key("Enter");
+    }
+
+    /// Escape, until the pane is closed: keys that follow it at once would be another key.
+    #[track_caller]
+    fn back(&self) {
+        self.key("Escape");
+        let begun = Instant::now();
+        while self.says("#{alternate_on}") == "1" {
+            assert!(begun.elapsed() < PATIENCE, "the pane does not close:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// The screen as it is.
+    fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-t", "t"]).stdout).into_owned()
+    }
+
+    /// The screen with all that scrolled away.
+    fn transcript(&self) -> String {
+        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-J", "-S", "-", "-t", "t"]).stdout).into_owned()
+    }
+
+    /// What tmux says of the pane.
+    fn says(&self, format: &str) -> String {
+        String::from_utf8_lossy(&self.tmux(&["display-message", "-p", "-t", "t", format]).stdout).trim().to_owned()
+    }
+
+    /// Waits until the screen shows this; gives the screen.
+    #[track_caller]
+    fn sees(&self, wanted: &str) -> String {
+        self.until(&format!("`{wanted}` on the screen"), |screen| screen.contains(wanted))
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if holds(&screen) {
+                return screen;
+            }
+            assert!(begun.elapsed() < PATIENCE, "no {what}:\n{screen}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Starts the program alone, as a person does, and waits for its composer.
+    #[track_caller]
+    fn start(&self) {
+        self.enter(&format!("clear; {}; echo ended $?", env!("CARGO_BIN_EXE_ii")));
+        self.sees("f1 help");
+    }
+
+    /// The program's process.
+    fn process(&self) -> Option<u32> {
+        let shell = self.says("#{pane_pid}");
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Waits until the terminal is the shell's again, and as it was.
+    #[track_caller]
+    fn has_given_back(&self, code: u8) {
+        self.sees(&format!("ended {code}"));
+        assert_eq!(self.says("#{alternate_on}"), "0");
+        assert_eq!(self.says("#{cursor_flag}"), "1");
+        self.enter("stty -a | tr ' ;' '\\n\\n' | grep -cxE 'icanon|echo|isig|icrnl|opost'; echo looked");
+        let shown = self.until("answer of stty", |screen| screen.contains("\nlooked"));
+        assert!(shown.contains("\n5\nlooked"), "{shown}");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+fn runs(place: &Place) -> Vec<Value> {
+    let listed = place.ii(&["runs", "list", "--json"]);
+    serde_json::from_slice::<Value>(&listed.stdout).expect("JSON").as_array().expect("rows").clone()
+}
+
+#[test]
+fn a_question_is_asked_answered_opened_verified_and_found_again() {
+    let Some(terminal) = Terminal::open("the conversation in a terminal", 100, 30, &[]) else { return };
+    terminal.start();
+    assert_eq!(runs(&terminal.place).len(), 0, "opening starts nothing");
+    assert!(!terminal.place.home().exists(), "opening makes no home");
+    terminal.enter(ASKED);
+    let shown = terminal.sees("completed in");
+    assert!(shown.contains(QUOTE) && shown.contains("[1] rules.md, bytes"), "{shown}");
+    assert!(shown.contains("no language model was used"), "{shown}");
+
+    terminal.key("F7");
+    let shown = terminal.until("the passage in its text", |screen| screen.contains("every criterion must pass"));
+    assert!(shown.contains("# Rules") && shown.contains(QUOTE), "{shown}");
+    assert_eq!(terminal.says("#{alternate_on}"), "1");
+    terminal.back();
+    terminal.key("F2");
+    terminal.until("the module in the plan", |screen| screen.contains("accepted") && screen.contains("Plan"));
+    terminal.key("Enter");
+    terminal.until("its deliverable", |screen| screen.contains("quotes-verbatim") && screen.contains("deliverable"));
+    terminal.key("Escape");
+    terminal.sees(" Plan ");
+    terminal.back();
+    terminal.enter("/verify");
+    terminal.sees("VALID");
+    terminal.key("F5");
+    terminal.enter("keys of the home");
+    terminal.sees("keys.md, bytes");
+    terminal.back();
+    terminal.enter("!echo mine; echo $((6*7))");
+    terminal.sees("42");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+    let transcript = terminal.transcript();
+    assert!(transcript.contains(&format!("› {ASKED}")) && transcript.contains(QUOTE), "{transcript}");
+    assert!(!transcript.contains("ask something, / for commands"), "nothing but the transcript is left: {transcript}");
+
+    // Found again, and nothing of it is done again.
+    let before = runs(&terminal.place);
+    assert_eq!(before.len(), 1);
+    terminal.start();
+    terminal.key("F6");
+    terminal.sees("completed");
+    terminal.key("Enter");
+    let shown = terminal.sees("completed in");
+    assert!(shown.contains(QUOTE), "{shown}");
+    terminal.key("C-c");
+    terminal.sees("again leaves");
+    terminal.key("C-c");
+    terminal.has_given_back(0);
+    assert_eq!(runs(&terminal.place), before, "opening a run does nothing to it");
+}
+
+#[test]
+fn a_plan_waits_over_a_restart_and_goes_on() {
+    let Some(terminal) = Terminal::open("a plan that waits", 80, 24, &[]) else { return };
+    terminal.start();
+    terminal.enter("/hold on");
+    terminal.sees("plans wait for you");
+    terminal.enter(common::SIX_MODULES);
+    terminal.sees("its plan waits for you");
+    terminal.key("F2");
+    terminal.sees("0 of 6 accepted");
+    terminal.back();
+    terminal.key("C-d");
+    terminal.has_given_back(0);
+    terminal.start();
+    terminal.sees("1 run is not over");
+    terminal.key("F6");
+    terminal.sees("paused");
+    terminal.key("R");
+    let shown = terminal.sees("completed in");
+    assert!(shown.contains("6 receipts sealed"), "{shown}");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+/// A model that plans one module, wants to write a file, and then submits a quote.
+fn writer(path: PathBuf) -> ModelServer {
+    ModelServer::start(move |request, _| {
+        if offers(request, "plan") {
+            let module = json!({ "name": "one", "kind": "answer", "question": ASKED, "inputs": [] });
+            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
+        }
+        match rounds(request) {
+            0 => Says::call("commons_search", json!({ "query": "who may pause a run" })),
+            1 => Says::call("write", json!({ "path": path.display().to_string(), "text": "noted\n" })),
+            _then => {
+                let citation = json!({ "passage": "p1", "quote": QUOTE });
+                Says::call("submit", json!({ "claims": [{ "text": QUOTE, "citations": [citation] }] }))
+            }
+        }
+    })
+}
+
+#[test]
+fn a_question_to_the_person_waits_over_a_restart_and_is_answered() {
+    let out = tempfile::tempdir().expect("a folder");
+    let note = out.path().canonicalize().expect("real").join("note.md");
+    let server = writer(note.clone());
+    let environment = [
+        ("OPENAI_BASE_URL", server.url.as_str()),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("NO_PROXY", "127.0.0.1"),
+        ("II_MODEL", "openai:scripted"),
+        ("II_TOOLS", "write"),
+    ];
+    let Some(terminal) = Terminal::open("an approval in the terminal", 100, 30, &environment) else { return };
+    // The only document is the one that is quoted, so that it is the first passage.
+    for name in ["keys.md", "verifier.txt", "leases.html"] {
+        std::fs::remove_file(terminal.place.docs().join(name)).expect("removed");
+    }
+    terminal.start();
+    terminal.enter(ASKED);
+    terminal.sees("1 question waits for you");
+    assert!(!note.exists());
+    // The person leaves without an answer; it waits.
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+    terminal.start();
+    terminal.key("F6");
+    terminal.until("the run in the list", |screen| screen.contains(ASKED));
+    terminal.key("Enter");
+    terminal.sees("1 question waits for you");
+    terminal.key("F3");
+    let shown = terminal.sees("would be called with");
+    assert!(shown.contains(&format!("+ write:{}", note.display())) && shown.contains("no grant covers it"), "{shown}");
+    assert!(!note.exists());
+    terminal.key("o");
+    terminal.sees("answered; /resume");
+    terminal.enter("/resume");
+    terminal
+        .until("the end of the run", |screen| screen.contains("completed in") || screen.contains("not accepted in"));
+    assert_eq!(std::fs::read_to_string(&note).expect("written"), "noted\n");
+    terminal.key("F4");
+    let shown = terminal.sees("what really ran");
+    assert!(shown.contains("openai:scripted") && shown.contains("in this program"), "{shown}");
+    terminal.back();
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+#[test]
+fn one_module_is_held_while_the_others_go_on() {
+    let Some(terminal) = Terminal::open("a module that is held", 100, 30, &[]) else { return };
+    let own = std::env::current_exe().expect("a test binary").display().to_string();
+    let child = "II_TEST_WIRING=slow=1500 II_TEST_ARGUMENTS=eyes";
+    terminal.enter(&format!("clear; {child} {own} --exact child --nocapture --test-threads=1; echo ended $?"));
+    terminal.sees("f1 help");
+    terminal.enter(common::SIX_MODULES);
+    terminal.sees("esc interrupts");
+    terminal.key("F2");
+    terminal.until("modules in the plan", |screen| screen.contains("of 6 accepted"));
+    terminal.key("H");
+    terminal.sees("held");
+    terminal.until("the others accepted", |screen| screen.contains("4 of 6 accepted"));
+    terminal.key("H");
+    terminal.sees("6 of 6 accepted");
+    terminal.back();
+    terminal.sees("completed in");
+    let shown = terminal.transcript();
+    assert!(shown.contains("module 1 is held: you interrupted it") && shown.contains("module 1 goes on"), "{shown}");
+}
+
+/// The program with another wiring, where this binary is started as one.
+#[test]
+fn child() {
+    common::child();
+}
+
+#[test]
+fn at_rest_nothing_is_written_and_nothing_runs() {
+    let Some(terminal) = Terminal::open("a conversation at rest", 80, 24, &[]) else { return };
+    terminal.start();
+    terminal.enter(ASKED);
+    terminal.sees("completed in");
+    let bytes = terminal.place.folder.path().join("bytes");
+    terminal.tmux(&["pipe-pane", "-t", "t", &format!("cat >> {}", bytes.display())]);
+    terminal.write("x");
+    let length = || std::fs::metadata(&bytes).map_or(0, |found| found.len());
+    let begun = Instant::now();
+    while length() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "the letter was never drawn");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let process = terminal.process().expect("the program runs");
+    let (before, ticks) = (length(), ticks(process));
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(length(), before, "bytes were written at rest");
+    // One tick is a hundredth of a second: half a per cent of four seconds is two of them.
+    assert!(self::ticks(process) - ticks <= 2, "{} ticks in four seconds", self::ticks(process) - ticks);
+}
+
+/// Processor time of a process, in ticks.
+fn ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process is there");
+    let fields = stat.rsplit(") ").next().expect("fields").split(' ');
+    fields.skip(11).take(2).map(|field| field.parse::<u64>().expect("ticks")).sum()
+}
+
+#[test]
+fn told_to_end_it_gives_the_terminal_back() {
+    for (signal, pane) in [("TERM", ""), ("TERM", "F2"), ("HUP", "F1")] {
+        let Some(terminal) = Terminal::open("a conversation that is told to end", 80, 24, &[]) else { return };
+        terminal.start();
+        if !pane.is_empty() {
+            terminal.key(pane);
+            terminal.sees("esc back");
+        }
+        let process = terminal.process().expect("the program runs").to_string();
+        assert!(Command::new("kill").args(["-s", signal, &process]).status().expect("kill runs").success());
+        terminal.has_given_back(130);
+    }
+}
+
+#[test]
+fn a_terminal_that_goes_away_takes_the_program_with_it() {
+    let Some(terminal) = Terminal::open("a terminal that goes away", 80, 24, &[]) else { return };
+    terminal.start();
+    let process = terminal.process().expect("the program runs");
+    terminal.tmux(&["kill-server"]);
+    let begun = Instant::now();
+    while is_alive(process) {
+        assert!(begun.elapsed() < PATIENCE, "the program lives on without a terminal");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Whether a process is there and no zombie.
+fn is_alive(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+#[test]
+fn ten_megabytes_are_pasted_and_every_size_is_taken() {
+    let Some(terminal) = Terminal::open("a paste of ten megabytes", 80, 24, &[]) else { return };
+    terminal.start();
+    let file = terminal.place.folder.path().join("pasted");
+    std::fs::write(&file, "0123456789abcde\n".repeat(10 << 16)).expect("written");
+    terminal.tmux(&["load-buffer", &file.display().to_string()]);
+    assert!(terminal.tmux(&["paste-buffer", "-p", "-t", "t"]).status.success());
+    terminal.sees("[paste 1: 655360 lines, 10485760 bytes]");
+    terminal.key("Enter");
+    terminal.sees("put long material into");
+    terminal.key("C-c");
+    terminal.until("an empty composer", |screen| screen.contains("ask something"));
+    for (columns, rows) in [("40", "10"), ("200", "60"), ("20", "5"), ("80", "24")] {
+        terminal.tmux(&["resize-window", "-t", "t", "-x", columns, "-y", rows]);
+        let width: usize = columns.parse().expect("a number");
+        terminal.until("the composer at its new size", |screen| {
+            screen.lines().filter(|line| line.starts_with("› ask")).count() == 1
+                && screen.lines().all(|line| line.chars().count() <= width)
+        });
+    }
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+#[test]
+fn escapes_in_documents_reach_no_terminal() {
+    let Some(terminal) = Terminal::open("escapes in documents", 100, 30, &[]) else { return };
+    let hostile = "A \u{1b}]0;owned\u{7}tamper\u{1b}[2J is a hostile \u{202e}word\u{9b}31m of tests.\n";
+    std::fs::write(terminal.place.docs().join("hostile.txt"), hostile).expect("written");
+    terminal.start();
+    terminal.enter("What is a hostile word?");
+    let shown = terminal.sees("completed in");
+    assert!(shown.contains("of tests."), "{shown}");
+    assert!(shown.contains("What is a hostile word?"), "the screen was cleared: {shown}");
+    assert_ne!(terminal.says("#{pane_title}"), "owned");
+}
+
+#[test]
+fn lines_for_screen_readers_and_pipes() {
+    let place = Place::new();
+    let docs = place.docs().display().to_string();
+    let mut child = place
+        .command(Path::new(env!("CARGO_BIN_EXE_ii")), &["eyes", "--linear", "--docs", &docs])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("runs");
+    let mut input = child.stdin.take().expect("a pipe");
+    let mut output = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut said = String::new();
+    let mut until = |wanted: &str| {
+        while !said.contains(wanted) {
+            let read = std::io::BufRead::read_line(&mut output, &mut said).expect("read");
+            assert!(read > 0, "no `{wanted}` in {said}");
+        }
+    };
+    std::io::Write::write_all(&mut input, format!("{ASKED}\n").as_bytes()).expect("written");
+    until("completed in");
+    std::io::Write::write_all(&mut input, b"/trust\n").expect("written");
+    until("what really ran");
+    drop(input);
+    assert!(child.wait().expect("ends").success());
+    assert!(said.contains(QUOTE) && said.contains("[1] rules.md, bytes"), "{said}");
+    assert!(!said.contains('\u{1b}'), "a line steers nothing");
+}
+
+#[test]
+fn without_a_terminal_it_says_how_to_ask() {
+    let place = Place::new();
+    let alone = place.ii(&[] as &[&str]);
+    assert_eq!(alone.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&alone.stderr).contains("Usage: ii"));
+    let eyes = place.ii(&["eyes"]);
+    assert_eq!(eyes.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&eyes.stderr).contains("ii eyes --linear"));
+    assert!(!place.home().exists());
+}

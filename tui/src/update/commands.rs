@@ -1,0 +1,186 @@
+//! Commands after `/`: one table, read by help, by proposals and by the composer.
+
+use common_ground::{
+    RunId,
+    approval::{Answer, Question},
+};
+
+use super::{interrupt, leave, show};
+use crate::{
+    event::{Ask, Plans, Source, TellTone, Told},
+    export,
+    theme::Tone,
+    view::{Block, Pane, View},
+};
+
+/// A command.
+#[derive(Debug)]
+pub struct Command {
+    /// Its name, without the `/`.
+    pub name: &'static str,
+    /// What it takes.
+    pub takes: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// Does it.
+    act: fn(&mut View, &str) -> Vec<Ask>,
+}
+
+macro_rules! commands {
+    ($($name:literal $takes:literal $about:literal $act:expr;)*) => {
+        /// Every command.
+        pub const COMMANDS: &[Command] = &[
+            $(Command { name: $name, takes: $takes, about: $about, act: $act },)*
+        ];
+    };
+}
+
+commands! {
+    "help" "" "the keys and commands" |view, _| show(view, Pane::Help { top: 0 });
+    "docs" "FOLDER" "answer from a folder of documents" |view, given| source(view, given, Source::Folder);
+    "collection" "NAME" "answer from a collection as it is" |view, given| source(view, given, Source::Collection);
+    "commons" "WORDS" "search the documents" search;
+    "plan" "" "the plan: modules and where they are" |view, _| show(view, Pane::Plan { layout: Default::default(), chosen: 0 });
+    "approvals" "" "the questions that wait for you" |view, _| show(view, Pane::Approvals { chosen: 0, words: String::new() });
+    "trust" "" "what it cost, what really ran, receipts" |view, _| show(view, Pane::Trust { top: 0 });
+    "answer" "ANSWER" "answer the first question that waits: once, run, always, no, or words" answer;
+    "sources" "" "the sources of the answer" |view, _| show(view, Pane::Sources { chosen: 0 });
+    "runs" "" "the runs there are; go on with one" |view, _| show(view, Pane::Runs { chosen: 0 });
+    "open" "NUMBER" "open a run of the list that /runs shows" open;
+    "verify" "" "check the receipts of the run in view" |view, _| of_run(view, |run| Ask::Verify { run });
+    "resume" "" "let the run in view go on" |view, _| resume(view);
+    "cancel" "" "give the run in view up" |view, _| of_run(view, |run| Ask::Cancel { run });
+    "interrupt" "" "stop the run at work; nothing done is lost" |view, _| interrupt(view);
+    "hold" "on|off" "whether plans wait for you before work begins" hold;
+    "model" "NAME" "the model that plays the roles from now on" model;
+    "models" "" "the models there are" |_, _| vec![Ask::Models];
+    "settings" "" "settings, and where each came from" settings;
+    "export" "FILE" "the conversation as Markdown" |view, given| vec![export_to(view, given)];
+    "quit" "" "leave; a run at work stands still and can go on later" |view, _| leave(view);
+}
+
+/// The command of this name, with or without its `/`.
+pub fn find(text: &str) -> Option<&'static Command> {
+    let name = text.strip_prefix('/').unwrap_or(text);
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+/// Does what a line that begins with `/` says.
+pub(super) fn run(view: &mut View, line: &str) -> Vec<Ask> {
+    let (name, given) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let Some(command) = find(name) else {
+        let text = format!("there is no command {}; /help shows them", crate::text::plain(name));
+        view.say(Block::line(Tone::Bad, '!', text));
+        return Vec::new();
+    };
+    *view.used.entry(command.name).or_default() += 1;
+    (command.act)(view, given.trim())
+}
+
+fn missing(view: &mut View, what: &str) -> Vec<Ask> {
+    view.say(Block::line(Tone::Bad, '!', what));
+    Vec::new()
+}
+
+fn source(view: &mut View, given: &str, of: fn(String) -> Source) -> Vec<Ask> {
+    if given.is_empty() {
+        return missing(view, "name it: /docs FOLDER, or /collection NAME");
+    }
+    view.names = None;
+    vec![Ask::Source(of(given.to_owned()))]
+}
+
+fn search(view: &mut View, given: &str) -> Vec<Ask> {
+    let asks = show(view, Pane::Commons { query: given.to_owned(), chosen: 0 });
+    if given.is_empty() { asks } else { vec![Ask::Search { query: given.to_owned() }] }
+}
+
+fn of_run(view: &mut View, ask: fn(RunId) -> Ask) -> Vec<Ask> {
+    match &view.watched {
+        Some(watched) => vec![ask(watched.run)],
+        None => missing(view, "no run is in view: ask something, or choose one with /runs"),
+    }
+}
+
+/// Lets the run in view go on, where none is at work.
+pub(super) fn resume(view: &mut View) -> Vec<Ask> {
+    if view.is_busy() {
+        return missing(view, "a run is at work already");
+    }
+    let asks = of_run(view, |run| Ask::Resume { run });
+    if !asks.is_empty() {
+        view.work = crate::view::Working::Preparing { question: String::new(), words: "getting ready".to_owned() };
+    }
+    asks
+}
+
+/// Answers in words what the pane of approvals answers by keys.
+fn answer(view: &mut View, given: &str) -> Vec<Ask> {
+    let Some(question) = view.waiting().first().map(|(_, approval)| approval.question.clone()) else {
+        return missing(view, "nothing waits for you");
+    };
+    let said = match (&question, given) {
+        (_, "") => return missing(view, "say /answer once, run, always, no, or your words"),
+        (_, "no") => Answer::Deny,
+        (Question::Permission { .. }, "once") => Answer::Once,
+        (Question::Permission { .. } | Question::Verdict { .. }, "run") => Answer::Run,
+        (Question::Permission { .. }, "always") => Answer::Always,
+        (Question::Permission { .. }, _other) => return missing(view, "say once, run, always or no"),
+        (Question::Verdict { .. }, _other) => return missing(view, "say run or no"),
+        (Question::Words { .. }, words) => Answer::Words { text: words.to_owned() },
+    };
+    view.pane = Pane::Approvals { chosen: 0, words: String::new() };
+    let asks = super::panes::answer(view, said);
+    view.pane = Pane::Conversation;
+    asks
+}
+
+fn open(view: &mut View, given: &str) -> Vec<Ask> {
+    let number: Option<usize> = given.parse().ok();
+    let line = number.and_then(|number| view.runs.as_ref()?.get(number.checked_sub(1)?));
+    match line.map(|line| line.run) {
+        Some(run) => vec![Ask::Open { run }],
+        None => missing(view, "name it by its number in the list: /runs, then /open 1"),
+    }
+}
+
+fn hold(view: &mut View, given: &str) -> Vec<Ask> {
+    match given {
+        "on" => vec![Ask::Plan(Plans::Wait)],
+        "off" => vec![Ask::Plan(Plans::GoOn)],
+        _other => missing(view, "say /hold on or /hold off"),
+    }
+}
+
+fn model(view: &mut View, given: &str) -> Vec<Ask> {
+    if given.is_empty() {
+        return missing(
+            view,
+            "name it: /model extractive, /model llama:NAME or /model PROVIDER:NAME; /models lists them",
+        );
+    }
+    vec![Ask::Model(given.to_owned())]
+}
+
+fn settings(view: &mut View, _: &str) -> Vec<Ask> {
+    let lines = view.setup.as_ref().map(|setup| setup.settings.clone()).unwrap_or_default();
+    view.say(Block::Told(Told { tone: TellTone::Note, lines }));
+    Vec::new()
+}
+
+fn export_to(view: &View, given: &str) -> Ask {
+    let path = Some(given.to_owned()).filter(|path| !path.is_empty());
+    Ask::Export { path, markdown: export::markdown(&view.blocks) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::COMMANDS;
+
+    #[test]
+    fn each_command_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<&str> = COMMANDS.iter().map(|command| command.name).collect();
+        assert_eq!(names.len(), COMMANDS.len());
+        assert!(COMMANDS.iter().all(|command| !command.about.is_empty()));
+    }
+}

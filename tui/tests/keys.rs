@@ -1,0 +1,257 @@
+//! Keys, as tables: what is shown before, the keys, what is asked for and where one is after.
+
+mod world;
+
+use common_ground::{
+    Command, StepIndex,
+    approval::{Answer, Question},
+    run::{Outcome, PauseReason},
+};
+use tui::{
+    Ask, Event,
+    event::{Plans, RunLine, Source, Steer},
+    linear,
+    view::{Leaving, Pane, Working},
+};
+use world::{BEGIN, PERSON, RUN, Seen, World, approval, permission};
+
+/// Where one is, in a word.
+fn place(seen: &Seen) -> &'static str {
+    match &seen.view.pane {
+        Pane::Conversation => "conversation",
+        Pane::Help { .. } => "help",
+        Pane::Plan { .. } => "plan",
+        Pane::Module { .. } => "module",
+        Pane::Approvals { .. } => "approvals",
+        Pane::Trust { .. } => "trust",
+        Pane::Commons { .. } => "commons",
+        Pane::Runs { .. } => "runs",
+        Pane::Sources { .. } => "sources",
+    }
+}
+
+type Before = fn(&mut Seen);
+
+fn nothing(_: &mut Seen) {}
+
+fn planned(seen: &mut Seen) {
+    let mut world = World::planned("How high?", 3);
+    world.claim(1, 0);
+    seen.facts(&world);
+}
+
+fn blocked(seen: &mut Seen) {
+    let mut world = World::planned("How high?", 3);
+    world.claim(1, 0);
+    world.ask(1, permission("ls"));
+    world.claim(2, 1);
+    world.ask(2, Question::Words { step: StepIndex(0), text: "Which year?".to_owned() });
+    seen.facts(&world);
+}
+
+fn paused(seen: &mut Seen) {
+    let mut world = World::planned("How high?", 1);
+    world.say(PERSON, Command::Pause { reason: PauseReason::Interrupt });
+    seen.facts(&world);
+}
+
+fn held(seen: &mut Seen) {
+    let mut world = World::planned("How high?", 2);
+    world.say(PERSON, Command::PauseModule { module: world::module(1), reason: PauseReason::Interrupt });
+    seen.facts(&world);
+}
+
+fn accepted(seen: &mut Seen) {
+    let mut world = World::planned("How high?", 2);
+    world.done(1);
+    seen.facts(&world);
+}
+
+fn steered(number: u128, to: Steer) -> Ask {
+    Ask::Steer { run: RUN, module: world::module(number), to }
+}
+
+fn driving(seen: &mut Seen) {
+    planned(seen);
+    seen.view.work = Working::Driving;
+}
+
+fn with_runs(seen: &mut Seen) {
+    let line = RunLine {
+        run: RUN,
+        state: "paused".to_owned(),
+        question: "q".to_owned(),
+        opened: common_ground::Millis(BEGIN),
+    };
+    seen.view.runs = Some(vec![line]);
+}
+
+fn answered(approval_number: u128, answer: Answer) -> Ask {
+    Ask::Answer { run: RUN, approval: approval(approval_number), answer }
+}
+
+#[test]
+fn each_key_in_each_pane() {
+    let table: &[(Before, &str, &[Ask], &str)] = &[
+        (nothing, "f1", &[], "help"),
+        (nothing, "f1 f1", &[], "conversation"),
+        (nothing, "f2 esc", &[], "conversation"),
+        (nothing, "f2 q", &[], "conversation"),
+        (nothing, "f2 f4", &[], "trust"),
+        (nothing, "f6", &[Ask::Runs], "runs"),
+        (nothing, "f5 a esc", &[], "conversation"),
+        (nothing, "f5 q space k enter", &[Ask::Search { query: "q k".to_owned() }], "commons"),
+        (nothing, "f5 enter", &[], "commons"),
+        (planned, "f2 enter", &[], "module"),
+        (planned, "f2 j enter esc", &[], "plan"),
+        (planned, "f2 V", &[Ask::Verify { run: RUN }], "conversation"),
+        (planned, "f4 X", &[Ask::Cancel { run: RUN }], "trust"),
+        (planned, "f2 H", &[steered(1, Steer::Hold)], "plan"),
+        (planned, "f2 j D", &[steered(2, Steer::GiveUp)], "plan"),
+        (planned, "f2 enter H esc", &[steered(1, Steer::Hold)], "plan"),
+        (held, "f2 H", &[steered(1, Steer::Free)], "plan"),
+        (accepted, "f2 H D", &[], "plan"),
+        (nothing, "f2 H D", &[], "plan"),
+        (blocked, "f3 o", &[answered(1, Answer::Once)], "approvals"),
+        (blocked, "f3 r", &[answered(1, Answer::Run)], "approvals"),
+        (blocked, "f3 a", &[answered(1, Answer::Always)], "approvals"),
+        (blocked, "f3 n", &[answered(1, Answer::Deny)], "approvals"),
+        (blocked, "f3 enter", &[], "approvals"),
+        (blocked, "f3 down o n backspace enter", &[answered(2, Answer::Words { text: "o".to_owned() })], "approvals"),
+        // Letters are words there, so no key of a permission is one; an answer without words is none.
+        (blocked, "f3 down enter", &[], "approvals"),
+        // The same question is not answered twice, also before the answer is on record.
+        (blocked, "f3 o esc f3 o", &[answered(1, Answer::Once)], "approvals"),
+        (paused, "f2 R", &[Ask::Resume { run: RUN }], "conversation"),
+        (with_runs, "f6 enter", &[Ask::Runs, Ask::Open { run: RUN }], "runs"),
+        (with_runs, "f6 R", &[Ask::Runs, Ask::Resume { run: RUN }], "conversation"),
+        (driving, "esc", &[Ask::Interrupt], "conversation"),
+        (driving, "esc esc ctrl+c", &[Ask::Interrupt], "conversation"),
+        (driving, "ctrl+c", &[Ask::Interrupt], "conversation"),
+        (driving, "f2 ctrl+c", &[Ask::Interrupt], "plan"),
+        (planned, "esc", &[Ask::Pause { run: RUN }], "conversation"),
+        (paused, "esc", &[], "conversation"),
+        (nothing, "ctrl+c ctrl+c", &[Ask::Quit], "conversation"),
+        (nothing, "ctrl+c x ctrl+c", &[], "conversation"),
+        (nothing, "ctrl+d", &[Ask::Quit], "conversation"),
+        (nothing, "x ctrl+d", &[], "conversation"),
+    ];
+    for (before, keys, asks, after) in table {
+        let mut seen = Seen::ready(80, 24);
+        before(&mut seen);
+        seen.keys(keys);
+        assert_eq!((seen.asks.as_slice(), place(&seen)), (*asks, *after), "{keys}");
+    }
+}
+
+#[test]
+fn each_command() {
+    let ask = |question: &str| Ask::Run { question: question.to_owned() };
+    let table: &[(Before, &str, &[Ask], &str)] = &[
+        (nothing, "how high?", &[ask("how high?")], "conversation"),
+        (nothing, "  ", &[], "conversation"),
+        (nothing, "!ls -l", &[Ask::Shell("ls -l".to_owned())], "conversation"),
+        (nothing, "!", &[], "conversation"),
+        (nothing, "/help", &[], "help"),
+        (nothing, "/pla", &[], "plan"),
+        (nothing, "/docs ~/notes", &[Ask::Source(Source::Folder("~/notes".to_owned()))], "conversation"),
+        (nothing, "/docs", &[], "conversation"),
+        (nothing, "/collection x", &[Ask::Source(Source::Collection("x".to_owned()))], "conversation"),
+        (nothing, "/commons high tide", &[Ask::Search { query: "high tide".to_owned() }], "commons"),
+        (nothing, "/model llama:x", &[Ask::Model("llama:x".to_owned())], "conversation"),
+        (nothing, "/models", &[Ask::Models], "conversation"),
+        (nothing, "/hold on", &[Ask::Plan(Plans::Wait)], "conversation"),
+        (nothing, "/hold maybe", &[], "conversation"),
+        (nothing, "/resume", &[], "conversation"),
+        (nothing, "/verify", &[], "conversation"),
+        (paused, "/resume", &[Ask::Resume { run: RUN }], "conversation"),
+        (paused, "/cancel", &[Ask::Cancel { run: RUN }], "conversation"),
+        (paused, "/verify", &[Ask::Verify { run: RUN }], "conversation"),
+        (driving, "/interrupt", &[Ask::Interrupt], "conversation"),
+        (driving, "/resume", &[], "conversation"),
+        (blocked, "/answer once", &[answered(1, Answer::Once)], "conversation"),
+        (blocked, "/answer maybe", &[], "conversation"),
+        (nothing, "/answer once", &[], "conversation"),
+        (with_runs, "/open 1", &[Ask::Open { run: RUN }], "conversation"),
+        (with_runs, "/open 2", &[], "conversation"),
+        (nothing, "/quit", &[Ask::Quit], "conversation"),
+        (nothing, "/fly", &[], "conversation"),
+    ];
+    for (before, line, asks, after) in table {
+        let mut seen = Seen::ready(80, 24);
+        before(&mut seen);
+        seen.write(line);
+        seen.keys("enter");
+        seen.asks.retain(|ask| *ask != Ask::Names);
+        assert_eq!((seen.asks.as_slice(), place(&seen)), (*asks, *after), "{line}");
+    }
+}
+
+#[test]
+fn what_is_sent_while_a_run_goes_on_is_asked_after_it() {
+    let mut seen = Seen::ready(80, 24);
+    seen.write("one");
+    seen.keys("enter");
+    seen.write("two");
+    seen.keys("enter");
+    assert_eq!(seen.asks, [Ask::Run { question: "one".to_owned() }]);
+    seen.event(Event::Rested { detail: String::new() });
+    assert_eq!(seen.asks.last(), Some(&Ask::Run { question: "two".to_owned() }));
+    // Interrupted, the next one comes back to be changed or sent again.
+    seen.write("three");
+    seen.keys("enter esc");
+    seen.event(Event::Rested { detail: String::new() });
+    assert_eq!(seen.asks.last(), Some(&Ask::Interrupt));
+    assert_eq!(seen.view.composer.text(), "three");
+}
+
+#[test]
+fn a_question_that_could_not_be_asked_comes_back() {
+    let mut seen = Seen::ready(80, 24);
+    seen.write("one");
+    seen.keys("enter");
+    assert!(seen.view.composer.is_empty());
+    seen.event(Event::NotAsked { question: "one".to_owned(), why: "no folder x".to_owned() });
+    assert_eq!((seen.view.composer.text(), &seen.view.work), ("one", &Working::Resting));
+    assert!(seen.shown().contains("no folder x"));
+}
+
+#[test]
+fn an_answer_on_record_leaves_the_queue() {
+    let mut world = World::planned("How high?", 2);
+    world.claim(1, 0);
+    world.ask(1, permission("ls"));
+    let mut seen = Seen::ready(80, 24);
+    seen.facts(&world);
+    assert_eq!(seen.view.waiting().len(), 1);
+    world.say(PERSON, Command::Answer { approval: approval(1), answer: Answer::Once });
+    seen.facts(&world);
+    assert!(seen.view.waiting().is_empty());
+    assert!(seen.shown().contains("yes, this call"), "{}", seen.shown());
+}
+
+#[test]
+fn lines_say_what_drawings_show() {
+    let mut seen = Seen::ready(80, 24);
+    let (mut shown, mut said) = (0, String::new());
+    let first = linear::fresh(&mut seen.view, &mut shown, &mut said);
+    assert!(first.iter().any(|line| line.contains("Answers come from ~/notes.")), "{first:?}");
+    assert!(linear::fresh(&mut seen.view, &mut shown, &mut said).is_empty());
+    let mut world = World::planned("How high is the tide?", 2);
+    world.done(1);
+    world.done(2);
+    world.close(Outcome::Completed);
+    seen.facts(&world);
+    let lines = linear::fresh(&mut seen.view, &mut shown, &mut said);
+    for wanted in
+        ["› How high is the tide?", "✓ module 2 accepted, its receipt sealed", "[2] tides/日本.md, bytes 120–159"]
+    {
+        assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted} in {lines:?}");
+    }
+    seen.event(Event::Line("/trust".to_owned()));
+    let lines = linear::fresh(&mut seen.view, &mut shown, &mut said);
+    assert!(lines.iter().any(|line| line.contains("what really ran")), "{lines:?}");
+    assert_eq!(seen.view.leaving, Leaving::No);
+    seen.event(Event::Line("/quit".to_owned()));
+    assert_eq!((seen.view.leaving, seen.asks.last()), (Leaving::Now, Some(&Ask::Quit)));
+}
