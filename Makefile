@@ -26,6 +26,14 @@ bench: ## the benchmarks of docs/BENCHMARKS.md (release build, a quiet machine)
 audit: ## known vulnerabilities and more of deny.toml than `make test` checks (needs cargo-deny and its database)
 	cargo deny check
 
+.PHONY: page
+page: ## build the page that verifies receipts in a browser, target/verify.html (needs the target wasm32-unknown-unknown)
+	@scripts/page.sh target/verify.html
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser of signed or foreign bytes, ten minutes each (FUZZ_SECONDS=60 for less)
+	@scripts/fuzz.sh "$${FUZZ_SECONDS:-600}"
+
 .PHONY: models
 models: ## fetch the embedding model all-MiniLM-L6-v2 (46 MB) into the home's folder of models
 	@scripts/models.sh
