@@ -6,8 +6,8 @@
 
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
-use agent_runtime::{driver::Message, signer::Signatory};
-use common_ground::{Millis, RunId};
+use agent_runtime::{driver::Message, journal::Reader, signer::Signatory};
+use common_ground::{Millis, RunId, run::Phase};
 use guardian::{Concern, Line, adviser::brief, implementer, order};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -115,6 +115,11 @@ async fn act(program: &Program, own: &[Kept], concern: &Concern) -> Result<(), F
     let newest = own.iter().max_by_key(|kept| kept.terms.version);
     let Some(kept) = newest else { return Ok(()) };
     let Some(order) = implementer::standing_order(kept.id, &kept.terms, concern, now) else { return Ok(()) };
+    // What is over, or stands still already, is no longer to be paused: an order for nothing would only be refused.
+    let (_, state) = runs::load(&Reader::at(program.home.clone()), order.run).await?;
+    if !matches!(state.run().map(|run| &run.phase), Some(Phase::Open)) {
+        return Ok(());
+    }
     let payload = order::payload(&order, &[kept.terms.guardian].into()).map_err(Failure::internal)?;
     let bytes = Signatory::Guardian.sign(&program.home, payload).map_err(|error| from_signer(&error))?;
     let file = String::from_utf8(bytes).map_err(Failure::internal)?;
