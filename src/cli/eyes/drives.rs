@@ -120,6 +120,9 @@ async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interr
     shared.tell(Event::Rested { detail });
     if let Some(beside) = beside {
         beside.end(true).await;
+        if let Err(failure) = looks::receipts(shared, run).await {
+            shared.fail(&failure);
+        }
     }
 }
 

@@ -8,10 +8,10 @@ use common_ground::{
     port::index::{Index, PassageId, Search},
     run::Phase,
 };
-use receipts::Digest;
+use receipts::{Digest, ledger::outbox::Standing};
 use tui::{
     Event,
-    event::{Around, Hit, RunLine, TellTone, Work},
+    event::{Around, Hit, ReceiptState, RunLine, TellTone, Work},
 };
 
 use super::{asks::Shared, drives::for_eyes};
@@ -136,8 +136,23 @@ async fn tell_since(shared: &Shared<'_>, run: RunId, seq: u64) -> Result<u64, Fa
     let last = facts.last().map_or(seq, |placed| placed.seq);
     if last > seq {
         shared.tell(Event::Recorded { run, facts });
+        receipts(shared, run).await?;
     }
     Ok(last)
+}
+
+/// Tells which receipts of a run came further than sealed.
+pub(super) async fn receipts(shared: &Shared<'_>, run: RunId) -> Result<(), Failure> {
+    let Some(reader) = runs::reader(shared.program) else { return Ok(()) };
+    for row in reader.outbox_of(Some(run)).await.map_err(|error| from_journal(&error))? {
+        let state = match row.state.standing() {
+            Standing::Logged => ReceiptState::Logged,
+            Standing::Credited => ReceiptState::Credited,
+            Standing::Sealed | Standing::Refused | Standing::Conflict => continue,
+        };
+        shared.tell(Event::Receipt { receipt: row.receipt_id, state });
+    }
+    Ok(())
 }
 
 /// All facts of a run, the last with its report.
