@@ -323,7 +323,12 @@ fn up_and_erase(out: &mut Vec<u8>, shown: &Shown, columns: u16) {
     if up > 0 {
         write(out, format_args!("\x1b[{up}A"));
     }
-    out.extend_from_slice(b"\x1b[J");
+    if shown.cells.area.height > 1 {
+        // Erased from its very top, a screen of tmux goes into the scrollback first: the row at the top goes by itself.
+        out.extend_from_slice(b"\x1b[2K\x1b[1B\x1b[J\x1b[1A");
+    } else {
+        out.extend_from_slice(b"\x1b[J");
+    }
 }
 
 /// Columns of a row that show something.
