@@ -70,7 +70,8 @@ const FLAGS: [&str; 29] = [
     "--window-size=1280,800",
     "--lang=en",
     "--disable-features=Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider,InterestFeedContentSuggestions,\
-     CertificateTransparencyComponentUpdater,AutofillServerCommunication,EncryptedClientHello,DnsOverHttpsUpgrade",
+     CertificateTransparencyComponentUpdater,AutofillServerCommunication,EncryptedClientHello,DnsOverHttpsUpgrade,\
+     PreconnectToSearch,SearchEnginePreconnect2",
 ];
 
 /// Where a browser is and how it runs.
