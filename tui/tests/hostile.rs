@@ -33,6 +33,7 @@ fn check_ours(bytes: &[u8]) {
             let ours = match last {
                 "m" | "G" | "A" | "B" | "H" => parameters.chars().all(|c| c.is_ascii_digit() || c == ';'),
                 "J" => matches!(parameters, "" | "2"),
+                "K" => parameters == "2",
                 "h" | "l" => matches!(parameters, "?25" | "?1049" | "?2026"),
                 _other => false,
             };
