@@ -37,6 +37,11 @@ sum() {
   echo "$total"
 }
 
+# What the tests that failed printed, program by program.
+failures() {
+  awk '/^failures:$/ { inside = 1 } inside { print "  " $0 } /^test result: / { inside = 0 }' "$logs/tests.log" | tail -n 300
+}
+
 # Every skip once, wherever it was said; tests marked #[ignore] count as skips.
 skips() {
   {
@@ -116,6 +121,7 @@ printf '\n== skipped\n'
 mapfile -t skipped < <(skips)
 printf '  %s\n' "${skipped[@]:-nothing}"
 if [ ${#failed[@]} != 0 ]; then
+  failures
   printf '\n== failed\n'
   for name in "${failed[@]}"; do printf '  %s (%s)\n' "$name" "$logs/$name.log"; done
 fi

@@ -94,8 +94,9 @@ pub(super) fn clear(root: &Path) -> io::Result<usize> {
         let is_ours = is_named && found.is_dir() && found.uid() == getuid().as_raw();
         let is_free = match File::open(entry.path().join(LOCK)) {
             Ok(lock) => lock.try_lock().is_ok(),
-            // Its maker was killed before it made the lock. One that goes away meanwhile was removed by somebody else.
-            Err(error) => error.kind() == io::ErrorKind::NotFound && name.starts_with(UNNAMED),
+            // Its maker was killed before it made the lock, or whoever removed it after that file was gone. Where somebody is
+            // still at that, two do it.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if is_ours && is_free {
             remove(&entry.path())?;
@@ -151,6 +152,9 @@ mod tests {
         let dead = root.path().join(format!("{PREFIX}dead"));
         std::fs::create_dir(&dead).expect("a folder");
         File::create(dead.join(LOCK)).expect("a file");
+        // Killed while it was being removed, when its lock was already gone.
+        let half = root.path().join(format!("{PREFIX}half"));
+        std::fs::create_dir_all(half.join("profile")).expect("a folder");
         // Killed before it was locked: gone once it is old, since a new one may be about to be.
         let (unlocked, new) = (root.path().join(format!("{UNNAMED}old")), root.path().join(format!("{UNNAMED}new")));
         for folder in [&unlocked, &new] {
@@ -170,8 +174,8 @@ mod tests {
         while !std::fs::read(&line).is_ok_and(|line| line.starts_with(b"sh\0")) {
             std::thread::yield_now();
         }
-        assert_eq!(clear(root.path()).expect("clears"), 2);
-        assert!(!dead.exists() && foreign.exists() && living.path().exists());
+        assert_eq!(clear(root.path()).expect("clears"), 3);
+        assert!(!dead.exists() && !half.exists() && foreign.exists() && living.path().exists());
         assert!(!unlocked.exists() && new.exists());
         assert!(!process.wait().expect("ended").success());
         assert_eq!(clear(root.path()).expect("clears"), 0);
