@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, BufRead, BufReader, ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -154,8 +154,11 @@ impl Notebook {
             .mode(0o600)
             .open(&path)
             .map_err(cannot(&path))?;
-        lock.try_lock().map_err(|_held| {
-            Failure::new(Exit::Usage, "another `ii guardian watch` looks after this home", "end it first")
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                Failure::new(Exit::Usage, "another `ii guardian watch` looks after this home", "end it first")
+            }
+            TryLockError::Error(error) => cannot(&path)(error),
         })?;
         let known = concerns(home)?.into_iter().map(|concern| concern.id).collect();
         let path = folder.join("concerns.jsonl");
@@ -184,7 +187,8 @@ impl Notebook {
             }
             self.concerns.write_all(text.as_bytes()).and_then(|()| self.concerns.sync_data()).map_err(cannot(&path))?;
         }
-        Ok(new).and_then(|new| self.remember(places).map(|()| new))
+        self.remember(places)?;
+        Ok(new)
     }
 
     fn remember(&mut self, places: &[Place]) -> Result<(), Failure> {

@@ -247,7 +247,7 @@ impl Beside {
         let mut task = self.task;
         let said = match timeout(FAREWELL, &mut task).await {
             Ok(Ok(Ok((counts, url)))) => {
-                format!("{} of {} receipts are credited at {url}", counts.confirmed, counts.all())
+                format!("{} of {} receipts are credited at {url}", counts.credited, counts.all())
             }
             Ok(Ok(Err(error))) => format!("receipts wait for their ledger: {}; {WAITING}", chain(&error)),
             Ok(Err(_panicked)) => format!("receipts wait for their ledger; {WAITING}"),

@@ -4,145 +4,19 @@ mod common;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output},
-    sync::atomic::{AtomicU32, Ordering},
+    process::Command,
     time::{Duration, Instant},
 };
 
 use common::{
     Place,
-    engine::skipped,
     server::{ModelServer, Says, offers, rounds},
+    terminal::{PATIENCE, Terminal},
 };
 use serde_json::{Value, json};
 
-/// How long something may take to show on a busy machine before the test says what it waited for.
-const PATIENCE: Duration = Duration::from_secs(90);
 const ASKED: &str = "Who may pause a run?";
 const QUOTE: &str = "A person may pause a run at any time.";
-
-/// A terminal of its own server, so that tests do not meet; it ends with the test.
-struct Terminal {
-    socket: String,
-    place: Place,
-}
-
-impl Terminal {
-    /// A shell in a home of its own; none where there is no tmux.
-    fn open(what: &str, columns: u16, rows: u16, environment: &[(&str, &str)]) -> Option<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        if Command::new("tmux").arg("-V").output().is_err() {
-            skipped(what, "tmux is missing");
-            return None;
-        }
-        let socket = format!("ii-eyes-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-        let terminal = Self { socket, place: Place::new() };
-        let mut tmux = Command::new("tmux");
-        tmux.args(["-L", &terminal.socket, "-f", "/dev/null", "new-session", "-d", "-s", "t"]);
-        tmux.args(["-x", &columns.to_string(), "-y", &rows.to_string(), "sh"]);
-        tmux.env_clear().current_dir(terminal.place.folder.path());
-        tmux.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LANG", "C.UTF-8").env("PS1", "$ ");
-        tmux.env("II_HOME", terminal.place.home()).env("TERM", "xterm-256color").env("II_DOCS", terminal.place.docs());
-        tmux.envs(environment.iter().copied());
-        let made = tmux.output().expect("tmux runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        Some(terminal)
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> Output {
-        Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().expect("tmux runs")
-    }
-
-    /// Types text, without keys of a name.
-    fn write(&self, text: &str) {
-        assert!(self.tmux(&["send-keys", "-t", "t", "-l", text]).status.success());
-    }
-
-    fn key(&self, key: &str) {
-        assert!(self.tmux(&["send-keys", "-t", "t", key]).status.success());
-    }
-
-    fn enter(&self, text: &str) {
-        self.write(text);
-        self.key("Enter");
-    }
-
-    /// Escape, until the pane is closed: keys that follow it at once would be another key.
-    #[track_caller]
-    fn back(&self) {
-        self.key("Escape");
-        let begun = Instant::now();
-        while self.says("#{alternate_on}") == "1" {
-            assert!(begun.elapsed() < PATIENCE, "the pane does not close:\n{}", self.screen());
-            std::thread::sleep(Duration::from_millis(30));
-        }
-    }
-
-    /// The screen as it is.
-    fn screen(&self) -> String {
-        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-t", "t"]).stdout).into_owned()
-    }
-
-    /// The screen with all that scrolled away.
-    fn transcript(&self) -> String {
-        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p", "-J", "-S", "-", "-t", "t"]).stdout).into_owned()
-    }
-
-    /// What tmux says of the pane.
-    fn says(&self, format: &str) -> String {
-        String::from_utf8_lossy(&self.tmux(&["display-message", "-p", "-t", "t", format]).stdout).trim().to_owned()
-    }
-
-    /// Waits until the screen shows this; gives the screen.
-    #[track_caller]
-    fn sees(&self, wanted: &str) -> String {
-        self.until(&format!("`{wanted}` on the screen"), |screen| screen.contains(wanted))
-    }
-
-    #[track_caller]
-    fn until(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        let begun = Instant::now();
-        loop {
-            let screen = self.screen();
-            if holds(&screen) {
-                return screen;
-            }
-            assert!(begun.elapsed() < PATIENCE, "no {what}:\n{screen}");
-            std::thread::sleep(Duration::from_millis(30));
-        }
-    }
-
-    /// Starts the program alone, as a person does, and waits for its composer.
-    #[track_caller]
-    fn start(&self) {
-        self.enter(&format!("clear; {}; echo ended $?", env!("CARGO_BIN_EXE_ii")));
-        self.sees("f1 help");
-    }
-
-    /// The program's process.
-    fn process(&self) -> Option<u32> {
-        let shell = self.says("#{pane_pid}");
-        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).ok()?;
-        children.split_whitespace().next()?.parse().ok()
-    }
-
-    /// Waits until the terminal is the shell's again, and as it was.
-    #[track_caller]
-    fn has_given_back(&self, code: u8) {
-        self.sees(&format!("ended {code}"));
-        assert_eq!(self.says("#{alternate_on}"), "0");
-        assert_eq!(self.says("#{cursor_flag}"), "1");
-        self.enter("stty -a | tr ' ;' '\\n\\n' | grep -cxE 'icanon|echo|isig|icrnl|opost'; echo looked");
-        let shown = self.until("answer of stty", |screen| screen.contains("\nlooked"));
-        assert!(shown.contains("\n5\nlooked"), "{shown}");
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
 
 fn runs(place: &Place) -> Vec<Value> {
     let listed = place.ii(&["runs", "list", "--json"]);

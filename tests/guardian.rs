@@ -432,6 +432,35 @@ fn a_standing_order_pauses_a_run_for_its_time() {
     }
 }
 
+/// A watch keeps what it found before it writes the order; killed in between, it leaves the order to the next one.
+#[test]
+fn an_order_that_a_watch_left_unwritten_is_written_by_the_next_and_once() {
+    let place = Place::new();
+    finished(&place);
+    let first = place.only_run().expect("a run");
+    made(&place, &["--standing", "loops=60", "--rule", "loops=1"]);
+    let running = Running::start(place.child("slow=1500", &place.run_args(SIX_MODULES)));
+    let run = until("a second run", || {
+        let rows = json(&place.ii(&["runs", "list", "--json"]));
+        let ids = rows.as_array()?.iter().filter_map(|row| row["id"].as_str().map(str::to_owned));
+        ids.into_iter().find(|id| *id != first)
+    });
+    // Looked at by a watch that may not act: what it finds is kept, and no order is written.
+    until("a concern", || {
+        assert_eq!(code(&place.ii(&["guardian", "watch", "--once"])), 0);
+        let found = json(&place.ii(&["guardian", "briefs", "--run", &run, "--json"]));
+        (!found["briefs"].as_array()?.is_empty()).then_some(())
+    });
+    assert!(!types(&place, &run).contains(&"order.executed".to_owned()));
+    let orders = || types(&place, &run).iter().filter(|fact| fact.starts_with("order.")).count();
+    assert_eq!(code(&place.ii(&["guardian", "watch", "--once", "--act"])), 0);
+    until("the order", || types(&place, &run).contains(&"order.executed".to_owned()).then_some(()));
+    let before = orders();
+    assert_eq!(code(&place.ii(&["guardian", "watch", "--once", "--act"])), 0);
+    assert_eq!(orders(), before, "handed in again");
+    drop(running);
+}
+
 /// Runs of the real program in which nothing is wrong: what the page says of them is what is found here.
 #[test]
 fn clean_runs_of_the_program_are_left_alone() {

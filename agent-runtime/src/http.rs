@@ -1,6 +1,4 @@
-//! What every HTTP client of the shell needs.
-//!
-//! **Invariant:** one choice of TLS cryptography for the process, made before the first client is.
+//! What every HTTP client of the shell needs. It sends nothing.
 
 /// Chooses the cryptography of TLS once for the process; a choice already made stands.
 pub(crate) fn install_cryptography() {

@@ -3,10 +3,11 @@
 use agent_runtime::home::Home;
 use agent_runtime::journal::faults::{Fault, FaultyStore};
 use agent_runtime::journal::{
-    AttemptKey, AttemptStream, Batch, Blob, Damage, FactRow, Journal, JournalError, Reader, ReceiptRow, Store,
+    AttemptKey, AttemptStream, Batch, Blob, Damage, FactRow, Journal, JournalError, OutboxChange, Reader, ReceiptRow,
+    Store,
 };
 use common_ground::{ModuleId, RunId};
-use receipts::Digest;
+use receipts::{Digest, integer::Decimal, ledger::outbox::State};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::path::Path;
@@ -67,6 +68,10 @@ fn temporary() -> (tempfile::TempDir, Home) {
     let dir = tempfile::tempdir().expect("temporary folder");
     let home = Home::at(dir.path().join("home"));
     (dir, home)
+}
+
+fn receipt(id: &[u8], nullifier: &[u8], n: u128) -> ReceiptRow {
+    ReceiptRow { module: module(n), receipt_id: Digest::of(id), nullifier: Digest::of(nullifier), bundle: vec![1] }
 }
 
 #[tokio::test]
@@ -251,12 +256,6 @@ async fn queued_appends_share_a_commit_and_answer_each_for_itself() {
     for n in 1..=20 {
         journal.acquire(run(n), 0, TTL).await.expect("acquired");
     }
-    let receipt = |id: &[u8], nullifier: &[u8], n| ReceiptRow {
-        module: module(n),
-        receipt_id: Digest::of(id),
-        nullifier: Digest::of(nullifier),
-        bundle: vec![1],
-    };
     let mut first = facts(run(1), 1, 1, &["receipt"]);
     first.receipts.push(receipt(b"1", b"same", 1));
     journal.append(first).await.expect("appended");
@@ -285,6 +284,62 @@ async fn queued_appends_share_a_commit_and_answer_each_for_itself() {
     for (seq, answer) in (2..).zip(futures_util::future::join_all(chained).await) {
         assert_eq!(answer.expect("follows its neighbour in the same commit"), seq);
     }
+}
+
+#[tokio::test]
+async fn receipts_on_their_way_change_together_or_not_at_all_and_none_leaves() {
+    let (_dir, home) = temporary();
+    let journal = open(&home, 1).await;
+    let lease = journal.acquire(run(1), 0, TTL).await.expect("acquired");
+    let receipts = vec![receipt(b"1", b"a", 1), receipt(b"2", b"b", 2), receipt(b"3", b"c", 3)];
+    let ids: Vec<Digest> = receipts.iter().map(|receipt| receipt.receipt_id).collect();
+    journal.append(Batch { receipts, ..Batch::new(run(1), lease.epoch, 1) }).await.expect("appended");
+    journal.pin_ledger("http://one".to_owned(), b"keys".to_vec()).await.expect("pinned");
+    let states = async || {
+        let rows = journal.reader().outbox_of(None).await.expect("rows");
+        rows.into_iter().map(|row| row.state).collect::<Vec<_>>()
+    };
+    let (zero, one, height) = (Decimal(0), Decimal(1), Decimal(7));
+    let after = vec![
+        State::Final { index: zero, height },
+        State::Acknowledged { index: one },
+        State::Refused { code: "entry0".to_owned() },
+    ];
+    let change = OutboxChange {
+        now_ms: 5,
+        states: ids.iter().zip(&after).map(|(id, state)| (*id, state.clone(), Some(b"proof".to_vec()))).collect(),
+        head: Some("a head".to_owned()),
+        ..OutboxChange::default()
+    };
+    // The last statement fails, and what came before it is undone.
+    let mut beside = raw(&home.journal()).await;
+    let stop = "CREATE TRIGGER stop BEFORE UPDATE OF head ON ledger BEGIN SELECT RAISE(ABORT, 'stop'); END";
+    sqlx::raw_sql(stop).execute(&mut beside).await.expect("made");
+    journal.change_outbox(change.clone()).await.expect_err("stopped");
+    assert_eq!(states().await, [State::Queued, State::Queued, State::Queued]);
+    sqlx::raw_sql("DROP TRIGGER stop").execute(&mut beside).await.expect("dropped");
+    beside.close().await.expect("closed");
+    journal.change_outbox(change).await.expect("changed");
+    assert_eq!(states().await, after);
+    let reader = journal.reader();
+    assert_eq!(reader.ledger().await.expect("read").and_then(|ledger| ledger.head).as_deref(), Some("a head"));
+    // What more can be proved under which head, what is to be handed in, what the end of blocks undoes.
+    let provable = async |head| {
+        let rows = reader.provable(head, 0, 9).await.expect("rows");
+        rows.into_iter().map(|row| row.receipt_id).collect::<Vec<_>>()
+    };
+    assert_eq!((provable(1).await, provable(2).await), (vec![], vec![ids[1]]));
+    assert_eq!(reader.outgoing(9).await.expect("rows"), []);
+    let undo = |from| OutboxChange { undone_from: Some(from), ..OutboxChange::default() };
+    journal.change_outbox(undo(8)).await.expect("changed");
+    assert_eq!(states().await, after, "its block is before those that are gone");
+    journal.change_outbox(undo(7)).await.expect("changed");
+    assert_eq!(states().await[0], State::Included { index: zero, size: one });
+    assert_eq!(journal.requeue_refused().await.expect("queued"), 1);
+    assert_eq!(states().await[2], State::Queued);
+    journal.forget_ledger().await.expect("forgotten");
+    assert_eq!(states().await, [State::Queued, State::Queued, State::Queued]);
+    assert_eq!((reader.ledger().await.expect("read"), reader.outbox().await.expect("counts").all()), (None, 3));
 }
 
 #[tokio::test]

@@ -122,8 +122,8 @@ async fn database(program: &Program) -> Result<String, Failure> {
 async fn outbox(program: &Program) -> Result<String, Failure> {
     let Some(reader) = runs::reader(program) else { return Ok("empty".to_owned()) };
     let counts = reader.outbox().await.map_err(|error| from_journal(&error))?;
-    let (under_way, confirmed) = (counts.under_way(), counts.confirmed);
-    Ok(format!("{under_way} receipts on their way to a ledger, {confirmed} credited there"))
+    let (under_way, credited) = (counts.under_way(), counts.credited);
+    Ok(format!("{under_way} receipts on their way to a ledger, {credited} credited there"))
 }
 
 /// Where tools can run here, by trying it. One that is missing is no fault: its tools then refuse.

@@ -7,9 +7,9 @@ use agent_runtime::{
     journal::{Journal, JournalError, Reader, RunRow},
 };
 use common_ground::{
-    RunId,
+    ModuleId, RunId,
     budget::Amount,
-    module::Life,
+    module::{Life, Module},
     run::{Phase, Run, State},
 };
 use serde_json::json;
@@ -173,9 +173,12 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
         End::Closed { report, .. } => report.as_ref(),
         End::Paused { .. } => None,
     });
+    let ways = reader.outbox_of(Some(id)).await.map_err(|error| from_journal(&error))?;
+    let standing =
+        |module: ModuleId| ways.iter().find(|way| way.module == module).map(|way| way.state.standing().as_str());
     if program.json {
-        let modules: Vec<_> =
-            run.order.iter().filter_map(|id| run.modules.get(id).map(|m| module_json(*id, m))).collect();
+        let modules = run.order.iter().filter_map(|id| Some(module_json(*id, run.modules.get(id)?, standing(*id))));
+        let modules: Vec<_> = modules.collect();
         let events: Result<Vec<_>, Failure> = facts.iter().map(|fact| events::event(id, fact, report)).collect();
         print_json(&json!({"id": id, "state": word, "outcome": outcome, "question": run.task.question,
             "spent": run.account.spent(), "limit": run.account.limit(), "modules": modules, "report": report,
@@ -193,9 +196,10 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
     for id in &run.order {
         if let Some(module) = run.modules.get(id) {
             println!(
-                "module   {id}  {:<10} attempt {}  {}",
+                "module   {id}  {:<10} attempt {}  {:<8} {}",
                 life(&module.life),
                 module.attempts.len(),
+                standing(*id).unwrap_or_default(),
                 show::plain(&module.spec.question)
             );
         }
@@ -213,13 +217,14 @@ fn cost(run: &Run) -> String {
     if run.task.currency == "XXX" { spent } else { format!("{spent} {}", run.task.currency) }
 }
 
-fn module_json(id: common_ground::ModuleId, module: &common_ground::module::Module) -> serde_json::Value {
+/// `standing` says where its receipt is, once it has one.
+fn module_json(id: ModuleId, module: &Module, standing: Option<&str>) -> serde_json::Value {
     let receipt = match &module.life {
         Life::Accepted { receipt, .. } => Some(receipt),
         _no_receipt => None,
     };
     json!({"id": id, "state": life(&module.life), "question": module.spec.question, "kind": module.spec.kind,
-        "inputs": module.spec.inputs, "attempts": module.attempts.len(), "receipt": receipt})
+        "inputs": module.spec.inputs, "attempts": module.attempts.len(), "receipt": receipt, "standing": standing})
 }
 
 fn life(life: &Life) -> &'static str {

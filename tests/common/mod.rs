@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod server;
+pub mod terminal;
 
 use std::{
     fs,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    common::{Place, SIX_MODULES, json},
+    common::{Place, SIX_MODULES, json, terminal::Terminal},
     world::Ledger,
 };
 
@@ -32,6 +32,12 @@ fn a_run_hands_its_receipts_in_by_itself_where_the_settings_name_a_ledger() {
     let run = place.only_run().expect("a run");
     let shown = words(&place.ii(&["receipts", "status", &run]));
     assert!(shown.contains("credited") && shown.contains("block 1"), "{shown}");
+    let shown = words(&place.ii(&["runs", "show", &run]));
+    assert_eq!(
+        shown.lines().filter(|line| line.starts_with("module") && line.contains(" credited ")).count(),
+        6,
+        "{shown}"
+    );
 }
 
 #[test]
@@ -88,8 +94,10 @@ fn without_a_ledger_a_run_completes_and_its_receipts_wait() {
     assert_eq!(done.status.code(), Some(0), "{}", words(&done));
     assert_eq!(json(&done)["credited"], 1);
     assert_eq!(standings(&place), ["credited"]);
-    // Pinned, it needs no name any more; where nothing is named nothing is asked.
+    // Pinned, it needs no name any more. A run that names none hands nothing in, pinned or not.
     assert_eq!(place.ii(&["receipts", "submit"]).status.code(), Some(0));
+    assert_eq!(place.ii(&place.run_args("Where are the keys kept?")).status.code(), Some(0));
+    assert_eq!(standings(&place), ["credited", "sealed"]);
 }
 
 #[test]
@@ -156,4 +164,19 @@ fn killed_at_any_moment_it_credits_each_receipt_once() {
     assert_eq!(done.status.code(), Some(0), "{}", words(&done));
     let done = json(&done);
     assert_eq!((&done["credited"], &done["refused"], &done["conflict"]), (&6.into(), &0.into(), &0.into()));
+}
+
+#[test]
+fn the_conversation_shows_what_the_ledger_credited() {
+    let ledger = Ledger::start(&[]);
+    let what = "receipts at a ledger, in the conversation";
+    let Some(terminal) = Terminal::open(what, 100, 30, &[("II_LEDGER", &ledger.url)]) else { return };
+    terminal.start();
+    terminal.enter("Who may pause a run?");
+    terminal.sees("completed in");
+    terminal.key("F4");
+    let shown = terminal.until("word of the ledger", |screen| screen.contains("credited"));
+    assert!(shown.contains("Trust"), "{shown}");
+    terminal.back();
+    assert_eq!(standings(&terminal.place), ["credited"]);
 }

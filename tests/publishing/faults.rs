@@ -1,11 +1,19 @@
 //! What a ledger or the way to it can do to a client, short of lying.
 
-use agent_runtime::publisher::PublishError;
+use std::{
+    io::{Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use agent_runtime::publisher::{LedgerClient, PublishError};
 use receipts::{
     integer::Decimal,
     ledger::{
         outbox::{Standing, State},
-        rpc::{DyingPoint, Fault},
+        rpc::{Call, DyingPoint, Fault},
     },
 };
 
@@ -109,6 +117,49 @@ async fn of_two_receipts_for_the_same_work_one_is_credited_and_the_other_is_in_c
     assert_eq!(first.standings().await, [Standing::Credited]);
     // Both are kept there as evidence.
     assert_eq!(ledger.credited(first.rows().await[0].nullifier).await, (Some(credited), 2));
+}
+
+/// A server of one answer, and how often it was asked.
+fn server(answer: impl Fn(&mut std::net::TcpStream) + Send + 'static) -> (String, Arc<AtomicUsize>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::SeqCst);
+            let mut head = [0; 4096];
+            // Whatever is asked.
+            let _read = connection.read(&mut head).unwrap_or(0);
+            answer(&mut connection);
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn who_stands_before_a_ledger_can_neither_send_it_elsewhere_nor_fill_memory() {
+    let (elsewhere, asked) = server(|_connection| {});
+    let (url, _) = server(move |connection| {
+        let answer = format!("HTTP/1.1 307 Elsewhere\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\n\r\n");
+        // Who hung up has heard enough.
+        drop(connection.write_all(answer.as_bytes()));
+    });
+    let info = |url: String| async move {
+        let client = LedgerClient::new(&url).expect("an address");
+        client.ask::<serde_json::Value>(&Call::Info).await.expect_err("no ledger").to_string()
+    };
+    let said = info(url).await;
+    assert!(said.contains("status 307"), "{said}");
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "a redirect was followed");
+    let (endless, _) = server(|connection| {
+        let mut open = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n").is_ok();
+        while open {
+            open = connection.write_all(&[b' '; 65_536]).is_ok();
+        }
+    });
+    let said = info(endless).await;
+    assert!(said.contains("longer than"), "{said}");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub use book::{Placed, placed, replay};
 pub use desk::{Answer, Patience, Stop, ToolAnswer};
 pub(crate) use desk::{Desk, request_digest};
 pub use event::Message;
-pub use orders::{Readers, obey};
+pub use orders::{Paper, Readers, obey};
 
 use crate::{
     clock::Clock,

@@ -89,6 +89,24 @@ impl Flow {
     }
 }
 
+/// What brings its authority in signatures of its own, as its file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paper {
+    /// A charter.
+    Charter(String),
+    /// An order.
+    Order(String),
+}
+
+impl From<Paper> for Message {
+    fn from(paper: Paper) -> Self {
+        match paper {
+            Paper::Charter(file) => Self::Charter { file },
+            Paper::Order(file) => Self::Order { file },
+        }
+    }
+}
+
 /// Puts a charter or an order to a run that nobody works on.
 ///
 /// # Errors
@@ -98,19 +116,12 @@ pub async fn obey(
     store: &dyn Store,
     run: RunId,
     readers: Readers,
-    message: &Message,
+    paper: &Paper,
     clock: &Clock,
 ) -> Result<(), DriveError> {
-    beside(store, run, clock, |book, now| match message {
-        Message::Charter { file } => charter(book, now, readers, file),
-        Message::Order { file } => order(book, now, readers, file),
-        // These need no signature and have commands of their own.
-        Message::Pause
-        | Message::Cancel
-        | Message::HoldModule { .. }
-        | Message::FreeModule { .. }
-        | Message::CancelModule { .. }
-        | Message::Answer { .. } => Ok(()),
+    beside(store, run, clock, |book, now| match paper {
+        Paper::Charter(file) => charter(book, now, readers, file),
+        Paper::Order(file) => order(book, now, readers, file),
     })
     .await
 }

@@ -56,9 +56,9 @@ pub struct OutboxCounts {
     /// In the ledger by its own word.
     pub acknowledged: u64,
     /// Under a head.
-    pub included: u64,
+    pub logged: u64,
     /// Under a certified block.
-    pub confirmed: u64,
+    pub credited: u64,
     /// Not taken.
     pub refused: u64,
     /// Credited to another receipt.
@@ -68,12 +68,12 @@ pub struct OutboxCounts {
 impl OutboxCounts {
     /// Those whose way is not at its end.
     pub fn under_way(&self) -> u64 {
-        self.queued + self.acknowledged + self.included
+        self.queued + self.acknowledged + self.logged
     }
 
     /// All of them.
     pub fn all(&self) -> u64 {
-        self.under_way() + self.confirmed + self.refused + self.conflict
+        self.under_way() + self.credited + self.refused + self.conflict
     }
 }
 
@@ -232,8 +232,8 @@ async fn counts(connection: &mut SqliteConnection) -> Result<OutboxCounts, sqlx:
     Ok(OutboxCounts {
         queued: of(0),
         acknowledged: of(1),
-        included: of(2),
-        confirmed: of(3),
+        logged: of(2),
+        credited: of(3),
         refused: of(4),
         conflict: of(5),
     })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent_runtime::{
-    driver::{DriveError, Message, Placed, obey},
+    driver::{DriveError, Message, Paper, Placed, obey},
     journal::{Journal, JournalError},
 };
 use common_ground::{Fact, RunId, guardian::OrderRefusal};
@@ -28,13 +28,13 @@ pub(super) enum Became {
     Refused(OrderRefusal),
 }
 
-/// Hands a message to the run: to its holder by the inbox, else under a lease of our own. Gives the facts that were added.
-pub(super) async fn hand(program: &Program, journal: &Journal, run: RunId, message: &Message) -> Result<u64, Failure> {
+/// Hands it to the run: to its holder by the inbox, else under a lease of our own. Gives how many facts there were before.
+pub(super) async fn hand(program: &Program, journal: &Journal, run: RunId, paper: Paper) -> Result<u64, Failure> {
     let before = journal.reader().run(run).await.map_err(|error| from_journal(&error))?.map_or(0, |row| row.head_seq);
-    let done = obey(journal, run, guardians::readers(), message, &program.wiring.clock).await;
+    let done = obey(journal, run, guardians::readers(), &paper, &program.wiring.clock).await;
     match done {
         Err(DriveError::Journal(JournalError::Held { .. })) => {
-            let bytes = message.to_bytes().map_err(Failure::internal)?;
+            let bytes = Message::from(paper).to_bytes().map_err(Failure::internal)?;
             journal.send(run, bytes).await.map(drop).map_err(|error| from_journal(&error))?;
         }
         other => other.map_err(|error| from_drive(&error))?,
@@ -64,7 +64,7 @@ pub(super) async fn wait<T>(
 /// Hands an order in and waits for its end.
 pub(super) async fn order(program: &Program, journal: &Journal, run: RunId, file: String) -> Result<Became, Failure> {
     let id = guardian::order::open(file.as_bytes()).id;
-    let seq = hand(program, journal, run, &Message::Order { file }).await?;
+    let seq = hand(program, journal, run, Paper::Order(file)).await?;
     wait(journal, run, seq, |placed| became(&placed.fact, id)).await
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn charter(
     if state.run().is_some_and(|run| run.charters.values().any(|known| known.id == kept.id)) {
         return Ok(());
     }
-    let seq = hand(program, journal, run, &Message::Charter { file: kept.file.clone() }).await?;
+    let seq = hand(program, journal, run, Paper::Charter(kept.file.clone())).await?;
     let refused = wait(journal, run, seq, |placed| match &placed.fact {
         Fact::CharterRegistered { charter, .. } if *charter == kept.id => Some(None),
         Fact::CharterRefused { charter, why, .. } if *charter == kept.id => Some(Some(*why)),

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
-use agent_runtime::{driver::Message, journal::Reader, signer::Signatory};
+use agent_runtime::{driver::Paper, journal::Reader, signer::Signatory};
 use common_ground::{Millis, RunId, run::Phase};
 use guardian::{Concern, Line, adviser::brief, implementer, order};
 use tokio::{
@@ -57,6 +57,12 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let mut follower = Follower::new(&program.home, only, contents, notebook.places().clone());
     let mut sentinel = Sentinel::start(&rules(&own))?;
     let mut waiting = follower.beginning();
+    if args.act {
+        // A watch that was killed may have kept what it found, and written no order.
+        for concern in guardians::concerns(&program.home)? {
+            act(program, &own, &concern).await?;
+        }
+    }
     let mut ended = std::pin::pin!(tokio::signal::ctrl_c());
     let mut told = Instant::now();
     loop {
@@ -122,10 +128,14 @@ async fn act(program: &Program, own: &[Kept], concern: &Concern) -> Result<(), F
     }
     let payload = order::payload(&order, &[kept.terms.guardian].into()).map_err(Failure::internal)?;
     let bytes = Signatory::Guardian.sign(&program.home, payload).map_err(|error| from_signer(&error))?;
+    let id = order::open(&bytes).id;
+    if state.run().is_some_and(|run| run.orders.contains(&id)) {
+        return Ok(());
+    }
     let file = String::from_utf8(bytes).map_err(Failure::internal)?;
     let journal = deliver::journal(program).await?;
     // Handed in and left: whoever holds the run decides, and the fact that follows is watched like any other.
-    let handed = deliver::hand(program, &journal, order.run, &Message::Order { file }).await;
+    let handed = deliver::hand(program, &journal, order.run, Paper::Order(file)).await;
     journal.close().await.map_err(|error| crate::failures::from_journal(&error))?;
     handed?;
     eprintln!("ii: ordered a pause of run {} for {} by {}", order.run, concern.rule, kept.name);

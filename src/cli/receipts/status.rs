@@ -88,8 +88,8 @@ pub(super) fn sum(counts: &OutboxCounts) -> String {
     };
     add(counts.queued, "wait");
     add(counts.acknowledged, "handed in");
-    add(counts.included, "logged");
-    add(counts.confirmed, "credited");
+    add(counts.logged, "logged");
+    add(counts.credited, "credited");
     add(counts.refused, "refused");
     add(counts.conflict, "in conflict");
     words.join(", ")

@@ -89,7 +89,7 @@ async fn publish(
     let counts = ended.counts();
     if program.json {
         print_json(&json!({"ledger": {"url": url, "vkey": vkey}, "queued": counts.queued,
-            "acknowledged": counts.acknowledged, "logged": counts.included, "credited": counts.confirmed,
+            "acknowledged": counts.acknowledged, "logged": counts.logged, "credited": counts.credited,
             "refused": counts.refused, "conflict": counts.conflict}));
     } else {
         println!("{}", status::sum(&counts));
