@@ -68,7 +68,11 @@ fi
 
 # An engine of the tests' own, where none runs and one may be started.
 stops=()
-stop_all() { for one in "${stops[@]}"; do "$one" stop; done; }
+lints=
+stop_all() {
+  if [ -n "$lints" ]; then kill "$lints" 2>/dev/null || true; fi
+  for one in "${stops[@]}"; do "$one" stop; done
+}
 trap stop_all EXIT
 if host=$(scripts/dockerd.sh start); then
   export DOCKER_HOST=$host
@@ -84,12 +88,35 @@ else
   echo "no Postgres: see above"
 fi
 
+stage build cargo test --workspace --no-run
+# Tests mostly wait, so the lints are made beside them: behind them in everything, and only once cargo has let go of the folder
+# that both build in, which it does when the first test runs.
+beside_tests() {
+  local began
+  until grep -qs '^ *Running ' "$logs/tests.log"; do
+    [ -e "$logs/tests.done" ] && break
+    sleep 1
+  done
+  began=$SECONDS
+  nice -n 19 "$@" </dev/null >"$logs/lints.log" 2>&1 && touch "$logs/lints.passed"
+  echo "lints $((SECONDS - began)) s, beside the tests" >"$logs/lints.time"
+}
+if cargo clippy --version >/dev/null 2>&1; then
+  beside_tests cargo clippy --workspace --all-targets -- -D warnings &
+  lints=$!
+fi
 stage tests cargo test --workspace --no-fail-fast -- --show-output
+touch "$logs/tests.done"
 # The page on security says what the tests showed, no more and no less.
 stage hostile scripts/hostile.py check "$logs/tests.log"
 
-if cargo clippy --version >/dev/null 2>&1; then
-  stage lints cargo clippy --workspace --all-targets -- -D warnings
+if [ -n "$lints" ]; then
+  printf '\n== lints: cargo clippy --workspace --all-targets -- -D warnings\n'
+  wait "$lints" || true
+  lints=
+  cat "$logs/lints.log"
+  times+=("$(cat "$logs/lints.time")")
+  [ -e "$logs/lints.passed" ] || failed+=(lints)
   # What `make demo` builds.
   stage slim cargo clippy --workspace --no-default-features -- -D warnings
 else

@@ -8,7 +8,7 @@ use crate::{
     error::StoreError,
     ingest::blocking,
     store::{CHUNK, Drawable, Revision, Session, Spot},
-    words::{Builder, Entry, Words},
+    words::{self, Builder, Entry, Words},
 };
 
 /// Documents of one batch on their way into the index, and about how many bytes they may have.
@@ -18,6 +18,22 @@ const BATCH_BYTES: u64 = 8 << 20;
 /// Draws the index of a revision as the records stand in `on`; gives the number of its passages. `before` is the revision
 /// that it only adds to, where it only adds.
 pub(crate) async fn draw(
+    on: &mut Session,
+    collection: &Path,
+    revision: &Revision,
+    before: Option<&Revision>,
+) -> Result<u64, StoreError> {
+    let drawn = try_draw(on, collection, revision, before).await;
+    if drawn.is_err() {
+        let half = words::folder(collection, revision.number);
+        // Room may be what was missing. Where it cannot be given back either, the next drawing begins with that; what is told
+        // is the first error.
+        blocking(collection, move || words::remove(&half)).await?.unwrap_or_default();
+    }
+    drawn
+}
+
+async fn try_draw(
     on: &mut Session,
     collection: &Path,
     revision: &Revision,

@@ -137,8 +137,10 @@ pub(crate) fn from_sqlx(path: &std::path::Path, error: &sqlx::Error) -> StoreErr
         sqlx::Error::PoolTimedOut => return StoreError::Busy { path },
         _other => None,
     };
+    // The memory that readers and writers share is a file beside the database, and finds no room on a full disk.
+    const IOERR_SHMSIZE: i64 = 10 | (19 << 8);
     // Primary result codes are the low byte of extended ones: https://www.sqlite.org/rescode.html
-    match code.map(|code| code & 0xff) {
+    match code.map(|code| if code == IOERR_SHMSIZE { 13 } else { code & 0xff }) {
         Some(5 | 6) => StoreError::Busy { path },
         Some(11 | 26) => StoreError::Damaged { path, cause },
         Some(13) => StoreError::Full { path },
@@ -171,9 +173,18 @@ pub(crate) fn from_postgres(path: &std::path::Path, error: &sqlx::Error) -> Stor
     }
 }
 
+/// The kind of an error of the system's, also of one that was wrapped in another.
+fn kind(error: &io::Error) -> io::ErrorKind {
+    let inner = error.get_ref().and_then(|inner| {
+        let shared = inner.downcast_ref::<std::sync::Arc<io::Error>>().map(AsRef::as_ref);
+        inner.downcast_ref::<io::Error>().or(shared)
+    });
+    inner.map_or(error.kind(), kind)
+}
+
 /// The same for plain files.
 pub(crate) fn from_io(path: &std::path::Path, error: &io::Error) -> StoreError {
-    match error.kind() {
+    match kind(error) {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path: path.to_owned() },
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
             StoreError::Damaged { path: path.to_owned(), cause: error.to_string() }
@@ -184,8 +195,13 @@ pub(crate) fn from_io(path: &std::path::Path, error: &io::Error) -> StoreError {
 
 /// The same for tantivy, whose directories wrap `io::Error` in several ways.
 pub(crate) fn from_tantivy(path: &std::path::Path, error: &tantivy::TantivyError) -> StoreError {
+    use tantivy::directory::error::{LockError, OpenDirectoryError, OpenReadError, OpenWriteError};
     match error {
-        tantivy::TantivyError::IoError(cause) => from_io(path, cause),
+        tantivy::TantivyError::IoError(cause)
+        | tantivy::TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error: cause, .. })
+        | tantivy::TantivyError::OpenReadError(OpenReadError::IoError { io_error: cause, .. })
+        | tantivy::TantivyError::OpenWriteError(OpenWriteError::IoError { io_error: cause, .. })
+        | tantivy::TantivyError::LockFailure(LockError::IoError(cause), _) => from_io(path, cause),
         tantivy::TantivyError::DataCorruption(_) | tantivy::TantivyError::IncompatibleIndex(_) => {
             StoreError::Damaged { path: path.to_owned(), cause: error.to_string() }
         }

@@ -105,7 +105,8 @@ pub(crate) fn remove_others(collection: &Path, keep: i64) -> Result<(), StoreErr
     Ok(())
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
+/// Removes a folder that may be gone already.
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(from_io(path, &error)),
         Ok(()) | Err(_) => Ok(()),

@@ -6,6 +6,8 @@
 
 pub mod engine;
 pub mod server;
+#[cfg(target_os = "linux")]
+pub mod small_disk;
 pub mod terminal;
 
 use std::{

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use crate::common::small_disk::{complaints, on_small_disk};
 use crate::{
-    common::{Place, SIX_MODULES, json, terminal::Terminal},
+    common::{Place, SIX_MODULES, json, stdout, terminal::Terminal},
     world::Ledger,
 };
 
@@ -31,7 +33,7 @@ fn a_run_hands_its_receipts_in_by_itself_where_the_settings_name_a_ledger() {
     assert_eq!(standings(&place), ["credited"; 6]);
     let run = place.only_run().expect("a run");
     let shown = words(&place.ii(&["receipts", "status", &run]));
-    assert!(shown.contains("credited") && shown.contains("block 1"), "{shown}");
+    assert!(shown.contains("credited") && shown.contains("at 0, block "), "{shown}");
     let shown = words(&place.ii(&["runs", "show", &run]));
     assert_eq!(
         shown.lines().filter(|line| line.starts_with("module") && line.contains(" credited ")).count(),
@@ -179,4 +181,27 @@ fn the_conversation_shows_what_the_ledger_credited() {
     assert!(shown.contains("Trust"), "{shown}");
     terminal.back();
     assert_eq!(standings(&terminal.place), ["credited"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn receipts_that_find_no_room_for_their_proofs_are_credited_where_there_is_some() {
+    let (place, ledger) = (Place::new(), Ledger::start(&[]));
+    let script = r#"
+        says 0 "$ii" run "Who may pause a run?" --docs "$docs"
+        for left in 0 24 64 160; do
+          cat /dev/zero >"$home/filler" 2>/dev/null
+          truncate -s -${left}K "$home/filler"
+          "$ii" receipts submit --ledger "$url" 2>&1; came=$?
+          case $came in 0|8) echo "came $came" ;; *) echo "exit code $came"; exit 99 ;; esac
+          rm "$home/filler"
+        done
+        says 0 "$ii" receipts submit --ledger "$url"
+        says 0 "$ii" receipts status
+    "#;
+    let what = "a full disk while receipts are handed in";
+    let Some(ran) = on_small_disk(what, &place, 8, &[("url", &ledger.url)], script) else { return };
+    let text = stdout(&ran);
+    assert!(text.contains("came 8") && text.contains("1 credited"), "{text}");
+    assert!(complaints(&ran).iter().all(|line| line.contains("no space left")), "{text}");
 }

@@ -17,7 +17,9 @@ use receipts::{
     },
 };
 
-use crate::world::{Ledger, PATIENCE, Sealed, all_credited_once, receipt, receipt_elsewhere, second_receipt, settle};
+use crate::world::{
+    Ledger, PATIENCE, Sealed, all_credited_once, receipt, receipt_elsewhere, second_receipt, settle, settle_within,
+};
 
 #[tokio::test]
 async fn each_receipt_is_credited_once_and_its_proof_kept() {
@@ -44,6 +46,38 @@ async fn more_than_a_batch_goes_in_several() {
     settle(&mut home.publisher(&ledger).await).await;
     assert!(home.standings().await.iter().all(|standing| *standing == Standing::Credited));
     assert_eq!(home.rows().await.len(), 600);
+}
+
+/// As many as a long time without a ledger leaves, on a way that loses and holds up answers, to a ledger that is killed twice.
+#[tokio::test]
+async fn ten_thousand_that_waited_are_credited_each_once_through_every_kind_of_trouble() {
+    const MANY: usize = 10_000;
+    let patience = PATIENCE * 10;
+    let mut ledger = Ledger::start(&["--faults"]);
+    let home = Sealed::new((100_000..100_000 + MANY as u128).map(receipt).collect()).await;
+    let mut publisher = home.publisher(&ledger).await;
+    for part in [1, 2] {
+        let handed_in = async {
+            loop {
+                match publisher.turn().await {
+                    Ok(turn) if turn.counts.queued <= (MANY - part * MANY / 3) as u64 => return,
+                    Ok(_turn) => {}
+                    Err(error) => assert!(error.may_pass(), "{error}"),
+                }
+            }
+        };
+        tokio::time::timeout(patience, handed_in).await.expect("goes on");
+        ledger.fault(Fault::DropAnswers { count: Decimal(2) }).await;
+        ledger.fault(Fault::Delay { count: Decimal(3), ms: Decimal(100) }).await;
+        // Silence, or an answer after all: either way it goes on from what both have on disk.
+        drop(publisher.turn().await);
+        ledger.kill();
+        assert!(publisher.turn().await.is_err_and(|error| error.may_pass()));
+        ledger.again();
+    }
+    settle_within(&mut publisher, patience).await;
+    assert_eq!(home.rows().await.len(), MANY);
+    all_credited_once(&home, &ledger).await;
 }
 
 #[tokio::test]

@@ -257,6 +257,11 @@ impl Sealed {
 
 /// Turns until nothing is under way; whatever passes is tried again.
 pub async fn settle(publisher: &mut Publisher) {
+    settle_within(publisher, PATIENCE).await;
+}
+
+/// The same, for many.
+pub async fn settle_within(publisher: &mut Publisher, patience: Duration) {
     let settling = async {
         loop {
             match publisher.turn().await {
@@ -267,7 +272,7 @@ pub async fn settle(publisher: &mut Publisher) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, settling).await.expect("settles");
+    tokio::time::timeout(patience, settling).await.expect("settles");
 }
 
 /// Every receipt credited, each once, and the ledger agrees.
