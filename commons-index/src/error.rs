@@ -173,13 +173,20 @@ pub(crate) fn from_postgres(path: &std::path::Path, error: &sqlx::Error) -> Stor
     }
 }
 
-/// The kind of an error of the system's, also of one that was wrapped in another.
+/// The kind of an error of the system's, also of one that others were wrapped around.
 fn kind(error: &io::Error) -> io::ErrorKind {
-    let inner = error.get_ref().and_then(|inner| {
-        let shared = inner.downcast_ref::<std::sync::Arc<io::Error>>().map(AsRef::as_ref);
-        inner.downcast_ref::<io::Error>().or(shared)
-    });
-    inner.map_or(error.kind(), kind)
+    let mut cause = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+    while let Some(one) = cause {
+        let shared = one.downcast_ref::<std::sync::Arc<io::Error>>().map(AsRef::as_ref);
+        if let Some(inner) = one.downcast_ref::<io::Error>().or(shared) {
+            return kind(inner);
+        }
+        cause = one.source();
+    }
+    // Dictionaries of tantivy keep their cause to themselves; its number stands in the text.
+    let text = error.to_string();
+    let number = text.rsplit_once("(os error ").and_then(|(_, rest)| rest.strip_suffix(')')?.parse().ok());
+    number.map_or(error.kind(), |number| io::Error::from_raw_os_error(number).kind())
 }
 
 /// The same for plain files.

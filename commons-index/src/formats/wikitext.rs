@@ -68,7 +68,7 @@ const NO_WORDS: &[&str] = &[
 ];
 /// A template longer than this is a table, whatever its name.
 const LONGEST_WORDS: usize = 300;
-/// How far the end of each thing is looked for: a page of nothing but beginnings takes no time by the square.
+/// How far the end of each thing is looked for.
 const LONGEST_LINK: usize = 4_000;
 const LONGEST_TAG: usize = 2_000;
 const LONGEST_NAME: usize = 30;
@@ -138,12 +138,46 @@ enum Open {
     Dropped(&'static str, usize),
 }
 
+/// How far one end was looked for in vain, so that no stretch of text is searched for it twice: a page of nothing but
+/// beginnings takes no time by the square.
+#[derive(Default)]
+struct Vain(usize);
+
+impl Vain {
+    /// Where an end, which `look` finds, is within so many bytes from `at` on, counted from there. `whole` is its length.
+    fn find(
+        &mut self,
+        source: &str,
+        (at, most, whole): (usize, usize, usize),
+        look: impl FnOnce(&str) -> Option<usize>,
+    ) -> Option<usize> {
+        let stop = source.floor_char_boundary(at + most);
+        let from = at.max(self.0);
+        let found = look(source.get(from..stop)?);
+        if found.is_none() {
+            // It may have begun in what was searched.
+            self.0 = from.max(source.floor_char_boundary((stop + 1).saturating_sub(whole)));
+        }
+        Some(from - at + found?)
+    }
+}
+
+/// What was looked for in vain, for each kind of end.
+#[derive(Default)]
+struct Ends {
+    link: Vain,
+    tag: Vain,
+    verbatim: [Vain; VERBATIM.len()],
+}
+
 /// The text without its marks: one pass with a stack of what is open.
 fn marks(source: &str) -> String {
+    let mut ends = Ends::default();
     let mut out = String::with_capacity(source.len());
     let mut open: Vec<Open> = Vec::new();
     let mut rest = source;
     while let Some(first) = rest.chars().next() {
+        let at = source.len() - rest.len();
         let line_start = out.is_empty() || out.ends_with('\n');
         let skip = if rest.starts_with("<!--") {
             rest.find("-->").map_or(rest.len(), |end| end + 3)
@@ -178,7 +212,7 @@ fn marks(source: &str) -> String {
             }
             2
         } else if first == '[' && (rest[1..].starts_with("http") || rest[1..].starts_with("//")) {
-            let address = near(rest, LONGEST_LINK).find([' ', ']', '\n']);
+            let address = ends.link.find(source, (at, LONGEST_LINK, 1), |text| text.find([' ', ']', '\n']));
             match address {
                 Some(end) if rest[end..].starts_with(' ') => {
                     open.push(Open::Outside);
@@ -196,7 +230,7 @@ fn marks(source: &str) -> String {
         } else if rest.starts_with("''") {
             rest.bytes().take_while(|b| *b == b'\'').count()
         } else if first == '<' {
-            element(rest, &mut out, &mut open)
+            element((source, at), &mut ends, &mut out, &mut open)
         } else if first == '&' {
             entity(rest, &mut out)
         } else {
@@ -209,17 +243,9 @@ fn marks(source: &str) -> String {
     out
 }
 
-/// The beginning of a text.
-fn near(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-/// An element's tag at the start of `rest`; gives how much of it is dealt with.
-fn element(rest: &str, out: &mut String, open: &mut Vec<Open>) -> usize {
+/// An element's tag at a place of the source; gives how much is dealt with.
+fn element((source, at): (&str, usize), ends: &mut Ends, out: &mut String, open: &mut Vec<Open>) -> usize {
+    let rest = &source[at..];
     let closing = rest.starts_with("</");
     let name = &rest[if closing { 2 } else { 1 }..];
     let name: String = name
@@ -228,7 +254,9 @@ fn element(rest: &str, out: &mut String, open: &mut Vec<Open>) -> usize {
         .take_while(char::is_ascii_alphanumeric)
         .collect::<String>()
         .to_ascii_lowercase();
-    let Some(end) = near(rest, LONGEST_TAG).find('>').filter(|_| !name.is_empty()) else {
+    let named = !name.is_empty();
+    let end = named.then(|| ends.tag.find(source, (at, LONGEST_TAG, 1), |text| text.find('>'))).flatten();
+    let Some(end) = end else {
         out.push('<');
         return 1;
     };
@@ -243,11 +271,12 @@ fn element(rest: &str, out: &mut String, open: &mut Vec<Open>) -> usize {
         } else if !empty {
             open.push(Open::Dropped(dropped, out.len()));
         }
-    } else if VERBATIM.contains(&name.as_str()) && !closing && !empty {
+    } else if let Some(kind) = VERBATIM.iter().position(|verbatim| *verbatim == name).filter(|_| !closing && !empty) {
         let close = format!("</{name}");
-        let inside = &rest[end + 1..];
-        if let Some(stop) = near(inside, LONGEST_VERBATIM).find(&close) {
-            out.push_str(&inside[..stop]);
+        let inside = at + end + 1;
+        let range = (inside, LONGEST_VERBATIM, close.len());
+        if let Some(stop) = ends.verbatim[kind].find(source, range, |text| text.find(&close)) {
+            out.push_str(&source[inside..inside + stop]);
             return end + 1 + stop;
         }
     } else if matches!(name.as_str(), "br" | "hr" | "p" | "div" | "li" | "tr" | "blockquote" | "poem") {
