@@ -317,6 +317,49 @@ fn leaky(place: &Place) {
     fs::write(place.docs().join("harbour.md"), text).expect("a document");
 }
 
+/// Somebody who may not even look into the home is told facts on a pipe, and tells what is wrong with them.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sentinel_may_be_another_user_who_cannot_open_the_home() {
+    use std::os::unix::fs::PermissionsExt;
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: a sentinel of another user: only root can become another user");
+        assert!(std::env::var_os("CI").is_none(), "CI is root");
+        return;
+    }
+    let place = Place::new();
+    leaky(&place);
+    let done = place.ii(&place.run_args("Who opens the gate of the harbour?"));
+    assert_eq!(code(&done), 0, "{}", stderr(&done));
+    let told = place.ii(&["journal", "follow", "--once"]);
+    // Where the program was built may be closed to others; where it lies now is open to those who know its name.
+    let program = place.folder.path().join("program");
+    if fs::hard_link(env!("CARGO_BIN_EXE_ii"), &program).is_err() {
+        fs::copy(env!("CARGO_BIN_EXE_ii"), &program).expect("copied");
+    }
+    fs::set_permissions(place.folder.path(), fs::Permissions::from_mode(0o711)).expect("opened");
+    let nobody = |words: &[&str]| {
+        let mut command = place.command(Path::new("setpriv"), &["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg("--no-new-privs").arg("--").arg(&program).args(words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started")
+    };
+    let looked = nobody(&["runs", "list"]).wait_with_output().expect("ended");
+    assert_eq!(code(&looked), 8, "the home is closed to it: {}", stdout(&looked));
+    let mut sentinel = nobody(&["guardian", "sentinel"]);
+    until("another user", || {
+        let status = fs::read_to_string(format!("/proc/{}/status", sentinel.id())).expect("its status");
+        status.contains("Uid:\t65534\t65534\t65534\t65534").then_some(())
+    });
+    let mut tell = sentinel.stdin.take().expect("stdin");
+    let telling = std::thread::spawn(move || tell.write_all(&told.stdout).expect("told"));
+    let said = sentinel.wait_with_output().expect("ended");
+    telling.join().expect("told");
+    assert_eq!(code(&said), 0, "{}", stderr(&said));
+    for rule in ["injection", "secrets"] {
+        assert!(stdout(&said).contains(&format!("\"{rule}\"")), "{}", stdout(&said));
+    }
+}
+
 #[test]
 fn a_watch_finds_what_is_wrong_once_however_often_it_looks() {
     let place = Place::new();
