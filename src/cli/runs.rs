@@ -1,6 +1,6 @@
 //! `ii runs`: what runs there are, and what becomes of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, io::ErrorKind, sync::Arc, time::Duration};
 
 use agent_runtime::{
     driver::{DriveError, End, Message, Placed, Raise, Start, placed, replay},
@@ -83,7 +83,9 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
 
 /// A reader of the home's journal; none when there is no journal yet.
 pub(super) fn reader(program: &Program) -> Option<Reader> {
-    program.home.journal().is_file().then(|| Reader::at(program.home.clone()))
+    // A home that is closed to this user is no home without runs: opening the journal then says what is wrong.
+    let none = fs::metadata(program.home.journal()).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    (!none).then(|| Reader::at(program.home.clone()))
 }
 
 /// The run of this id, or the only one that begins so.
