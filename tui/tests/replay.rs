@@ -15,13 +15,21 @@ fn lived(modules: u128, acts: &[(u8, u8)]) -> World {
     world
 }
 
-/// Every pane on a run, one after the other.
+/// Every pane on a run, one after the other. How far the conversation has scrolled is a history's own, since what waits below
+/// it takes more rows at one time than at another: of it are compared the last rows of both, and the cursor from the end.
 fn panes(seen: &mut Seen) -> Vec<String> {
+    const LAST: usize = 20;
     let keys = ["f2", "tab", "f2", "f2", "enter", "esc", "esc", "f3", "f3", "f4", "f4", "f7", "f7"];
     keys.iter()
         .map(|key| {
             seen.keys(key);
-            seen.shown()
+            let shown = seen.shown();
+            let (rows, cursor) = shown.rsplit_once("\n[cursor ").expect("a cursor");
+            let Some((column, row)) = cursor.split_once(',') else { return shown };
+            let (rows, row): (Vec<&str>, usize) =
+                (rows.lines().collect(), row.trim_end_matches(']').parse().expect("a row"));
+            let last = &rows[rows.len().saturating_sub(LAST)..];
+            format!("{}\n[cursor {column}, {} from the end]", last.join("\n"), rows.len() - row)
         })
         .collect()
 }
