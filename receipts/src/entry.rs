@@ -98,6 +98,19 @@ pub const COUNTED: [&str; 7] = ["artifact", "decision", "error", "input", "model
 /// The fields of the first entry that every receipt opens.
 pub const OPEN: [&str; 4] = ["attempt", "epoch", "module", "run"];
 
+/// The kinds of entries that one sort of trace has.
+pub(crate) struct Kinds {
+    /// The first entry's, and no other's.
+    pub start: &'static str,
+    /// The last entry's, and no other's.
+    pub end: &'static str,
+    /// The fields of a kind, sorted; `None` for a kind that is none.
+    pub fields: fn(&str) -> Option<&'static [&'static str]>,
+}
+
+/// Those of an attempt at a module.
+pub(crate) const MODULE: Kinds = Kinds { start: "module_start", end: "module_end", fields: fields_of };
+
 /// The fields of a kind, sorted; `None` for a kind that is none.
 fn fields_of(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
@@ -202,18 +215,22 @@ pub struct Record {
 impl Record {
     /// The record of an entry at `index`.
     pub(crate) fn new(salts: &Salts, index: u64, parent: Option<u64>, entry: &Entry) -> Self {
-        let fields = entry
-            .values()
+        Self::of(salts, index, parent, entry.kind(), entry.values())
+    }
+
+    /// The record at `index` of these values.
+    pub(crate) fn of(
+        salts: &Salts,
+        index: u64,
+        parent: Option<u64>,
+        kind: &str,
+        values: Vec<(&'static str, Vec<u8>)>,
+    ) -> Self {
+        let fields = values
             .into_iter()
             .map(|(name, value)| (name.to_owned(), commit(name, &salts.of(index, name), &value)))
             .collect();
-        Self {
-            fields,
-            i: Decimal(index),
-            kind: entry.kind().to_owned(),
-            parent: parent.map(Decimal),
-            v: "1".to_owned(),
-        }
+        Self { fields, i: Decimal(index), kind: kind.to_owned(), parent: parent.map(Decimal), v: "1".to_owned() }
     }
 
     /// The bytes that are hashed into the tree.
@@ -230,16 +247,21 @@ impl Record {
     /// Whether it can stand at its index in a trace of `size` entries: a known kind with exactly its fields, the ends at
     /// the ends, and hanging under an earlier entry.
     pub fn fits(&self, size: u64) -> bool {
+        self.fits_among(&MODULE, size)
+    }
+
+    /// The same of a trace of other kinds.
+    pub(crate) fn fits_among(&self, kinds: &Kinds, size: u64) -> bool {
         let names = self.fields.keys().map(String::as_str);
         let hangs = match self.parent {
             None => self.i.0 == 0,
             Some(parent) => parent.0 < self.i.0,
         };
         self.v == "1"
-            && fields_of(&self.kind).is_some_and(|fields| names.eq(fields.iter().copied()))
-            && (self.kind == "module_start") == (self.i.0 == 0)
+            && (kinds.fields)(&self.kind).is_some_and(|fields| names.eq(fields.iter().copied()))
+            && (self.kind == kinds.start) == (self.i.0 == 0)
             && self.i.0 < size
-            && (self.kind == "module_end") == (self.i.0 + 1 == size)
+            && (self.kind == kinds.end) == (self.i.0 + 1 == size)
             && hangs
     }
 

@@ -6,9 +6,11 @@
 pub mod bundle;
 pub mod canonical;
 pub mod checkpoint;
+mod class;
 pub mod commit;
 pub mod corpus;
 pub mod cosignature;
+pub mod curation;
 pub mod delegation;
 mod digest;
 pub mod dsse;
@@ -30,4 +32,5 @@ pub mod verdict;
 pub mod verify;
 pub mod witness;
 
+pub use class::BenefitClass;
 pub use digest::{Digest, NotHex32, PublicKey};

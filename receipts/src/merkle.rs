@@ -3,6 +3,8 @@
 //! **Invariant:** leaf and node hashes have the RFC's prefixes and no others; an odd node is carried up, never doubled.
 //! **Invariant:** a proof is accepted only with exactly as many hashes as its index and size need.
 
+use std::ops::Range;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
@@ -75,6 +77,17 @@ impl Frontier {
         Self::default()
     }
 
+    /// That of a tree of `size` leaves by the roots of its complete subtrees, the largest first; `None` where these are not as
+    /// many as such a tree has.
+    pub fn of(size: u64, roots: Vec<Digest>) -> Option<Self> {
+        (roots.len() == size.count_ones() as usize).then_some(Self { roots, size })
+    }
+
+    /// The roots of its complete subtrees, the largest first.
+    pub fn roots(&self) -> &[Digest] {
+        &self.roots
+    }
+
     /// Leaves in the tree.
     pub fn size(&self) -> u64 {
         self.size
@@ -95,6 +108,47 @@ impl Frontier {
     pub fn root(&self) -> Digest {
         let whole = self.roots.iter().copied().rev().reduce(|right, left| node_hash(&left, &right));
         whole.unwrap_or_else(|| Tree::new().root())
+    }
+}
+
+/// The inclusion proof of one leaf, drawn while the leaves go by once: what [`Tree::inclusion`] gives, in memory that grows
+/// with the logarithm of the leaves.
+#[derive(Debug, Clone)]
+pub struct Passing {
+    /// Leaves under each hash of the proof, the hash next to the leaf first, and what has gone by of them.
+    beside: Vec<(Range<u64>, Frontier)>,
+    next: u64,
+}
+
+impl Passing {
+    /// Of the leaf at `index` of a tree of `size` leaves. Of the first leaf the size may be more than will go by.
+    pub fn new(index: u64, size: u64) -> Self {
+        let mut beside = Vec::new();
+        let (mut low, mut high) = (0, size);
+        while high - low > 1 {
+            // The largest power of two that leaves something behind it.
+            let split = low + (1 << (u64::BITS - 1 - (high - low - 1).leading_zeros()));
+            let other = if index < split { split..high } else { low..split };
+            (low, high) = if index < split { (low, split) } else { (split, high) };
+            beside.push((other, Frontier::new()));
+        }
+        beside.reverse();
+        Self { beside, next: 0 }
+    }
+
+    /// Takes the hash of the next leaf.
+    pub fn push(&mut self, leaf: Digest) {
+        for (range, frontier) in &mut self.beside {
+            if range.contains(&self.next) {
+                frontier.push(leaf);
+            }
+        }
+        self.next += 1;
+    }
+
+    /// The hashes of the proof.
+    pub fn hashes(&self) -> Vec<Digest> {
+        self.beside.iter().filter(|(_, frontier)| frontier.size() > 0).map(|(_, frontier)| frontier.root()).collect()
     }
 }
 
@@ -329,7 +383,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        Frontier, MOST_HASHES, ProofError, Tree, check_consistency, leaf_hash, node_hash, root_from_inclusion,
+        Frontier, MOST_HASHES, Passing, ProofError, Tree, check_consistency, leaf_hash, node_hash, root_from_inclusion,
     };
     use crate::digest::Digest;
 
@@ -366,6 +420,34 @@ mod tests {
             assert!(frontier.roots.len() <= 9, "{} hashes of {size} leaves", frontier.roots.len());
             frontier.push(leaf(size));
             tree.push(leaf(size));
+        }
+    }
+
+    #[test]
+    fn a_proof_drawn_in_passing_is_that_of_the_tree() {
+        for size in 1..70_u64 {
+            let tree = tree(size);
+            let passing = |index, of: u64| {
+                let mut passing = Passing::new(index, of);
+                (0..size).for_each(|number| passing.push(leaf(number)));
+                passing.hashes()
+            };
+            for index in 0..size {
+                assert_eq!(Some(passing(index, size)), tree.inclusion(index), "{index} of {size}");
+            }
+            assert_eq!(passing(0, 1 << 63), passing(0, size), "{size}");
+            let half = Frontier::of(
+                size,
+                (0..size)
+                    .fold(Frontier::new(), |mut all, n| {
+                        all.push(leaf(n));
+                        all
+                    })
+                    .roots()
+                    .to_vec(),
+            );
+            assert_eq!(half.map(|half| half.root()), Some(tree.root()));
+            assert_eq!(Frontier::of(size, Vec::new()), None);
         }
     }
 

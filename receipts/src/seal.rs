@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     canonical::NotCanonical,
     checkpoint::Checkpoint,
+    class::BenefitClass,
     commit::AttemptKey,
     digest::{Digest, PublicKey},
     dsse::{Envelope, IN_TOTO},
@@ -17,8 +18,8 @@ use crate::{
     note::log_name,
     nullifier::nullifier,
     statement::{
-        Actor, Actors, AnchorSet, CLASS, CorpusHead, Custody, Delegated, Earlier, ModelLevel, ModelUse, ModuleRef,
-        Node, PREDICATE, Parent, Policy, Predicate, SPEC, Skill, Statement, TimeSpan, Usage, VerdictRef,
+        Actor, Actors, AnchorSet, CorpusHead, Custody, Delegated, Earlier, ModelLevel, ModelUse, ModuleRef, Node,
+        PREDICATE, Parent, Policy, Predicate, SPEC, Skill, Statement, TimeSpan, Usage, VerdictRef,
     },
     timestamp::{NotATime, format_millis},
     trace::{Trace, TraceEntry, TraceError},
@@ -185,7 +186,7 @@ pub fn seal(input: &SealInput, key: &AttemptKey, keys: &SealKeys<'_>) -> Result<
         at_ms: input.judged_ms,
     };
     let verdict = found.sign(keys.verifier)?;
-    let nullifier = nullifier(&input.network, CLASS, &input.root, start.run, start.module);
+    let nullifier = nullifier(&input.network, &input.root, start.run, start.module);
     let predicate = predicate(input, keys, &start, &trace, &checkpoint, nullifier, (deliverable, verdict.id()))?;
     refused_by_all(&predicate, &input.network, &keys.log.public(), input.judged_ms)
         .map_err(|code| SealError::Refused { code })?;
@@ -273,7 +274,7 @@ fn predicate(
             root: checkpoint.root,
             size: Decimal(checkpoint.size),
         },
-        benefit_class: CLASS.to_owned(),
+        benefit_class: BenefitClass::AgentOrchestration,
         corpora: input.corpora.clone(),
         counts: trace.counts().into_iter().map(|(kind, count)| (kind, Decimal(count))).collect(),
         earlier: input.earlier.clone(),

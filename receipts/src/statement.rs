@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     canonical::NotCanonical,
+    class::BenefitClass,
     digest::{Digest, PublicKey},
     integer::Decimal,
     presorted,
@@ -18,8 +19,6 @@ pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 pub const PREDICATE: &str = "https://ii.example/pob/agent-orchestration/v1";
 /// Version of this predicate.
 pub const SPEC: &str = "1.0.0";
-/// The class of benefit that receipts of this program claim.
-pub const CLASS: &str = "Agent-Orchestration";
 
 /// A statement about things by digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +88,7 @@ impl<P: Serialize + DeserializeOwned> Statement<P> {
     }
 }
 
+/// A part of a predicate: every field there, in canonical order, none unknown.
 macro_rules! wire {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
@@ -98,6 +98,8 @@ macro_rules! wire {
     };
 }
 
+pub(crate) use wire;
+
 wire!(
     /// What a receipt says.
     Predicate {
@@ -105,8 +107,8 @@ wire!(
         actors: Actors,
         /// The tree of all that happened.
         anchor_set: AnchorSet,
-        /// The class of benefit.
-        benefit_class: String,
+        /// The class of benefit: always [`BenefitClass::AgentOrchestration`].
+        benefit_class: BenefitClass,
         /// Corpora that answers came from.
         corpora: Vec<CorpusHead>,
         /// Entries of each kind; all seven always.

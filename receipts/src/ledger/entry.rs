@@ -4,45 +4,10 @@
 
 use std::collections::BTreeMap;
 
+pub use crate::class::BenefitClass;
 use crate::{digest::Digest, integer::Decimal, merkle::leaf_hash};
 
 const PREFIX: &[u8; 12] = b"pob/entry/1\n";
-
-macro_rules! classes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// A class of benefit.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum BenefitClass { $($(#[$doc])* $name,)* }
-
-        impl BenefitClass {
-            /// Every class.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// The class as receipts have it.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-        }
-    };
-}
-
-classes! {
-    /// Work of agents; the class of this program's own receipts.
-    AgentOrchestration = "Agent-Orchestration",
-    /// Answers of models.
-    ComputeInference = "Compute-Inference",
-    /// Training of models.
-    ComputeTraining = "Compute-Training",
-    /// Data made fit for use.
-    DataCuration = "Data-Curation",
-}
-
-impl BenefitClass {
-    /// The class that a text names.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|class| class.as_str() == text)
-    }
-}
 
 /// Entries by class, all classes always.
 pub fn counts(of: impl Fn(BenefitClass) -> u64) -> BTreeMap<String, Decimal> {
@@ -88,7 +53,7 @@ impl LogEntry {
 #[cfg(test)]
 mod tests {
     use super::{BenefitClass, LogEntry};
-    use crate::{digest::Digest, statement::CLASS};
+    use crate::digest::Digest;
 
     #[test]
     fn bytes_are_as_the_format_has_them_and_no_others_parse() {
@@ -103,6 +68,5 @@ mod tests {
             assert_eq!(LogEntry::parse(&bytes[1..]), None);
         }
         assert_eq!(LogEntry::parse(&[b"pob/entry/1\n".as_slice(), &[0; 64]].concat()), None);
-        assert_eq!(BenefitClass::parse(CLASS), Some(BenefitClass::AgentOrchestration));
     }
 }

@@ -1,7 +1,7 @@
-//! What is handed to a ledger: the files of one accepted module, and what a ledger makes of them before it acknowledges.
+//! What is handed to a ledger: the files of one receipt, and what a ledger makes of them before it acknowledges.
 //!
 //! **Invariant:** a receipt is admitted only when every check that `ii verify` makes of it holds, but for its parents.
-//! **Invariant:** a submission has no room for more disclosed entries than the one that names the module.
+//! **Invariant:** a submission has no room for more disclosed entries than the one that names the work.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,12 @@ use super::{entry::LogEntry, rpc::LedgerError};
 use crate::{
     bundle::{self, Bundle},
     digest::{Digest, PublicKey},
-    ledger::entry::BenefitClass,
     note::parse_vkey,
-    statement::CLASS,
     trust::Trust,
     verify::{Believed, Code, OpenDelegation, hold},
 };
 
-/// The files of one accepted module, each as it is: they are texts.
+/// The files of one receipt, each as it is: they are texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Submission {
@@ -105,11 +103,9 @@ pub fn admit(
         Admission::Trusted(by_log) => Believed::Trusted(by_log.get(&log).ok_or_else(|| refused(Code::LogUntrusted))?),
     };
     let held = hold(&bundle, &believed, open).map_err(refused)?;
-    // What holds is of this class, which is the only one whose predicate there is.
-    let class = BenefitClass::parse(CLASS).ok_or_else(|| refused(Code::BenefitClass))?;
     let receipt = bundle.0.remove(bundle::RECEIPT).and_then(|bytes| String::from_utf8(bytes).ok());
     let receipt = receipt.ok_or_else(|| refused(Code::MissingReceipt))?;
-    Ok(Admitted { entry: LogEntry { receipt: held.receipt, nullifier: held.nullifier, class }, receipt })
+    Ok(Admitted { entry: held.entry(), receipt })
 }
 
 fn refusal(code: Code, network: &Digest) -> LedgerError {

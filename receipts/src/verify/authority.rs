@@ -1,14 +1,13 @@
 //! The chain of authority: a trusted root gave to the principal, the principal to the associate.
 
-use super::{Code, Files, OpenDelegation, receipt::times};
+use super::{Code, Files, OpenDelegation, claims::Claims};
 use crate::{
     delegation::{DelegatedRole, Delegation},
     digest::{Digest, PublicKey},
-    statement::Predicate,
 };
 
-pub(super) fn check(predicate: &Predicate, files: &Files<'_>, open: &OpenDelegation<'_>) -> Result<(), Code> {
-    let actors = &predicate.actors;
+pub(super) fn check(claims: &Claims<'_>, files: &Files<'_>, open: &OpenDelegation<'_>) -> Result<(), Code> {
+    let actors = claims.actors;
     let (root, principal, associate) = (&actors.root.key, &actors.principal.key, &actors.associate.key);
     let upper =
         Wanted { from: root, to: principal, role: DelegatedRole::Principal, id: actors.principal.delegation, depth: 1 };
@@ -23,8 +22,8 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>, open: &OpenDelegat
         return Err(Code::UnknownFile);
     }
     let file = |number: u64| files.delegations.get(&number).ok_or(Code::MissingDelegation);
-    let given = link(predicate, &upper, file(0)?, open)?;
-    let passed_on = link(predicate, &lower, file(1)?, open)?;
+    let given = link(claims, &upper, file(0)?, open)?;
+    let passed_on = link(claims, &lower, file(1)?, open)?;
     if passed_on.depth >= given.depth {
         return Err(Code::DelegationDepth);
     }
@@ -41,27 +40,21 @@ struct Wanted<'a> {
     depth: u64,
 }
 
-fn link(
-    predicate: &Predicate,
-    wanted: &Wanted<'_>,
-    bytes: &[u8],
-    open: &OpenDelegation<'_>,
-) -> Result<Delegation, Code> {
+fn link(claims: &Claims<'_>, wanted: &Wanted<'_>, bytes: &[u8], open: &OpenDelegation<'_>) -> Result<Delegation, Code> {
     let (given, id) = open(bytes).map_err(|_refused| Code::Delegation)?;
     let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
     ensure(id == wanted.id, Code::DelegationId)?;
     let chained = given.from == *wanted.from && given.to == *wanted.to && given.role == wanted.role;
     ensure(chained, Code::DelegationChain)?;
     ensure(given.depth >= wanted.depth, Code::DelegationDepth)?;
-    let (start, end) = times(predicate)?;
+    let (start, end) = claims.times()?;
     ensure(given.not_before_ms <= start && end <= given.not_after_ms, Code::DelegationTime)?;
-    let covered = given.modules.iter().any(|kind| kind == "*" || *kind == predicate.module.kind);
+    let covered = given.modules.iter().any(|kind| kind == "*" || kind == claims.kind);
     ensure(covered, Code::DelegationModule)?;
-    let usage = &predicate.usage;
-    let tokens = usage.tokens_in.0.saturating_add(usage.tokens_out.0);
-    let within = tokens <= given.budget.tokens.0
-        && usage.tool_calls.0 <= given.budget.tool_calls.0
-        && usage.cost_micro.0 <= given.budget.cost_micro.0;
+    let used = claims.used;
+    let within = used.tokens <= given.budget.tokens.0
+        && used.tool_calls <= given.budget.tool_calls.0
+        && used.cost_micro <= given.budget.cost_micro.0;
     ensure(within, Code::DelegationBudget)?;
     Ok(given)
 }

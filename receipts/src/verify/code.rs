@@ -75,7 +75,7 @@ codes! {
     Checkpoint = "checkpoint",
     /// The statement's subject is not the checkpoint.
     Subject = "subject",
-    /// The origin is not that of this module's tree.
+    /// The origin is not that of the tree of this module or ingest.
     Origin = "origin",
     /// The size is not the checkpoint's.
     Size = "size",
@@ -83,7 +83,7 @@ codes! {
     Root = "root",
     /// The tree is said to be of another kind or hash.
     TreeKind = "tree-kind",
-    /// Other kinds are counted than the seven.
+    /// Other kinds are counted than the class has.
     CountKinds = "count-kinds",
     /// The counts do not add up to the size.
     CountSum = "count-sum",
@@ -101,11 +101,11 @@ codes! {
     Inclusion = "inclusion",
     /// An opened field is not what was committed to.
     Opening = "opening",
-    /// The first entry is about another module, associate or policy.
+    /// The first entry is about another module or ingest, associate or policy.
     Entry0 = "entry0",
     /// The commitment to what was asked is not the first entry's.
     SpecCommit = "spec-commit",
-    /// The nullifier is not this module's.
+    /// The nullifier is not that of this module, or of the head that this ingest began from.
     Nullifier = "nullifier",
     /// A delegation does not open.
     Delegation = "delegation",
@@ -151,6 +151,10 @@ codes! {
     Parents = "parents",
     /// A corpus head makes no sense, or two are of one corpus.
     Corpora = "corpora",
+    /// The collection is not one of this node, or its corpus did not grow by what is counted.
+    Collection = "collection",
+    /// The log of an ingest does not hold, or is another than the receipt is of.
+    TransformLog = "transform-log",
     /// Earlier attempts out of order, or not before this one.
     Earlier = "earlier",
     /// The policy did not allow it.

@@ -3,8 +3,10 @@
 use super::{Code, Files};
 use crate::{
     checkpoint::Checkpoint,
-    entry::{Disclosure, OPEN},
+    curation::{self, CurationPredicate},
+    entry::{self, Disclosure, Kinds, OPEN},
     merkle::root_from_inclusion,
+    presorted,
     statement::Predicate,
     tlog_proof::TlogProof,
 };
@@ -12,7 +14,7 @@ use crate::{
 pub(super) fn check(predicate: &Predicate, files: &Files<'_>, head: &Checkpoint) -> Result<(), Code> {
     let mut first = None;
     for (index, bytes) in &files.disclosures {
-        let disclosure = open(*index, bytes, files.checkpoint, head)?;
+        let disclosure = open(*index, bytes, files.checkpoint, head, &entry::MODULE)?;
         let handed_in = disclosure.record.fields.get("deliverable").filter(|_| disclosure.record.kind == "output");
         if handed_in.is_some_and(|output| predicate.verdicts.iter().any(|verdict| verdict.deliverable != *output)) {
             return Err(Code::VerdictDeliverable);
@@ -41,7 +43,40 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>, head: &Checkpoint)
     Ok(())
 }
 
-fn open(index: u64, bytes: &[u8], checkpoint: &str, head: &Checkpoint) -> Result<Disclosure, Code> {
+/// The disclosed entries of a curation: the first says of which ingest they are.
+pub(super) fn check_curation(predicate: &CurationPredicate, files: &Files<'_>, head: &Checkpoint) -> Result<(), Code> {
+    let mut first = None;
+    for (index, bytes) in &files.disclosures {
+        let disclosure = open(*index, bytes, files.checkpoint, head, &curation::KINDS)?;
+        if *index == 0 {
+            first = Some(disclosure);
+        }
+    }
+    let first = first.ok_or(Code::MissingDisclosure)?;
+    let collection = &predicate.collection;
+    let opened = |name: &str| first.open.get(name).map(|opening| opening.value.as_slice());
+    let closed_or = |name: &str, value: &[u8]| opened(name).is_none_or(|opened| opened == value);
+    let is_head = |name: &str, head: &curation::Head| {
+        opened(name).is_some_and(|bytes| presorted::read::<curation::Head>(bytes).as_ref() == Ok(head))
+    };
+    let is_ingest = curation::OPEN.iter().all(|name| first.open.contains_key(*name))
+        && is_head("after", &collection.after)
+        && is_head("before", &collection.before)
+        && opened("collection") == Some(collection.origin.as_bytes())
+        && opened("revision") == Some(collection.revision.0.to_string().as_bytes())
+        && closed_or("associate", &predicate.actors.associate.key.0)
+        && closed_or("policy", &predicate.policy.digest.0);
+    if !is_ingest {
+        return Err(Code::Entry0);
+    }
+    let after = first.record.fields.get("after");
+    if predicate.verdicts.iter().any(|verdict| after != Some(&verdict.deliverable)) {
+        return Err(Code::VerdictDeliverable);
+    }
+    Ok(())
+}
+
+fn open(index: u64, bytes: &[u8], checkpoint: &str, head: &Checkpoint, kinds: &Kinds) -> Result<Disclosure, Code> {
     let text = std::str::from_utf8(bytes).map_err(|_binary| Code::Disclosure)?;
     let proof = TlogProof::parse(text).map_err(|_spelling| Code::Disclosure)?;
     let extra = proof.extra.as_deref().ok_or(Code::Disclosure)?;
@@ -52,7 +87,7 @@ fn open(index: u64, bytes: &[u8], checkpoint: &str, head: &Checkpoint) -> Result
     if proof.index != index || disclosure.record.i.0 != index {
         return Err(Code::DisclosureIndex);
     }
-    if !disclosure.record.fits(head.size) {
+    if !disclosure.record.fits_among(kinds, head.size) {
         return Err(Code::Record);
     }
     let leaf = disclosure.record.leaf().map_err(|_spelling| Code::Disclosure)?;

@@ -2,17 +2,12 @@
 //!
 //! **Invariant:** evidence is checked under keys that the verifier trusts, never under keys that come with it.
 
-use super::{Believed, Code, Files};
+use super::{Believed, Code, Files, Held};
 use crate::{
     canonical::canonical,
     digest::Digest,
-    ledger::{
-        block::CertifiedBlock,
-        entry::{BenefitClass, LogEntry},
-        trusted::TrustedLedger,
-    },
+    ledger::{block::CertifiedBlock, trusted::TrustedLedger},
     merkle::root_from_inclusion,
-    statement::CLASS,
     tlog_proof::TlogProof,
 };
 
@@ -34,12 +29,7 @@ pub(super) fn is_there(files: &Files<'_>) -> bool {
     files.logged.is_some() || files.block.is_some()
 }
 
-pub(super) fn check(
-    files: &Files<'_>,
-    receipt: &Digest,
-    nullifier: &Digest,
-    trust: &Believed<'_>,
-) -> Result<Anchored, Code> {
+pub(super) fn check(files: &Files<'_>, held: &Held, trust: &Believed<'_>) -> Result<Anchored, Code> {
     let Some(ledger) = trust.ledger() else { return Ok(Anchored::No) };
     let Some(logged) = files.logged else {
         return if files.block.is_some() { Err(Code::LedgerProof) } else { Ok(Anchored::No) };
@@ -50,8 +40,7 @@ pub(super) fn check(
         return Err(Code::LedgerProof);
     }
     let head = ledger.open_whole(&proof.checkpoint).map_err(|_other| Code::LedgerHead)?;
-    let class = BenefitClass::parse(CLASS).ok_or(Code::BenefitClass)?;
-    let entry = LogEntry { receipt: *receipt, nullifier: *nullifier, class };
+    let entry = held.entry();
     if root_from_inclusion(entry.leaf(), proof.index, head.size, &proof.hashes) != Ok(head.root) {
         return Err(Code::LedgerProof);
     }

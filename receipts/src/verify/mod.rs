@@ -6,7 +6,9 @@
 mod all;
 mod authority;
 mod believed;
+mod claims;
 mod code;
+mod curation;
 mod disclosures;
 mod ledger;
 mod receipt;
@@ -17,14 +19,22 @@ use std::collections::BTreeMap;
 pub use all::{credited_twice, verify_all};
 pub use believed::{Believed, OpenDelegation};
 pub use code::Code;
+pub use curation::LogCheck;
+pub(crate) use curation::curation_refused_by_all;
 
+use claims::{Claiming, Claims};
 use ledger::Anchored;
 
 use crate::{
     bundle::{self, Bundle, FileKind},
+    checkpoint::Checkpoint,
+    class::BenefitClass,
+    curation::CurationPredicate,
     delegation::Delegation,
     digest::{Digest, PublicKey},
-    statement::Predicate,
+    dsse::Envelope,
+    ledger::entry::LogEntry,
+    statement::{Predicate, Statement, Subject},
     trust::Trust,
 };
 
@@ -81,6 +91,8 @@ impl Outcome {
 pub struct Verification {
     /// What was found.
     pub outcome: Outcome,
+    /// The class of benefit, once its signatures verified.
+    pub class: Option<BenefitClass>,
     /// The receipt's id, once its signatures verified.
     pub receipt: Option<Digest>,
     /// Its nullifier, once its signatures verified.
@@ -97,12 +109,18 @@ impl Verification {
     fn new() -> Self {
         Self {
             outcome: Outcome::Unanchored,
+            class: None,
             receipt: None,
             nullifier: None,
             parents: Vec::new(),
             made: Vec::new(),
             not_made: Vec::new(),
         }
+    }
+
+    /// What a ledger reads of it, once its signatures verified.
+    fn held(&self) -> Option<Held> {
+        Some(Held { receipt: self.receipt?, nullifier: self.nullifier?, class: self.class? })
     }
 }
 
@@ -113,6 +131,8 @@ const UNTRUSTED_LEDGER: &str =
 const NO_BLOCK: &str = "that a block is over the ledger's head: there is none here";
 const CREDITED_ONCE: &str = "that the nullifier was credited once: only a ledger can tell";
 const CREDITED_ONCE_BY_ITS_WORD: &str = "that no other receipt was credited for this nullifier: the ledger promises it, and who reads its whole log sees it";
+const NO_LOG: &str =
+    "the documents one by one: their log is not here; who has it hands it over with --log, or discloses single lines";
 const NEVER: &str = "that the outputs are right, that nothing happened off the record, that wall clocks are true";
 
 /// What was not checked of a ledger, and what never can be.
@@ -159,7 +179,11 @@ pub fn verify(
             return found;
         }
     };
-    found.made.push("parents are here and valid");
+    match found.class {
+        Some(BenefitClass::DataCuration) => found.not_made.insert(0, NO_LOG),
+        Some(BenefitClass::AgentOrchestration | BenefitClass::ComputeInference | BenefitClass::ComputeTraining)
+        | None => found.made.push("parents are here and valid"),
+    }
     found.outcome = match (found.parents.iter().find(|parent| !has_parent(parent)), origin, anchored) {
         (Some(missing), _, _) => Outcome::UnresolvedParent(*missing),
         (None, TrustOrigin::Folder, _) => Outcome::SelfTrust,
@@ -173,13 +197,13 @@ pub fn verify(
 /// What a ledger's evidence shows of a receipt that holds.
 fn anchored(bundle: &Bundle, believed: &Believed<'_>, found: &mut Verification) -> Result<Anchored, Code> {
     let files = sort(bundle)?;
-    let (Some(receipt), Some(nullifier)) = (found.receipt, found.nullifier) else { return Err(Code::MissingReceipt) };
+    let held = found.held().ok_or(Code::MissingReceipt)?;
     if believed.ledger().is_some() && ledger::is_there(&files) {
         found
             .made
             .push("the receipt lies in the trusted ledger's log, under a head with the cosignatures that are wanted");
     }
-    let anchored = ledger::check(&files, &receipt, &nullifier, believed)?;
+    let anchored = ledger::check(&files, &held, believed)?;
     if matches!(anchored, Anchored::Unwitnessed | Anchored::Witnessed) {
         found.made.push("the trusted ledger's validators certified a block over that head");
     }
@@ -194,6 +218,15 @@ pub struct Held {
     pub receipt: Digest,
     /// What must be credited once only, computed anew.
     pub nullifier: Digest,
+    /// For what.
+    pub class: BenefitClass,
+}
+
+impl Held {
+    /// Its entry in a ledger's log.
+    pub fn entry(&self) -> LogEntry {
+        LogEntry { receipt: self.receipt, nullifier: self.nullifier, class: self.class }
+    }
 }
 
 /// Verifies one module's files as [`verify()`] does, but for its parents, which a ledger may not have yet.
@@ -203,10 +236,7 @@ pub struct Held {
 pub fn hold(bundle: &Bundle, believed: &Believed<'_>, open: &OpenDelegation<'_>) -> Result<Held, Code> {
     let mut found = Verification::new();
     check(bundle, believed, open, &mut found)?;
-    match (found.receipt, found.nullifier) {
-        (Some(receipt), Some(nullifier)) => Ok(Held { receipt, nullifier }),
-        (None, _) | (_, None) => Err(Code::MissingReceipt),
-    }
+    found.held().ok_or(Code::MissingReceipt)
 }
 
 fn check(
@@ -218,21 +248,77 @@ fn check(
     found.made.push("the files of a receipt are here, and no others");
     let files = sort(bundle)?;
     found.made.push("the receipt is in its one spelling, signed by associate and node");
-    let (statement, id) = receipt::open(files.receipt, trust)?;
+    let (envelope, class) = receipt::envelope(files.receipt)?;
+    match class {
+        BenefitClass::DataCuration => curated(&envelope, &files, trust, open, found),
+        BenefitClass::AgentOrchestration | BenefitClass::ComputeInference | BenefitClass::ComputeTraining => {
+            orchestrated(&envelope, &files, trust, open, found)
+        }
+    }
+}
+
+const FIELDS: &str = "the statement's fields fit each other";
+const DISCLOSED: &str = "disclosed entries are in the tree and open to what was committed";
+
+fn orchestrated(
+    envelope: &Envelope,
+    files: &Files<'_>,
+    trust: &Believed<'_>,
+    open: &OpenDelegation<'_>,
+    found: &mut Verification,
+) -> Result<(), Code> {
+    let statement: Statement<Predicate> = receipt::open(envelope, trust)?;
     let predicate = &statement.predicate;
-    found.receipt = Some(id);
-    found.nullifier = Some(predicate.nullifier);
+    let claims = predicate.claims();
     found.parents = predicate.parents.iter().map(|parent| parent.receipt).collect();
-    found.made.push("the tree head is signed by the log and is what the receipt names");
-    let checkpoint = receipt::checkpoint(&statement, files.checkpoint, trust)?;
-    found.made.push("the statement's fields fit each other");
+    let checkpoint = headed(envelope, &claims, &statement.subject, files, trust, found)?;
+    found.made.push(FIELDS);
     receipt::fields(predicate, trust.network())?;
-    found.made.push("disclosed entries are in the tree and open to what was committed");
-    disclosures::check(predicate, &files, &checkpoint)?;
+    found.made.push(DISCLOSED);
+    disclosures::check(predicate, files, &checkpoint)?;
     found.made.push("authority goes from a trusted root to the principal to the associate, for this time and work");
-    authority::check(predicate, &files, open)?;
+    authority::check(&claims, files, open)?;
     found.made.push("a trusted verifier, not the worker, found every criterion to hold of this deliverable");
-    verdicts::check(predicate, &files, trust)
+    verdicts::check(&claims, files, trust)
+}
+
+fn curated(
+    envelope: &Envelope,
+    files: &Files<'_>,
+    trust: &Believed<'_>,
+    open: &OpenDelegation<'_>,
+    found: &mut Verification,
+) -> Result<(), Code> {
+    let statement: Statement<CurationPredicate> = receipt::open(envelope, trust)?;
+    let predicate = &statement.predicate;
+    let claims = predicate.claims();
+    let checkpoint = headed(envelope, &claims, &statement.subject, files, trust, found)?;
+    found.made.push(FIELDS);
+    curation::fields(predicate, trust.network())?;
+    found.made.push(DISCLOSED);
+    disclosures::check_curation(predicate, files, &checkpoint)?;
+    found.made.push("authority goes from a trusted root to the principal to the associate, for this time and work");
+    authority::check(&claims, files, open)?;
+    found
+        .made
+        .push("a trusted verifier, not the curator, found that the log leads from the corpus before to the one after");
+    verdicts::check(&claims, files, trust)
+}
+
+/// Notes what a receipt is whose signatures verified, and opens the head of its tree.
+fn headed(
+    envelope: &Envelope,
+    claims: &Claims<'_>,
+    subject: &[Subject],
+    files: &Files<'_>,
+    trust: &Believed<'_>,
+    found: &mut Verification,
+) -> Result<Checkpoint, Code> {
+    found.class = Some(claims.class);
+    found.receipt = Some(envelope.id());
+    found.nullifier = Some(claims.nullifier);
+    found.made.push("the tree head is signed by the log and is what the receipt names");
+    receipt::checkpoint(claims, subject, files.checkpoint, trust)
 }
 
 /// Why every verifier would refuse a receipt that says this, whomever it trusts: what [`crate::seal`] asks before it signs.
@@ -243,10 +329,15 @@ pub(crate) fn refused_by_all(
     log: &PublicKey,
     judged_ms: u64,
 ) -> Result<(), Code> {
-    receipt::apart(predicate, log)?;
+    receipt::apart(&predicate.claims(), log)?;
     receipt::fields(predicate, network)?;
-    verdicts::references(predicate)?;
-    let (start, end) = receipt::times(predicate)?;
+    findings_refused_by_all(&predicate.claims(), judged_ms)
+}
+
+/// The same of the findings that receipts of every class name.
+fn findings_refused_by_all(claims: &Claims<'_>, judged_ms: u64) -> Result<(), Code> {
+    verdicts::references(claims)?;
+    let (start, end) = claims.times()?;
     if start <= judged_ms && judged_ms <= end { Ok(()) } else { Err(Code::VerdictTime) }
 }
 

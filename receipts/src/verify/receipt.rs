@@ -2,24 +2,35 @@
 
 use std::collections::BTreeSet;
 
-use super::{Believed, Code};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Believed, Code,
+    claims::{Claiming, Claims},
+};
 use crate::{
     canonical::{NotCanonical, parse_canonical},
     checkpoint::Checkpoint,
+    class::BenefitClass,
+    curation,
     digest::{Digest, PublicKey},
     dsse::{Envelope, IN_TOTO},
     entry::COUNTED,
     keys::key_id,
     note::log_name,
     nullifier::nullifier,
-    statement::{CLASS, PREDICATE, Predicate, SPEC, STATEMENT, Statement, Subject},
+    statement::{Predicate, SPEC, STATEMENT, Statement, Subject, TimeSpan},
     timestamp::parse_millis,
     trust::TrustedRole,
 };
 
-/// Opens the receipt. The two keys are named inside, so the payload is read to know whom to ask, and nothing of it is
-/// used before both signatures verified.
-pub(super) fn open(bytes: &[u8], trust: &Believed<'_>) -> Result<(Statement<Predicate>, Digest), Code> {
+/// The envelope of a receipt, and the class whose predicate its payload names: what to read it as, and no more.
+pub(super) fn envelope(bytes: &[u8]) -> Result<(Envelope, BenefitClass), Code> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        predicate_type: String,
+    }
     let envelope = Envelope::parse(bytes).map_err(|_spelling| Code::Noncanonical)?;
     if envelope.payload_type != IN_TOTO {
         return Err(Code::PayloadType);
@@ -27,7 +38,18 @@ pub(super) fn open(bytes: &[u8], trust: &Believed<'_>) -> Result<(Statement<Pred
     if envelope.signatures.len() != 2 {
         return Err(Code::SignatureCount);
     }
-    let statement: Statement<Predicate> = Statement::parse(&envelope.payload).map_err(|error| match error {
+    let curated = serde_json::from_slice::<Named>(&envelope.payload)
+        .is_ok_and(|named| named.predicate_type == curation::PREDICATE);
+    Ok((envelope, if curated { BenefitClass::DataCuration } else { BenefitClass::AgentOrchestration }))
+}
+
+/// Opens the receipt. The two keys are named inside, so the payload is read to know whom to ask, and nothing of it is
+/// used before both signatures verified.
+pub(super) fn open<P: Claiming + Serialize + DeserializeOwned>(
+    envelope: &Envelope,
+    trust: &Believed<'_>,
+) -> Result<Statement<P>, Code> {
+    let statement: Statement<P> = Statement::parse(&envelope.payload).map_err(|error| match error {
         // What is canonical JSON lacks or has a field; the rest is spelled wrongly.
         NotCanonical::NotJson { .. } if parse_canonical(&envelope.payload).is_ok() => Code::Shape,
         NotCanonical::NotJson { .. }
@@ -36,7 +58,8 @@ pub(super) fn open(bytes: &[u8], trust: &Believed<'_>) -> Result<(Statement<Pred
         | NotCanonical::Number
         | NotCanonical::Spelling => Code::Noncanonical,
     })?;
-    let actors = &statement.predicate.actors;
+    let claims = statement.predicate.claims();
+    let actors = claims.actors;
     let is = |key: &PublicKey, id: &Digest| key_id(key) == *id;
     if !is(&actors.associate.key, &actors.associate.keyid) {
         return Err(Code::AssociateKeyId);
@@ -61,37 +84,32 @@ pub(super) fn open(bytes: &[u8], trust: &Believed<'_>) -> Result<(Statement<Pred
     if statement.statement_type != STATEMENT {
         return Err(Code::StatementType);
     }
-    if statement.predicate_type != PREDICATE {
+    if statement.predicate_type != claims.predicate_type {
         return Err(Code::PredicateType);
     }
-    Ok((statement, envelope.id()))
+    Ok(statement)
 }
 
 /// Opens the tree head and compares it with what the statement says of it.
 pub(super) fn checkpoint(
-    statement: &Statement<Predicate>,
+    claims: &Claims<'_>,
+    subject: &[Subject],
     text: &str,
     trust: &Believed<'_>,
 ) -> Result<Checkpoint, Code> {
-    let predicate = &statement.predicate;
     let log = trust.log_key().ok_or(Code::LogUntrusted)?;
-    if log_name(&log) != predicate.actors.node.log_origin {
+    if log_name(&log) != claims.actors.node.log_origin {
         return Err(Code::LogUntrusted);
     }
-    apart(predicate, &log)?;
+    apart(claims, &log)?;
     let head = Checkpoint::open(text, &log).map_err(|_refused| Code::Checkpoint)?;
     // One subject and no more: a reader that takes any subject must not find another thing to be attested.
-    let [Subject { digest, name }] = statement.subject.as_slice() else { return Err(Code::Subject) };
+    let [Subject { digest, name }] = subject else { return Err(Code::Subject) };
     if name != "anchor-set" || digest.sha256 != Digest::of(head.body().as_bytes()) {
         return Err(Code::Subject);
     }
-    let module = &predicate.module;
-    let origin = format!(
-        "{}/trace/{}/{}/{}",
-        predicate.actors.node.log_origin, module.run_id, module.module_id, module.attempt.0
-    );
-    let set = &predicate.anchor_set;
-    if set.origin != head.origin || set.origin != origin {
+    let set = claims.anchor_set;
+    if set.origin != head.origin || claims.origin.as_ref() != Some(&set.origin) {
         return Err(Code::Origin);
     }
     if set.size.0 != head.size {
@@ -100,26 +118,33 @@ pub(super) fn checkpoint(
     if set.root != head.root {
         return Err(Code::Root);
     }
-    if set.hash != "sha256" || set.leaf != "trace" {
+    if set.hash != "sha256" || set.leaf != claims.leaf {
         return Err(Code::TreeKind);
     }
     Ok(head)
 }
 
 /// No key does two jobs. The associate as its own verifier has a code of its own.
-pub(super) fn apart(predicate: &Predicate, log: &PublicKey) -> Result<(), Code> {
-    let actors = &predicate.actors;
+pub(super) fn apart(claims: &Claims<'_>, log: &PublicKey) -> Result<(), Code> {
+    let actors = claims.actors;
     let keys = [*log, actors.node.key, actors.principal.key, actors.root.key];
     let distinct = BTreeSet::from(keys).len() == keys.len() && !keys.contains(&actors.associate.key);
-    let judges = predicate.verdicts.iter().all(|verdict| !keys.contains(&verdict.by));
+    let judges = claims.verdicts.iter().all(|verdict| !keys.contains(&verdict.by));
     if distinct && judges { Ok(()) } else { Err(Code::SharedKey) }
+}
+
+/// The origin of a module's tree.
+pub(super) fn origin(predicate: &Predicate) -> String {
+    let module = &predicate.module;
+    let node = &predicate.actors.node.log_origin;
+    format!("{node}/trace/{}/{}/{}", module.run_id, module.module_id, module.attempt.0)
 }
 
 /// Fields that must have one value, or fit each other.
 pub(super) fn fields(predicate: &Predicate, network: &Digest) -> Result<(), Code> {
     let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
     ensure(predicate.spec == SPEC, Code::Spec)?;
-    ensure(predicate.benefit_class == CLASS, Code::BenefitClass)?;
+    ensure(predicate.benefit_class == BenefitClass::AgentOrchestration, Code::BenefitClass)?;
     ensure(predicate.status == "completed", Code::Status)?;
     ensure(predicate.network == *network, Code::Network)?;
     ensure(predicate.counts.keys().map(String::as_str).eq(COUNTED), Code::CountKinds)?;
@@ -128,7 +153,7 @@ pub(super) fn fields(predicate: &Predicate, network: &Digest) -> Result<(), Code
     let count = |kind: &str| predicate.counts.get(kind).map_or(0, |count| count.0);
     ensure(count("output") == 1, Code::Output)?;
     let module = &predicate.module;
-    let own = nullifier(&predicate.network, CLASS, &predicate.actors.root.key, module.run_id, module.module_id);
+    let own = nullifier(&predicate.network, &predicate.actors.root.key, module.run_id, module.module_id);
     ensure(predicate.nullifier == own, Code::Nullifier)?;
     let sorted = predicate.parents.windows(2).all(|pair| pair[0].receipt < pair[1].receipt);
     ensure(sorted, Code::Parents)?;
@@ -151,7 +176,7 @@ pub(super) fn fields(predicate: &Predicate, network: &Digest) -> Result<(), Code
     ensure(provided && called && models.len() == predicate.models.len(), Code::Models)?;
     let currency = &predicate.usage.currency;
     ensure(currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_uppercase()), Code::Currency)?;
-    let (start, end) = times(predicate)?;
+    let (start, end) = times(&predicate.time)?;
     ensure(start <= end, Code::Time)?;
     let usage = &predicate.usage;
     ensure(usage.tool_calls.0 <= count("tool_call") && usage.wall_ms.0 <= end - start, Code::Usage)?;
@@ -159,7 +184,7 @@ pub(super) fn fields(predicate: &Predicate, network: &Digest) -> Result<(), Code
 }
 
 /// Start and end of the attempt in milliseconds since the Unix epoch.
-pub(super) fn times(predicate: &Predicate) -> Result<(u64, u64), Code> {
+pub(super) fn times(time: &TimeSpan) -> Result<(u64, u64), Code> {
     let read = |text: &str| parse_millis(text).map_err(|_form| Code::Time);
-    Ok((read(&predicate.time.start)?, read(&predicate.time.end)?))
+    Ok((read(&time.start)?, read(&time.end)?))
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Believed, Code, Files, receipt::times};
+use super::{Believed, Code, Files, claims::Claims};
 use crate::{
     digest::{Digest, PublicKey},
     dsse::Envelope,
-    statement::{Predicate, VerdictRef},
+    statement::VerdictRef,
     trust::TrustedRole,
     verdict::{Found, property},
 };
@@ -19,8 +19,8 @@ struct Statement {
     signer: Option<PublicKey>,
 }
 
-pub(super) fn check(predicate: &Predicate, files: &Files<'_>, trust: &Believed<'_>) -> Result<(), Code> {
-    references(predicate)?;
+pub(super) fn check(claims: &Claims<'_>, files: &Files<'_>, trust: &Believed<'_>) -> Result<(), Code> {
+    references(claims)?;
     let mut statements = Vec::new();
     let mut ids = BTreeSet::new();
     for ((number, bytes), wanted) in files.verdicts.iter().zip(0_u64..) {
@@ -38,29 +38,29 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>, trust: &Believed<'
     if statements.is_empty() {
         return Err(Code::MissingVerdict);
     }
-    for verdict in &predicate.verdicts {
-        one(predicate, verdict, &mut statements, trust)?;
+    for verdict in claims.verdicts {
+        one(claims, verdict, &mut statements, trust)?;
     }
     // A statement that no verdict names was slipped in.
     if statements.iter().all(|statement| statement.signer.is_some()) { Ok(()) } else { Err(Code::VerdictId) }
 }
 
 /// What the receipt itself says of the verdicts.
-pub(super) fn references(predicate: &Predicate) -> Result<(), Code> {
+pub(super) fn references(claims: &Claims<'_>) -> Result<(), Code> {
     let ensure = |holds: bool, code: Code| if holds { Ok(()) } else { Err(code) };
-    let first = predicate.verdicts.first().ok_or(Code::NoVerdict)?;
+    let first = claims.verdicts.first().ok_or(Code::NoVerdict)?;
     let mut criteria = BTreeSet::new();
-    for verdict in &predicate.verdicts {
+    for verdict in claims.verdicts {
         ensure(criteria.insert(property(&verdict.criterion)), Code::VerdictTwice)?;
         ensure(verdict.passed, Code::VerdictFailed)?;
-        ensure(verdict.by != predicate.actors.associate.key, Code::SelfJudged)?;
+        ensure(verdict.by != claims.actors.associate.key, Code::SelfJudged)?;
         ensure(verdict.deliverable == first.deliverable, Code::VerdictDeliverable)?;
     }
     Ok(())
 }
 
 fn one(
-    predicate: &Predicate,
+    claims: &Claims<'_>,
     verdict: &VerdictRef,
     statements: &mut [Statement],
     trust: &Believed<'_>,
@@ -76,7 +76,7 @@ fn one(
     ensure(found.is_by(&verdict.by), Code::VerdictSignature)?;
     ensure(found.deliverable == verdict.deliverable, Code::VerdictDeliverable)?;
     ensure(found.holds(&verdict.criterion), Code::VerdictProperty)?;
-    ensure(found.policies == [predicate.policy.digest], Code::VerdictPolicy)?;
-    let (start, end) = times(predicate)?;
+    ensure(found.policies == [claims.policy.digest], Code::VerdictPolicy)?;
+    let (start, end) = claims.times()?;
     ensure(start <= found.at_ms && found.at_ms <= end, Code::VerdictTime)
 }
