@@ -74,7 +74,9 @@ async fn collection(set: &Set, place: &Path, model: Arc<dyn Embedder>) -> Result
     let mut entropy = |salt: &mut [u8]| getrandom::fill(salt).map_err(std::io::Error::other);
     let mut sign = |body: &[u8]| Ok(body.to_vec());
     let mut silent = |_at| {};
-    index.ingest(Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut silent }).await?;
+    index
+        .ingest(Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign: &mut sign, progress: &mut silent })
+        .await?;
     index.use_embedder(model).await?;
     let mut told = |at: commons_index::Progress| {
         if at.done.is_multiple_of(512) {

@@ -27,7 +27,7 @@ fuzz() {
   mkdir -p "$corpus" target/fuzz/crashes
   if "target/fuzz/build/$triple/release/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
     -print_final_stats=1 -artifact_prefix="target/fuzz/crashes/$target-" "$corpus" receipts/tests/golden >"$log" 2>&1; then
-    printf 'fuzz: %-11s %s inputs, none fails\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
+    printf 'fuzz: %-12s %s inputs, none fails\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
   else
     tail -n 25 "$log" >&2
     printf 'fuzz: %s fails: target/fuzz/crashes\n' "$target" >&2

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod commons;
 pub mod config;
+pub mod curations;
 pub mod exit;
 mod failures;
 pub mod follow;

@@ -159,12 +159,13 @@ impl Sources {
         &self,
         home: &Home,
         config: &Config,
-        signer: &Signer,
+        (signer, clock): (&Signer, &Clock),
         progress: &mut (dyn FnMut(IngestProgress) + Send),
     ) -> Result<(Collection, Vec<Skipped>), Failure> {
         match self {
             Self::Folder(docs) => {
-                let (index, ingested) = ingest(home, Stock::Folder(docs), config, signer, None, progress).await?;
+                let (index, ingested) =
+                    ingest(home, Stock::Folder(docs), config, (signer, clock), None, progress).await?;
                 Ok((index, ingested.skipped))
             }
             Self::Collection(wanted) => {
@@ -197,7 +198,7 @@ pub async fn ingest(
     home: &Home,
     stock: Stock<'_>,
     config: &Config,
-    signer: &Signer,
+    (signer, clock): (&Signer, &Clock),
     declared: Option<Declared>,
     progress: &mut (dyn FnMut(IngestProgress) + Send),
 ) -> Result<(Collection, Ingested), Failure> {
@@ -212,7 +213,7 @@ pub async fn ingest(
     }
     let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(std::io::Error::other);
     let mut sign = |body: &[u8]| signer.sign_checkpoint(body).map_err(std::io::Error::other);
-    let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress };
+    let caller = Caller { began_ms: clock.now_ms(), entropy: &mut entropy, sign: &mut sign, progress };
     let ingested = match stock {
         Stock::Folder(_) => index.ingest(caller).await,
         Stock::List(_, given) => index.add(given, caller).await,

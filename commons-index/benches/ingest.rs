@@ -113,7 +113,8 @@ fn ingest(folder: &Path, home: &Path) -> Outcome<()> {
         };
         let mut sign = |body: &[u8]| Ok(body.to_vec());
         let mut progress = |_at| {};
-        let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut progress };
+        let caller =
+            Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign: &mut sign, progress: &mut progress };
         let done = index.ingest(caller).await?;
         print!("{} documents, {} passages, ", done.documents, done.passages);
         Ok(())

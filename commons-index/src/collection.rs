@@ -24,6 +24,7 @@ use crate::{
     metadata::Declared,
     scan,
     store::{self, Kept, Live, NoVectors, Postgres, PostgresVectors, Records, Revision},
+    transforms,
     words::{self, Words},
 };
 
@@ -41,6 +42,15 @@ pub struct Collection {
     pub(crate) meaning: Meaning,
     /// Whose it is, where that is on record.
     kept: Option<Kept>,
+}
+
+/// What an ingest leaves beside its collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurationFiles {
+    /// What was done to each document, a line each.
+    pub log: PathBuf,
+    /// The folder that is for its receipt.
+    pub receipt: PathBuf,
 }
 
 /// The name of a folder's collection: 16 hex of a digest of its canonical path, so that the name tells no path.
@@ -349,6 +359,15 @@ impl Collection {
     /// What came between two revisions: 0 is the empty collection, none the latest.
     pub async fn changes(&self, from: u64, to: Option<u64>) -> Result<Changes, StoreError> {
         changes::between(&self.records, from, to).await
+    }
+
+    /// Where this home keeps the log and the receipt of the ingest that led to a revision. Those of an ingest elsewhere are
+    /// not there.
+    pub fn curation_of(&self, revision: &Revision) -> CurationFiles {
+        CurationFiles {
+            log: transforms::log(&self.store, revision.number, &revision.root),
+            receipt: transforms::receipt(&self.store, revision.number, &revision.root),
+        }
     }
 
     /// Bytes that the collection takes on disk: records, word index.

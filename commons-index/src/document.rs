@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::Encoding;
 use receipts::Digest;
 
 use crate::{
@@ -30,6 +31,8 @@ pub(crate) struct Document {
     pub(crate) title: String,
     pub(crate) cuts: Vec<Cut>,
     pub(crate) metadata: Metadata,
+    /// The encoding its bytes were in, by its WHATWG name; none of a format that is no text.
+    pub(crate) decoding: Option<Cow<'static, str>>,
 }
 
 /// A document as it was read, before anything is drawn from it.
@@ -50,7 +53,7 @@ pub(crate) enum Body {
     /// A whole file, unpacked.
     File(Vec<u8>, &'static Format),
     /// A record, decoded.
-    Record(String, fn(String) -> Drawn),
+    Record(String, &'static Encoding, fn(String) -> Drawn),
 }
 
 impl Body {
@@ -58,17 +61,25 @@ impl Body {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::File(bytes, _) => bytes.len(),
-            Self::Record(text, _) => text.len(),
+            Self::Record(text, _, _) => text.len(),
         }
     }
 }
 
 /// Draws a document.
 pub(crate) fn draw(raw: Raw, declared: &Declared) -> Result<Document, SkipReason> {
+    let mut decoding = None;
     let drawn = match raw.body {
-        Body::Record(text, draw) => draw(text),
+        Body::Record(text, encoding, draw) => {
+            decoding = Some(Cow::Borrowed(encoding.name()));
+            draw(text)
+        }
         Body::File(bytes, format) => match format.reader {
-            Reader::Text(declared, draw) => draw(encoding::decoded(bytes, declared)?)?,
+            Reader::Text(declared, draw) => {
+                let (text, encoding) = encoding::decoded(bytes, declared)?;
+                decoding = Some(Cow::Borrowed(encoding.name()));
+                draw(text)?
+            }
             Reader::Bytes(draw) => draw(&bytes)?,
             Reader::Records(_) => return Err(SkipReason::Malformed { cause: "it holds many documents".to_owned() }),
         },
@@ -87,7 +98,7 @@ pub(crate) fn draw(raw: Raw, declared: &Declared) -> Result<Document, SkipReason
     let Raw { path, file, media, digest, bytes, .. } = raw;
     let media = Cow::Borrowed(media);
     let text_digest = Digest::of(text.as_bytes());
-    Ok(Document { path, file, media, digest, bytes, text_digest, text, title, cuts, metadata })
+    Ok(Document { path, file, media, digest, bytes, text_digest, text, title, cuts, metadata, decoding })
 }
 
 fn stem(path: &str) -> String {

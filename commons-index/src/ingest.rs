@@ -26,7 +26,7 @@ use crate::{
     limits::Limits,
     metadata::Declared,
     scan::{SkipReason, Skipped},
-    seal,
+    seal::{self, Read},
     store::{Counted, Ingesting, Records, Session, Standing},
     vectors, words,
     writing::{Ready, compressor},
@@ -47,6 +47,8 @@ pub struct Progress {
 
 /// What an ingest needs of its caller: randomness, a signature, and someone to tell.
 pub struct Caller<'a> {
+    /// When the ingest begins, in milliseconds since the Unix epoch, as its log is to say.
+    pub began_ms: u64,
     /// Fills path salts.
     pub entropy: &'a mut (dyn FnMut(&mut [u8]) -> io::Result<()> + Send),
     /// Signs a checkpoint body (`origin\nsize\nroot\n`) into the signed note that is kept with the revision.
@@ -207,10 +209,11 @@ pub(crate) async fn run(
     if folder {
         work.remove(&gone).await?;
     }
-    let Work { on, mut lock, mut skipped, .. } = work;
+    let Work { on, mut lock, mut skipped, declared, .. } = work;
     skipped.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     lock.holds().await?;
-    let ingested = seal::seal(on, place, caller, latest, next).await?;
+    let ingested =
+        seal::seal(on, place, caller, latest, (next, Read { declared: &declared, skipped: &skipped })).await?;
     if ingested.added + ingested.replaced + ingested.removed > 0 {
         words::remove_others(place.collection, next)?;
         vectors::remove_others(place.collection, next)?;
@@ -322,7 +325,7 @@ impl Work<'_> {
                     self.on.keep_file(&path, &known).await?;
                     let records = std::mem::take(&mut self.blank).saturating_sub(intake::LISTED);
                     if records > 0 {
-                        self.skipped.push(Skipped { path, reason: SkipReason::More { records } });
+                        self.skipped.push(Skipped::unread(path, SkipReason::More { records }));
                     }
                 }
                 Drawn::Same => self.met += 1,
@@ -476,10 +479,10 @@ fn draw_one(
     declared: &Declared,
     zstd: &mut zstd::bulk::Compressor<'static>,
 ) -> io::Result<Drawn> {
-    let (path, record) = (raw.path.clone(), raw.file.is_some());
+    let (path, record, read) = (raw.path.clone(), raw.file.is_some(), Some(raw.digest));
     match document::draw(raw, declared) {
         Ok(document) => Ok(Drawn::Document(Box::new(Ready::of(document, zstd)?), standing)),
-        Err(reason) if record => Ok(Drawn::Blank(Skipped { path, reason }, standing)),
-        Err(reason) => Ok(Drawn::Item(Item::Skipped(Skipped { path, reason }))),
+        Err(reason) if record => Ok(Drawn::Blank(Skipped { path, reason, read }, standing)),
+        Err(reason) => Ok(Drawn::Item(Item::Skipped(Skipped { path, reason, read }))),
     }
 }

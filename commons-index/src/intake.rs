@@ -202,12 +202,12 @@ impl Source {
             }
             return match File::open(&absolute) {
                 Ok(mut file) => self.records(path, &mut file, candidate.format, candidate.packing, read, feed),
-                Err(error) => feed.push(Item::Skipped(Skipped { path: path.clone(), reason: unreadable(error) })),
+                Err(error) => feed.push(Item::Skipped(Skipped::unread(path.clone(), unreadable(error)))),
             };
         }
         let read = File::open(&absolute).map_err(unreadable);
         match read.and_then(|mut file| self.whole(&mut file, candidate.packing, candidate.bytes)) {
-            Err(reason) => feed.push(Item::Skipped(Skipped { path: path.clone(), reason })),
+            Err(reason) => feed.push(Item::Skipped(Skipped::unread(path.clone(), reason))),
             Ok((_body, digest, _bytes)) if self.unchanged(path, digest) => self.same(path, feed),
             Ok((body, digest, bytes)) => {
                 let body = Body::File(body, candidate.format);
@@ -221,12 +221,12 @@ impl Source {
         self.told.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let Some(format) = Format::of_media(&media) else {
             let reason = SkipReason::OtherKind { extension: media };
-            return feed.push(Item::Skipped(Skipped { path, reason }));
+            return feed.push(Item::Skipped(Skipped::unread(path, reason)));
         };
         let limit = self.reading.file_bytes;
         if bytes.len() as u64 > limit {
             let reason = SkipReason::TooLarge { bytes: bytes.len() as u64, limit };
-            return feed.push(Item::Skipped(Skipped { path, reason }));
+            return feed.push(Item::Skipped(Skipped::unread(path, reason)));
         }
         let digest = Digest::of(&bytes);
         if self.unchanged(&path, digest) {
@@ -242,7 +242,7 @@ impl Source {
     fn same(&self, path: &str, feed: &mut Feed) -> Result<(), Unwanted> {
         let records = self.known.get(path).map_or(0, |known| known.skipped);
         if records > 0 {
-            feed.push(Item::Skipped(Skipped { path: path.to_owned(), reason: SkipReason::More { records } }))?;
+            feed.push(Item::Skipped(Skipped::unread(path.to_owned(), SkipReason::More { records })))?;
         }
         feed.push(Item::Unchanged(path.to_owned()))
     }
@@ -286,7 +286,7 @@ impl Source {
             let skip = |path: String, reason, skipped: &mut u64, feed: &mut Feed| {
                 *skipped += 1;
                 let listed = *skipped <= LISTED;
-                let skip = || feed.push(Item::Skipped(Skipped { path, reason }));
+                let skip = || feed.push(Item::Skipped(Skipped::unread(path, reason)));
                 if listed { skip().map_err(|Unwanted| Stop::Unwanted) } else { Ok(()) }
             };
             read(&mut stream, &self.reading, &mut |found| match found {
@@ -305,7 +305,7 @@ impl Source {
                         bytes: record.bytes,
                         title: record.title,
                         metadata: record.metadata,
-                        body: Body::Record(record.body, record.draw),
+                        body: Body::Record(record.body, record.encoding, record.draw),
                     };
                     feed.push(Item::Raw(Box::new(raw))).map_err(|Unwanted| Stop::Unwanted)
                 }
@@ -313,7 +313,7 @@ impl Source {
         });
         if skipped > LISTED {
             let reason = SkipReason::More { records: skipped - LISTED };
-            feed.push(Item::Skipped(Skipped { path: path.to_owned(), reason }))?;
+            feed.push(Item::Skipped(Skipped::unread(path.to_owned(), reason)))?;
         }
         let end = end.and_then(|()| counted.finish().map_err(Stop::from));
         match end {
@@ -322,7 +322,7 @@ impl Source {
                 feed.push(Item::Closed(path.to_owned(), Box::new(known), names))
             }
             // What was read of it stays, what it held before as well: nobody knows what comes behind this place.
-            Err(Stop::Reason(reason)) => feed.push(Item::Skipped(Skipped { path: path.to_owned(), reason })),
+            Err(Stop::Reason(reason)) => feed.push(Item::Skipped(Skipped::unread(path.to_owned(), reason))),
             Err(Stop::Unwanted) => Err(Unwanted),
         }
     }

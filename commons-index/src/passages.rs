@@ -11,6 +11,8 @@ use crate::{
     sentences,
 };
 
+/// Changes with where texts are cut. Raised together with the readers' version, by which documents are read again.
+pub(crate) const PASSAGES: u32 = 1;
 /// Blocks are merged up to here.
 const MERGED: usize = 900;
 /// A block longer than this is cut at sentence ends; with a heading above it a piece stays under [`LONGEST`].

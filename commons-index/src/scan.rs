@@ -6,6 +6,7 @@
 
 use std::{fs, io, path::Path};
 
+use receipts::Digest;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::formats::{Format, Packing};
@@ -131,6 +132,15 @@ pub struct Skipped {
     pub path: String,
     /// Why.
     pub reason: SkipReason,
+    /// SHA-256 of its bytes, where they were read to their end.
+    pub read: Option<Digest>,
+}
+
+impl Skipped {
+    /// What was passed over without being read to its end.
+    pub fn unread(path: String, reason: SkipReason) -> Self {
+        Self { path, reason, read: None }
+    }
 }
 
 impl std::fmt::Display for Skipped {
@@ -170,7 +180,7 @@ pub(crate) fn scan(folder: &Path, own: &Path, limit: u64) -> Found {
             Err(error) => {
                 let path = error.path().map_or_else(String::new, |path| relative(folder, path));
                 let cause = error.io_error().map_or_else(|| error.to_string(), io::Error::to_string);
-                found.skipped.push(Skipped { path, reason: SkipReason::Unreadable { cause } });
+                found.skipped.push(Skipped::unread(path, SkipReason::Unreadable { cause }));
             }
         }
     }
@@ -192,7 +202,7 @@ fn relative(folder: &Path, path: &Path) -> String {
 
 fn candidate(folder: &Path, entry: &DirEntry, limit: u64) -> Result<Candidate, Skipped> {
     let path = relative(folder, entry.path());
-    let skip = |reason| Skipped { path: path.clone(), reason };
+    let skip = |reason| Skipped::unread(path.clone(), reason);
     let kind = entry.file_type();
     if kind.is_symlink() {
         return Err(skip(SkipReason::Link(link_kind(folder, entry.path()))));

@@ -1,7 +1,7 @@
 //! The end of an ingest: what it changed goes into the corpus, the head is signed, the word index drawn, and the revision
 //! named, all at once.
 //!
-//! **Invariant:** the word index of a revision is durable before the records name it.
+//! **Invariant:** the word index of a revision, and the log of its ingest, are durable before the records name it.
 
 use receipts::{Digest, checkpoint::Checkpoint, merkle::Frontier};
 
@@ -9,11 +9,22 @@ use crate::{
     corpus, drawing,
     error::IngestError,
     ingest::{Caller, Ingested, Place},
+    metadata::Declared,
+    scan::Skipped,
     store::{Counted, Revision, Session},
+    transforms::{self, Grown},
 };
 
 /// Entries in memory at a time.
 const PAGE: u64 = 2_000;
+
+/// What was read, beyond what the records have of it.
+pub(crate) struct Read<'a> {
+    /// What is said of all documents.
+    pub(crate) declared: &'a Declared,
+    /// What was passed over, by path.
+    pub(crate) skipped: &'a [Skipped],
+}
 
 /// Seals a revision, or leaves the latest where nothing changed.
 pub(crate) async fn seal(
@@ -21,7 +32,7 @@ pub(crate) async fn seal(
     place: &Place<'_>,
     caller: &mut Caller<'_>,
     latest: Option<Revision>,
-    next: i64,
+    (next, read): (i64, Read<'_>),
 ) -> Result<Ingested, IngestError> {
     let Counted { added, replaced, removed, documents, duplicates } = on.counted(next).await?;
     let unchanged = documents.saturating_sub(added + replaced);
@@ -33,7 +44,8 @@ pub(crate) async fn seal(
         on.commit().await?;
         return Ok(done);
     }
-    let (size, root) = append(&mut on, caller, next).await?;
+    let (before, size, root) = append(&mut on, caller, next).await?;
+    transforms::write(&mut on, place, caller, &Grown { before, size, root, revision: next }, &read).await?;
     let head = Checkpoint { origin: place.origin.to_owned(), size, root };
     let body = head.body().into_bytes();
     let checkpoint = (caller.sign)(&body).map_err(IngestError::Unsigned)?;
@@ -46,12 +58,13 @@ pub(crate) async fn seal(
     Ok(done)
 }
 
-/// Appends what a revision changed to the corpus and gives its new size and root.
-async fn append(on: &mut Session, caller: &mut Caller<'_>, next: i64) -> Result<(u64, Digest), IngestError> {
+/// Appends what a revision changed to the corpus and gives what it was, its new size and root.
+async fn append(on: &mut Session, caller: &mut Caller<'_>, next: i64) -> Result<(Frontier, u64, Digest), IngestError> {
     let mut tree = Frontier::new();
     for leaf in on.leaves().await? {
         tree.push(leaf);
     }
+    let before = tree.clone();
     let mut after = String::new();
     loop {
         let page = on.changed(next, &after, PAGE).await?;
@@ -67,5 +80,5 @@ async fn append(on: &mut Session, caller: &mut Caller<'_>, next: i64) -> Result<
         }
         on.append_rows(&rows).await?;
     }
-    Ok((tree.size(), tree.root()))
+    Ok((before, tree.size(), tree.root()))
 }

@@ -48,7 +48,8 @@ impl Node {
             Ok(())
         };
         let mut sign = |body: &[u8]| self.sign(body);
-        let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
+        let caller =
+            Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
         index.ingest(caller).await.expect("ingested");
     }
 

@@ -129,8 +129,14 @@ async fn an_ingest_that_dies_before_its_mark_leaves_the_revision_before() {
         commons.write("b.md", b"second words");
         let mut entropy = |_salt: &mut [u8]| Ok(());
         let mut sign = |_body: &[u8]| Err(io::Error::other("killed here"));
-        let failed =
-            index.ingest(Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_progress| {} }).await;
+        let failed = index
+            .ingest(Caller {
+                began_ms: 1_795_000_000_000,
+                entropy: &mut entropy,
+                sign: &mut sign,
+                progress: &mut |_progress| {},
+            })
+            .await;
         assert!(matches!(failed, Err(IngestError::Unsigned(_))));
         // What a killed process leaves beside the records: half a word index of the next revision.
         let half = commons.store(&index).join("words-2");

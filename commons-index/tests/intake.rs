@@ -256,7 +256,8 @@ async fn documents_that_are_given_are_added_and_no_folder_takes_them_away() {
             Ok(())
         };
         let mut sign = |body: &[u8]| Ok(body.to_vec());
-        let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
+        let caller =
+            Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
         let done = index.add(Box::new(pages.into_iter()), caller).await.expect("added");
         assert_eq!((done.added, done.removed, done.documents, done.skipped.len()), (1, 0, 2, 1));
         assert_eq!(
@@ -271,7 +272,8 @@ async fn documents_that_are_given_are_added_and_no_folder_takes_them_away() {
         let none = ingest(&mut list).await;
         assert!(matches!(none, Err(IngestError::WithoutFolder { .. })), "{none:?}");
         let pages = vec![given("https://x.example/p", "text/plain", "words of a list")];
-        let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
+        let caller =
+            Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign: &mut sign, progress: &mut |_at| {} };
         assert_eq!(list.add(Box::new(pages.into_iter()), caller).await.expect("added").documents, 1);
         assert_eq!(paths(&commons.open_list("mine").await, "list").await, ["https://x.example/p"]);
     }
@@ -304,7 +306,8 @@ async fn child_that_is_killed() {
         told += 1;
         println!("batch {told}");
     };
-    let caller = Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut progress };
+    let caller =
+        Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign: &mut sign, progress: &mut progress };
     drop(index.ingest(caller).await);
     println!("at its end");
     std::thread::sleep(Duration::from_secs(60));

@@ -30,7 +30,9 @@ async fn ingest_until(
     sign: &mut (dyn FnMut(&[u8]) -> io::Result<Vec<u8>> + Send),
 ) -> Result<Ingested, IngestError> {
     let mut entropy = |_salt: &mut [u8]| Ok(());
-    index.ingest(Caller { entropy: &mut entropy, sign, progress: &mut |_progress| {} }).await
+    index
+        .ingest(Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign, progress: &mut |_progress| {} })
+        .await
 }
 
 #[tokio::test]

@@ -179,7 +179,8 @@ pub(super) async fn prepare(
     let signer = Arc::new(wiring::signer(&program.home, config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (mut index, passed_over) = asked.sources.open(&program.home, config, &signer, &mut reading).await?;
+    let (mut index, passed_over) =
+        asked.sources.open(&program.home, config, (&signer, &program.wiring.clock), &mut reading).await?;
     let began = Instant::now();
     if let Some(said) = wiring::few_vectors(&mut index, &mut |at| progress.embedding(at, began)).await? {
         progress.say(said);

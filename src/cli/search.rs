@@ -89,7 +89,8 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
-    let (mut index, _skipped) = sources.open(&program.home, &config, &signer, &mut reading).await?;
+    let (mut index, _skipped) =
+        sources.open(&program.home, &config, (&signer, &program.wiring.clock), &mut reading).await?;
     let began = Instant::now();
     let said = wiring::few_vectors(&mut index, &mut |at| progress.embedding(at, began)).await?;
     progress.clear();

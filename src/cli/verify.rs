@@ -1,5 +1,7 @@
 //! `ii verify`: receipts of a run, one receipt file, or an exported folder, without network.
 
+mod log;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -36,6 +38,9 @@ pub struct Args {
     /// Trust these keys and no others.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// The log of an ingest, to check each document by.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Fail for anything that was not checked.
     #[arg(long)]
     strict: bool,
@@ -66,10 +71,12 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         let what = format!("{} has no receipts", args.what);
         return Err(Failure::new(Exit::Usage, what, "receipts are made for accepted modules only"));
     }
-    let found = verify_all(&case.bundles, &case.trust, case.origin);
+    let mut found = verify_all(&case.bundles, &case.trust, case.origin);
     let twice = credited_twice(&found);
-    show(program, &found, &twice);
-    let valid = found.values().all(|one| one.outcome.is_valid()) && twice.is_empty();
+    let log = args.log.as_deref().map(|path| log::check(&case.bundles, &mut found, path)).transpose()?;
+    show(program, &found, &twice, log.as_ref());
+    let borne_out = log.as_ref().is_none_or(log::Checked::holds);
+    let valid = borne_out && found.values().all(|one| one.outcome.is_valid()) && twice.is_empty();
     let whole = found.values().all(|one| one.outcome == Outcome::Valid);
     Ok(if valid && (whole || !args.strict) { Exit::Completed } else { Exit::Verification })
 }
@@ -87,16 +94,23 @@ pub(super) async fn of_run(program: &Program, run: RunId) -> Result<(bool, Vec<S
     Ok((holds, lines))
 }
 
-fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String]) {
+fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String], log: Option<&log::Checked>) {
     if program.json {
         let rows = found.iter().map(|(name, one)| {
-            json!({"module": name, "result": one.outcome.as_text(), "receipt": one.receipt,
+            json!({"module": name, "class": one.class.map(receipts::BenefitClass::as_str), "result": one.outcome.as_text(), "receipt": one.receipt,
                 "nullifier": one.nullifier, "parents": one.parents, "made": one.made, "not_made": one.not_made})
         });
-        print_json(&json!({"receipts": rows.collect::<Vec<_>>(), "credited_twice": twice}));
+        let mut answer = json!({"receipts": rows.collect::<Vec<_>>(), "credited_twice": twice});
+        if let Some(log) = log {
+            answer["log"] = log.json();
+        }
+        print_json(&answer);
         return;
     }
     lines(found, twice).iter().for_each(|line| println!("{line}"));
+    if let Some(log) = log {
+        println!("\n{}", log.line());
+    }
 }
 
 /// What was found, for people.

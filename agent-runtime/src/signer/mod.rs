@@ -5,6 +5,7 @@
 
 mod authority;
 mod care;
+mod curating;
 mod keyfile;
 mod orders;
 mod sealing;
@@ -26,6 +27,7 @@ use receipts::{
 };
 
 pub use care::{Old, backup, renew};
+pub use curating::{CurationError, SealedCuration, next_line};
 pub use orders::Signatory;
 pub use sealing::{SealError, bundle_of, read_bundle};
 

@@ -132,7 +132,7 @@ impl Signer {
     }
 }
 
-fn bundle_files(sealed: &Sealed, delegations: [&Vec<u8>; 2]) -> Bundle {
+pub(super) fn bundle_files(sealed: &Sealed, delegations: [&Vec<u8>; 2]) -> Bundle {
     let mut files = Bundle::default();
     let mut add = |name: String, bytes: Vec<u8>| files.0.insert(name, bytes);
     add(bundle::RECEIPT.to_owned(), sealed.receipt.clone());

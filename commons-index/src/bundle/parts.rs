@@ -194,6 +194,7 @@ impl Parts {
                 title,
                 cuts: Vec::new(),
                 metadata,
+                decoding: None,
             },
             pieces,
             passages: new,

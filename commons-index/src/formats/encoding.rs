@@ -17,8 +17,11 @@ const SAMPLE: usize = 64 << 10;
 /// Of so many characters of a text, one control character and no more: other things are no text.
 const CHARACTERS_A_CONTROL: usize = 200;
 
-/// A text of its bytes. `declared` is what the bytes say of their encoding.
-pub(crate) fn decoded(bytes: Vec<u8>, declared: fn(&[u8]) -> Option<&'static Encoding>) -> Result<String, SkipReason> {
+/// A text of its bytes, and the encoding it was in. `declared` is what the bytes say of their encoding.
+pub(crate) fn decoded(
+    bytes: Vec<u8>,
+    declared: fn(&[u8]) -> Option<&'static Encoding>,
+) -> Result<(String, &'static Encoding), SkipReason> {
     if let Some((marked, mark)) = Encoding::for_bom(&bytes) {
         // The mark is dropped; UTF-8 behind it must be so, and UTF-16 has no wrong bytes but lone halves.
         return by(marked, &bytes[mark..]);
@@ -27,7 +30,7 @@ pub(crate) fn decoded(bytes: Vec<u8>, declared: fn(&[u8]) -> Option<&'static Enc
         return Err(SkipReason::Binary);
     }
     let bytes = match String::from_utf8(bytes) {
-        Ok(text) => return Ok(text),
+        Ok(text) => return Ok((text, UTF_8)),
         Err(error) => error.into_bytes(),
     };
     let said = declared(&bytes).filter(|said| ![UTF_8, UTF_16BE, UTF_16LE].contains(said));
@@ -39,7 +42,7 @@ pub(crate) fn decoded(bytes: Vec<u8>, declared: fn(&[u8]) -> Option<&'static Enc
     by(guess, &bytes)
 }
 
-fn by(encoding: &'static Encoding, bytes: &[u8]) -> Result<String, SkipReason> {
+fn by(encoding: &'static Encoding, bytes: &[u8]) -> Result<(String, &'static Encoding), SkipReason> {
     let not_utf8 = || {
         let valid = std::str::from_utf8(bytes).err().map_or(0, |error| error.valid_up_to());
         SkipReason::NotUtf8 { valid: valid as u64 }
@@ -50,7 +53,7 @@ fn by(encoding: &'static Encoding, bytes: &[u8]) -> Result<String, SkipReason> {
     if controls * CHARACTERS_A_CONTROL > text.len() {
         return Err(SkipReason::Binary);
     }
-    Ok(text.into_owned())
+    Ok((text.into_owned(), encoding))
 }
 
 #[cfg(test)]
@@ -61,7 +64,7 @@ mod tests {
     use crate::scan::SkipReason;
 
     fn read(bytes: &[u8]) -> Result<String, SkipReason> {
-        decoded(bytes.to_vec(), undeclared)
+        decoded(bytes.to_vec(), undeclared).map(|(text, _encoding)| text)
     }
 
     #[test]

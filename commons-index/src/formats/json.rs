@@ -22,20 +22,16 @@ pub(super) fn read(stream: &mut dyn BufRead, reading: &Reading, sink: &mut Sink<
     if list(plain, reading, sink)? {
         return Ok(());
     }
-    let digest = Digest::of(&bytes);
+    let (digest, length) = (Digest::of(&bytes), bytes.len() as u64);
     let found = serde_json::from_slice::<Map<String, Value>>(plain).ok();
     let record = found.and_then(|members| jsonl::record(&members, &reading.fields, &bytes, 1));
     let record = match record {
         Some(record) => Record { id: None, ..record },
-        None => Record {
-            id: None,
-            digest,
-            bytes: bytes.len() as u64,
-            title: None,
-            metadata: Metadata::default(),
-            body: encoding::decoded(bytes, encoding::undeclared).map_err(Stop::Reason)?,
-            draw: data,
-        },
+        None => {
+            let (body, encoding) = encoding::decoded(bytes, encoding::undeclared).map_err(Stop::Reason)?;
+            let metadata = Metadata::default();
+            Record { id: None, digest, bytes: length, title: None, metadata, body, encoding, draw: data }
+        }
     };
     sink(Found::Record(Box::new(record)))
 }

@@ -71,6 +71,7 @@ pub(super) fn record(members: &Map<String, Value>, fields: &Fields, bytes: &[u8]
         title: word(&fields.title),
         metadata,
         body,
+        encoding: encoding_rs::UTF_8,
         draw: paragraphs,
     })
 }

@@ -90,9 +90,10 @@ fn other(stream: &mut dyn BufRead, reading: &Reading, sink: &mut Sink<'_>) -> Re
     let (digest, length) = (Digest::of(&bytes), bytes.len() as u64);
     let draw =
         |text: String| super::Drawn { title: None, blocks: source::blocks(&text), text, metadata: Metadata::default() };
-    let body = encoding::decoded(bytes, encoding::undeclared).map_err(Stop::Reason)?;
+    let (body, encoding) = encoding::decoded(bytes, encoding::undeclared).map_err(Stop::Reason)?;
     let metadata = Metadata::default();
-    sink(Found::Record(Box::new(Record { id: None, digest, bytes: length, title: None, metadata, body, draw })))
+    let record = Record { id: None, digest, bytes: length, title: None, metadata, body, encoding, draw };
+    sink(Found::Record(Box::new(record)))
 }
 
 fn record(page: Page, site: &Site, bytes: &[u8]) -> Record {
@@ -117,6 +118,7 @@ fn record(page: Page, site: &Site, bytes: &[u8]) -> Record {
         title: Some(title),
         metadata,
         body: page.text,
+        encoding: encoding_rs::UTF_8,
         draw: wikitext::readable,
     }
 }

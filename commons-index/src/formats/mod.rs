@@ -56,6 +56,8 @@ pub(crate) struct Record {
     pub(crate) metadata: Metadata,
     /// What its text is drawn from.
     pub(crate) body: String,
+    /// The encoding that was in.
+    pub(crate) encoding: &'static Encoding,
     /// How.
     pub(crate) draw: fn(String) -> Drawn,
 }

@@ -37,7 +37,7 @@ const BUFFER: usize = 256 << 10;
 
 impl Packing {
     /// What a name says, and the name without it.
-    pub(super) fn of_name(name: &str) -> (&str, Self) {
+    pub(crate) fn of_name(name: &str) -> (&str, Self) {
         let Some((rest, extension)) = name.rsplit_once('.') else {
             return (name, Self::None);
         };
@@ -46,6 +46,16 @@ impl Packing {
             "zst" => (rest, Self::Zstd),
             "bz2" => (rest, Self::Bzip2),
             _other => (name, Self::None),
+        }
+    }
+
+    /// Its name; none of what is as it is.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+            Self::Bzip2 => Some("bzip2"),
         }
     }
 

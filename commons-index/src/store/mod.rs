@@ -9,6 +9,7 @@
 //! **Invariant:** rows of sealed revisions stay: of texts, passages and corpus all are, a document's only ever gets its end.
 //! **Invariant:** a schema newer than this program is refused, not guessed at.
 
+mod made;
 mod postgres;
 mod rows;
 mod sqlite;
@@ -21,6 +22,7 @@ use std::{
 
 use receipts::Digest;
 
+pub(crate) use made::Made;
 pub use postgres::{Nearest, NoVectors, Postgres, PostgresVectors, Way};
 pub(crate) use rows::{
     Carried, CarriedPassage, CarriedVector, Counted, Drawable, NewPassage, PassageRow, Piece, Placed, Searched, Space,
@@ -483,6 +485,11 @@ impl Session {
         most: u64,
     ) -> Result<Vec<CorpusRow>, StoreError> {
         each!(self, on => on.changed(revision, after, most))
+    }
+
+    /// What its new documents were made of, in byte order of paths, after a path, at most `most`.
+    pub(crate) async fn made(&mut self, revision: i64, after: &str, most: u64) -> Result<Vec<Made>, StoreError> {
+        each!(self, on => on.made(revision, after, most))
     }
 
     /// Whether it only adds documents, none of which is searched in place of one that was there.

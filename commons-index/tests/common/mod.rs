@@ -265,7 +265,9 @@ pub async fn ingest(index: &mut Collection) -> Result<Ingested, IngestError> {
     };
     let mut sign = |body: &[u8]| Ok(body.to_vec());
     let mut progress = |_progress| {};
-    index.ingest(Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut progress }).await
+    index
+        .ingest(Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign: &mut sign, progress: &mut progress })
+        .await
 }
 
 pub async fn search(index: &dyn Index, query: &str) -> Vec<Hit> {

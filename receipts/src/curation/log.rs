@@ -182,6 +182,9 @@ pub enum LogError {
     /// The lines do not lead to the corpus that the header names.
     #[error("the lines do not lead to the corpus that the log names: one is missing, added, or of another ingest")]
     Corpus,
+    /// It is the log of another ingest.
+    #[error("it is the log of another ingest: it has another collection, or other heads of it")]
+    OtherIngest,
     /// It is another log than the receipt is of.
     #[error("it is not the log that the receipt is of: {what}")]
     Other {

@@ -153,8 +153,6 @@ codes! {
     Corpora = "corpora",
     /// The collection is not one of this node, or its corpus did not grow by what is counted.
     Collection = "collection",
-    /// The log of an ingest does not hold, or is another than the receipt is of.
-    TransformLog = "transform-log",
     /// Earlier attempts out of order, or not before this one.
     Earlier = "earlier",
     /// The policy did not allow it.

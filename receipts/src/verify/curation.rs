@@ -51,12 +51,19 @@ impl LogCheck {
     /// been verified.
     ///
     /// # Errors
-    /// A header that is none, or of another ingest.
+    /// [`LogError::Header`], [`LogError::OtherIngest`].
     pub fn new(files: &Bundle, first: &[u8]) -> Result<Option<Self>, LogError> {
         let bytes = files.0.get(bundle::RECEIPT).map(Vec::as_slice).unwrap_or_default();
         let Ok((envelope, BenefitClass::DataCuration)) = receipt::envelope(bytes) else { return Ok(None) };
         let Ok(statement) = Statement::<CurationPredicate>::parse(&envelope.payload) else { return Ok(None) };
-        let header = Header::parse(first)?;
+        let (header, said) = (Header::parse(first)?, &statement.predicate.collection);
+        let before = header.before();
+        let same = header.collection == said.origin
+            && (before.size, before.root) == (said.before.size.0, said.before.root)
+            && header.after == said.after;
+        if !same {
+            return Err(LogError::OtherIngest);
+        }
         let reader = LogReader::new(header, &statement.predicate.actors.associate.key)?;
         Ok(Some(Self { statement, reader }))
     }
@@ -74,10 +81,6 @@ impl LogCheck {
         let said = self.statement.predicate;
         let log = self.reader.finish(&said.actors.associate.key)?;
         let same = |holds: bool, what: &'static str| if holds { Ok(()) } else { Err(LogError::Other { what }) };
-        same(log.header.collection == said.collection.origin, "its collection")?;
-        let (before, after) = (log.header.before(), log.header.after);
-        let began = (before.size, before.root) == (said.collection.before.size.0, said.collection.before.root);
-        same(began && after == said.collection.after, "its heads")?;
         same((log.size, log.root) == (said.anchor_set.size.0, said.anchor_set.root), "the tree over its lines")?;
         same(log.counts == said.counts, "its counts")?;
         Ok(log)

@@ -131,7 +131,8 @@ const UNTRUSTED_LEDGER: &str =
 const NO_BLOCK: &str = "that a block is over the ledger's head: there is none here";
 const CREDITED_ONCE: &str = "that the nullifier was credited once: only a ledger can tell";
 const CREDITED_ONCE_BY_ITS_WORD: &str = "that no other receipt was credited for this nullifier: the ledger promises it, and who reads its whole log sees it";
-const NO_LOG: &str =
+/// Of a curation: what its log would show.
+pub const NO_LOG: &str =
     "the documents one by one: their log is not here; who has it hands it over with --log, or discloses single lines";
 const NEVER: &str = "that the outputs are right, that nothing happened off the record, that wall clocks are true";
 

@@ -3,11 +3,13 @@
 use std::{path::PathBuf, time::Instant};
 
 use commons_index::{Declared, LinkKind, Metadata, SkipReason, Skipped, Vectored, language};
-use serde_json::json;
+use receipts::Digest;
+use serde_json::{Value, json};
 
 use super::pages;
 use crate::{
     cli::{Program, print_json},
+    curations,
     exit::{Exit, Failure},
     failures::from_vectors,
     progress::Progress,
@@ -64,35 +66,38 @@ pub(super) async fn run(
     let (config, _) = program.settings(&flags)?;
     let progress = Progress::new(program.json);
     let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
+    let by = (&signer, &program.wiring.clock);
     let began = Instant::now();
     let mut reading = |at| progress.reading(at, began);
     let (home, mut left_out) = (&program.home, Vec::new());
     let (mut index, done) = match (folder, urls) {
         (Some(folder), _) => {
             let stock = Stock::Folder(&folder);
-            wiring::ingest(home, stock, &config, &signer, declared, &mut reading).await?
+            wiring::ingest(home, stock, &config, by, declared, &mut reading).await?
         }
         (None, list) => {
             let list = list.unwrap_or_default();
             let pages = pages::start(home, &config, pages::list(&list)?, progress.clone())?;
             let name = list.canonicalize().unwrap_or(list).display().to_string();
             let stock = Stock::List(&name, pages.given);
-            let taken = wiring::ingest(home, stock, &config, &signer, declared, &mut reading).await;
+            let taken = wiring::ingest(home, stock, &config, by, declared, &mut reading).await;
             left_out = pages.left_out.await.map_err(Failure::internal)?;
             taken.map_err(|failure| none_came(failure, &left_out))?
         }
     };
+    let sealed = curations::seal(&index, &signer, &program.wiring.clock).await;
     let passed_over = || left_out.iter().chain(&done.skipped);
     let began = Instant::now();
     let embedded = index.embed(&mut |at| progress.embedding(at, began)).await;
     progress.clear();
     let embedded = embedded.map_err(|error| from_vectors(&error))?;
+    let sealed = sealed?;
     if program.json {
         let skipped = passed_over().map(|one| json!({"path": one.path, "reason": one.reason.to_string()}));
         print_json(&json!({"collection": index.collection(), "added": done.added, "replaced": done.replaced,
             "removed": done.removed, "unchanged": done.unchanged, "documents": done.documents,
             "duplicates": done.duplicates, "resumed": done.resumed, "passages": done.passages, "vectors": embedded.vectors,
-            "embedded": embedded.made, "skipped": skipped.collect::<Vec<_>>()}));
+            "embedded": embedded.made, "receipts": sealed.iter().map(receipt).collect::<Vec<_>>(), "skipped": skipped.collect::<Vec<_>>()}));
         return Ok(Exit::Completed);
     }
     for one in passed_over().filter(|one| is_worth_a_line(&one.reason)) {
@@ -119,7 +124,14 @@ pub(super) async fn run(
         done.documents,
         done.passages
     );
+    for (revision, receipt) in &sealed {
+        println!("receipt {receipt} of revision {revision}");
+    }
     Ok(Exit::Completed)
+}
+
+fn receipt((revision, receipt): &(i64, Digest)) -> Value {
+    json!({"revision": revision, "receipt": receipt})
 }
 
 /// Where no page came there was nothing to read, and why it did not come is the reason.

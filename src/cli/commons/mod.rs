@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod list;
 mod pages;
+mod receipts;
 mod show;
 mod stats;
 mod verify;
@@ -78,6 +79,8 @@ pub enum Args {
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
     },
+    /// Show the receipts of a collection's ingests, or write them into a folder to hand on.
+    Receipts(receipts::Args),
     /// Show how large collections are, by kind of document.
     Stats {
         /// Its folder, its name, or the beginning of its name; all of them when none is named.
@@ -96,6 +99,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         Args::Diff { collection, from, to } => diff::run(program, &collection, from, to).await,
         Args::Export { collection, file } => export::run(program, &collection, &file).await,
         Args::Import { file, key } => import::run(program, &file, key.as_deref()).await,
+        Args::Receipts(args) => receipts::run(program, args).await,
         Args::Stats { collection } => stats::run(program, collection.as_deref()).await,
     }
 }

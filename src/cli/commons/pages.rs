@@ -102,7 +102,7 @@ pub(super) fn start(home: &Home, config: &Config, urls: Vec<String>, progress: P
                         break;
                     }
                 }
-                Err(cause) => left_out.push(Skipped { path: url, reason: SkipReason::Unreadable { cause } }),
+                Err(cause) => left_out.push(Skipped::unread(url, SkipReason::Unreadable { cause })),
             }
         }
         left_out

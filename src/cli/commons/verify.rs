@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Instant};
 
-use commons_index::{Audit, Auditor};
+use agent_runtime::signer::Signer;
+use commons_index::{Audit, Auditor, Collection, Fault};
+use receipts::verify::{TrustOrigin, verify};
 use serde_json::json;
 
 use super::{named, places};
 use crate::{
     cli::{Program, print_json},
     commons::open_head,
-    exit::{Exit, Failure},
+    curations,
+    exit::{Exit, Failure, chain},
     failures::from_store,
     progress::Progress,
     show, wiring,
@@ -32,7 +35,10 @@ pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit,
             None => opening.open_checkpoint(head).map_err(|error| error.to_string()),
         };
         let audit = index.audit(Auditor { open: &open, progress: &mut told }).await;
-        let audit = audit.map_err(|error| from_store(&error))?;
+        let mut audit = audit.map_err(|error| from_store(&error))?;
+        if index.kept().is_none_or(|kept| kept.vkey == signer.log_vkey()) {
+            audit.faults.extend(of_receipts(&index, &signer).await?);
+        }
         faults += audit.faults.len();
         if !program.json {
             progress.suspend(|| tell(&name, &audit));
@@ -47,6 +53,28 @@ pub(super) async fn run(program: &Program, wanted: Option<&str>) -> Result<Exit,
         print_json(&json!({ "collections": rows, "verified": faults == 0 }));
     }
     Ok(if faults == 0 { Exit::Completed } else { Exit::Verification })
+}
+
+/// What does not fit of the receipts of a collection of this home, and of the logs beside them.
+async fn of_receipts(index: &Collection, signer: &Signer) -> Result<Vec<Fault>, Failure> {
+    let trust = signer.trust().map_err(Failure::internal)?;
+    let mut faults = Vec::new();
+    for one in curations::of(index).await? {
+        let mut fault = |what: &str, why: String| {
+            faults.push(Fault { what: format!("{what} of revision {}", one.revision.number), why });
+        };
+        let found = verify(&one.bundle, &trust, TrustOrigin::Pinned, &|_parent| false).outcome;
+        if !found.is_valid() {
+            fault("the receipt", found.as_text());
+        } else if one.says.collection.after.root != one.revision.root {
+            fault("the receipt", "it is of another root".to_owned());
+        } else if one.log.exists()
+            && let Err(error) = curations::check(&one.bundle, &one.log)
+        {
+            fault("the log", chain(&error));
+        }
+    }
+    Ok(faults)
 }
 
 fn tell(name: &str, audit: &Audit) {

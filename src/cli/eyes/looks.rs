@@ -236,7 +236,9 @@ async fn found(shared: &Shared<'_>, query: &str) -> Result<Vec<Hit>, Failure> {
     let (config, _) = shared.config()?;
     let sources = shared.sources(&config)?;
     let signer = wiring::signer(&shared.program.home, &config, &shared.program.wiring.clock)?;
-    let (index, _skipped) = sources.open(&shared.program.home, &config, &signer, &mut |_progress| {}).await?;
+    let (index, _skipped) = sources
+        .open(&shared.program.home, &config, (&signer, &shared.program.wiring.clock), &mut |_progress| {})
+        .await?;
     let hits = index.search(&Search::new(query, 20)).await;
     let hits =
         hits.map_err(|error| Failure::new(Exit::Storage, error.to_string(), "`ii commons verify` looks into it"))?;

@@ -7,7 +7,10 @@ use crate::{
     corpus::CorpusRow,
     error::StoreError,
     intake::Known,
-    store::rows::{self, Columns as _, Counted, Drawable, Piece, Spot, Standing, signed},
+    store::{
+        Made,
+        rows::{self, Columns as _, Counted, Drawable, Piece, Spot, Standing, signed},
+    },
 };
 
 // `OFFSET 0` keeps a subquery one that is asked for each row, by its index, and `+ 0` an index of revisions out of it: of
@@ -155,6 +158,15 @@ impl Session {
         );
         let query = query.bind(self.collection).bind(revision).bind(after.to_owned()).bind(signed(most));
         self.all(query, |row| rows::changed(row)).await
+    }
+
+    pub(crate) async fn made(&mut self, revision: i64, after: &str, most: u64) -> Result<Vec<Made>, StoreError> {
+        let query = sqlx::query(
+            "SELECT path, file, text, licence, decoding FROM documents
+             WHERE collection = $1 AND since = $2 AND path > $3 ORDER BY path LIMIT $4",
+        );
+        let query = query.bind(self.collection).bind(revision).bind(after.to_owned()).bind(signed(most));
+        self.all(query, |row| Made::of(row)).await
     }
 
     pub(crate) async fn only_adds(&mut self, revision: i64) -> Result<bool, StoreError> {

@@ -16,7 +16,8 @@ const LOCK: i64 = 0x69_69_63_6f_6d_6d_6f;
 const PGVECTOR: Version = (0, 8, 0);
 
 /// Each script leads from the version before it (its place) to the next. Paths are compared by their bytes.
-const RECORDS: &[&str] = &[r#"
+const RECORDS: &[&str] = &[
+    r#"
     CREATE TABLE ii_commons.collections (
         collection BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT COLLATE "C" NOT NULL UNIQUE,
         origin TEXT, vkey TEXT, node TEXT NOT NULL, folder TEXT, declared TEXT);
@@ -62,7 +63,11 @@ const RECORDS: &[&str] = &[r#"
         half BYTEA NOT NULL, PRIMARY KEY (space, passage));
     -- Nothing makes half-precision numbers shorter.
     ALTER TABLE ii_commons.vectors ALTER COLUMN half SET STORAGE EXTERNAL;
-"#];
+"#,
+    "
+    ALTER TABLE ii_commons.documents ADD COLUMN decoding TEXT;
+",
+];
 
 /// What pgvector searches. Vectors of one space have one length; those of several spaces stand in one table, so the column fixes none. Only a
 /// collection's own index has its length, and is found by a statement with the same constants in it. The settings of the

@@ -86,20 +86,22 @@ impl Session {
         let titles: Vec<String> = documents.iter().map(|document| storable(&document.title)).collect();
         let query = sqlx::query_as(
             "INSERT INTO documents (collection, path, file, document, text, bytes, media, title, since, how, drawn,
-                source, licence, edition, language, date)
+                source, licence, edition, language, date, decoding)
              SELECT $1, one.path, one.file, one.document, one.text, one.bytes, one.media, one.title, $2, $3,
-                one.text <> one.document, one.source, one.licence, one.edition, one.language, one.date
+                one.text <> one.document, one.source, one.licence, one.edition, one.language, one.date, one.decoding
              FROM unnest($4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bigint[], $9::text[], $10::text[],
-                $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
+                $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
              WITH ORDINALITY AS one (path, file, document, text, bytes, media, title, source, licence, edition, language,
-                date, place)
+                date, decoding, place)
              ORDER BY one.place RETURNING path, id",
         );
         let query = query.bind(self.collection).bind(revision).bind(how).bind(paths).bind(files);
         let query = query.bind(digests).bind(texts).bind(bytes).bind(medias).bind(titles);
         let query = query.bind(known(|about| &about.source)).bind(known(|about| &about.licence));
         let query = query.bind(known(|about| &about.revision)).bind(known(|about| &about.language));
-        query.bind(known(|about| &about.date)).fetch_all(self.on()).await.map_err(self.failed())
+        let decodings: Vec<Option<&str>> = documents.iter().map(|document| document.decoding.as_deref()).collect();
+        let query = query.bind(known(|about| &about.date)).bind(decodings);
+        query.fetch_all(self.on()).await.map_err(self.failed())
     }
 
     async fn add_pieces(&mut self, pieces: &[(Digest, &Piece)]) -> Result<(), StoreError> {

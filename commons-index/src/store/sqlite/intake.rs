@@ -7,7 +7,10 @@ use crate::{
     corpus::CorpusRow,
     error::StoreError,
     intake::Known,
-    store::rows::{self, Columns as _, Counted, Drawable, Piece, Spot, Standing, signed},
+    store::{
+        Made,
+        rows::{self, Columns as _, Counted, Drawable, Piece, Spot, Standing, signed},
+    },
 };
 
 const STANDING: &str =
@@ -147,6 +150,14 @@ impl Session {
         );
         let query = query.bind(revision).bind(after.to_owned()).bind(signed(most));
         self.all(query, |row| rows::changed(row)).await
+    }
+
+    pub(crate) async fn made(&mut self, revision: i64, after: &str, most: u64) -> Result<Vec<Made>, StoreError> {
+        let query = sqlx::query(
+            "SELECT path, file, text, licence, decoding FROM documents WHERE since = ? AND path > ? ORDER BY path LIMIT ?",
+        );
+        let query = query.bind(revision).bind(after.to_owned()).bind(signed(most));
+        self.all(query, |row| Made::of(row)).await
     }
 
     pub(crate) async fn only_adds(&mut self, revision: i64) -> Result<bool, StoreError> {

@@ -71,6 +71,8 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (space, passage)) STRICT, WITHOUT ROWID;
 ", "
     CREATE TABLE keeper (origin TEXT NOT NULL, vkey TEXT NOT NULL) STRICT;
+", "
+    ALTER TABLE documents ADD COLUMN decoding TEXT;
 "];
 
 /// The open database.

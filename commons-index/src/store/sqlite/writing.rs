@@ -40,7 +40,7 @@ impl Session {
         for rows in rows.chunks(ROWS) {
             let mut insert = sqlx::QueryBuilder::new(
                 "INSERT INTO documents (id, path, file, document, text, bytes, media, title, since, how, drawn, source, \
-                 licence, edition, language, date) ",
+                 licence, edition, language, date, decoding) ",
             );
             insert.push_values(rows, |mut row, (id, ready)| {
                 let document = &ready.document;
@@ -51,6 +51,7 @@ impl Session {
                 row.push_bind(revision).push_bind(how).push_bind(i64::from(document.text_digest != document.digest));
                 row.push_bind(&about.source).push_bind(&about.licence);
                 row.push_bind(&about.revision).push_bind(&about.language).push_bind(&about.date);
+                row.push_bind(document.decoding.as_deref());
             });
             insert.build().execute(self.on()).await.map_err(self.failed())?;
         }

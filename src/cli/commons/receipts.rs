@@ -1,0 +1,132 @@
+//! `ii commons receipts`: what vouches for the ingests of a collection, to be shown and handed on.
+
+use std::{fs, path::Path};
+
+use commons_index::Collection;
+use receipts::{
+    bundle,
+    verify::{TrustOrigin, verify},
+};
+use serde_json::{Value, json};
+
+use super::places;
+use crate::{
+    cli::{Program, print_json},
+    curations::{self, Curation},
+    exit::{Exit, Failure, chain},
+    show, wiring,
+};
+
+/// What is wanted of the receipts.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The collection's folder, its name, or the beginning of its name.
+    collection: String,
+    /// Write them into this folder, one folder a receipt, and `trust.json`.
+    #[arg(long, value_name = "DIR")]
+    out: Option<std::path::PathBuf>,
+    /// Disclose what was done to this document, and to no other, with the proof of it.
+    #[arg(long, value_name = "PATH", requires = "out")]
+    document: Option<String>,
+}
+
+pub(super) async fn run(program: &Program, args: Args) -> Result<Exit, Failure> {
+    let (config, _) = program.settings(&[])?;
+    let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
+    let commons = places(program).await?;
+    let name = commons.find(&args.collection).await?;
+    let index = commons.named(&name).await?;
+    curations::seal(&index, &signer, &program.wiring.clock).await?;
+    let mut found = curations::of(&index).await?;
+    let trust = signer.trust().map_err(Failure::internal)?;
+    if let Some(out) = &args.out {
+        let disclosed = disclose(&mut found, args.document.as_deref())?;
+        export(out, &index, &found, &trust.to_bytes().map_err(Failure::internal)?)?;
+        if program.json {
+            print_json(&json!({"collection": name, "out": out, "receipts": found.len(), "disclosed": disclosed}));
+        } else {
+            eprintln!(
+                "ii: {} receipts in {}; check them with `ii verify {}`",
+                found.len(),
+                out.display(),
+                out.display()
+            );
+        }
+        return Ok(Exit::Completed);
+    }
+    let results: Vec<_> =
+        found.iter().map(|one| verify(&one.bundle, &trust, TrustOrigin::Pinned, &|_parent| false).outcome).collect();
+    let valid = results.iter().all(receipts::verify::Outcome::is_valid);
+    if program.json {
+        let rows: Vec<Value> = found
+            .iter()
+            .zip(&results)
+            .map(|(one, result)| {
+                json!({"revision": one.revision.number, "receipt": one.receipt, "result": result.as_text(),
+                    "nullifier": one.says.nullifier, "before": one.says.collection.before,
+                    "after": one.says.collection.after, "counts": one.says.counts, "log": one.log})
+            })
+            .collect();
+        print_json(&json!({"collection": name, "receipts": rows}));
+    } else {
+        for (one, result) in found.iter().zip(&results) {
+            println!("revision {}  {}  {}  {}", one.revision.number, result.as_text(), one.receipt, counted(one));
+        }
+        if found.is_empty() {
+            eprintln!("ii: no receipts; an ingest that changes something leaves one");
+        }
+    }
+    Ok(if valid { Exit::Completed } else { Exit::Verification })
+}
+
+/// How many documents were what, in words.
+fn counted(one: &Curation) -> String {
+    let words: Vec<String> = one.says.counts.iter().map(|(word, count)| format!("{} {word}", count.0)).collect();
+    words.join(", ")
+}
+
+/// Adds the disclosure of a document to each receipt that tells of it.
+fn disclose(found: &mut [Curation], document: Option<&str>) -> Result<u64, Failure> {
+    let Some(document) = document else { return Ok(0) };
+    let mut disclosed = 0;
+    for one in found {
+        let proof = curations::disclosed(one, document).map_err(|error| {
+            let what = format!("{}: {}", one.log.display(), chain(&error));
+            Failure::new(Exit::Verification, what, "bring the log back as the ingest wrote it")
+        })?;
+        if let Some((index, proof)) = proof {
+            one.bundle.0.insert(bundle::disclosure(index), proof.to_text().into_bytes());
+            disclosed += 1;
+        }
+    }
+    if disclosed == 0 {
+        let what = format!("no receipt tells of {}", show::plain(document));
+        return Err(Failure::new(Exit::Usage, what, "name it as `ii commons show` does"));
+    }
+    Ok(disclosed)
+}
+
+fn export(out: &Path, index: &Collection, found: &[Curation], trust: &[u8]) -> Result<(), Failure> {
+    let unwritable = |path: &Path, error: &std::io::Error| {
+        let what = format!("cannot write {}: {error}", path.display());
+        Failure::new(Exit::Storage, what, "name a folder you may write with --out")
+    };
+    if found.is_empty() {
+        let what = format!("collection {} has no receipts", index.collection());
+        return Err(Failure::new(Exit::Usage, what, "an ingest that changes something leaves one"));
+    }
+    if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        let what = format!("{} is not empty", out.display());
+        return Err(Failure::new(Exit::Usage, what, "name a new folder with --out"));
+    }
+    for one in found {
+        let folder = out.join(format!("{}-{}", index.collection(), one.revision.number));
+        fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
+        for (name, bytes) in &one.bundle.0 {
+            let path = folder.join(name);
+            fs::write(&path, bytes).map_err(|error| unwritable(&path, &error))?;
+        }
+    }
+    let path = out.join("trust.json");
+    fs::write(&path, trust).map_err(|error| unwritable(&path, &error))
+}
