@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
     ("receipts", &[]),
     ("common-ground", &[("receipts", Parts::Only(&["Digest", "PublicKey"]))]),
     ("tools", &[("common-ground", Parts::All), ("receipts", UNSIGNED)]),
-    ("commons-index", &[("common-ground", Parts::All), ("receipts", UNSIGNED)]),
+    ("commons-index", &[("common-ground", Parts::All), ("receipts", LOGGED)]),
     ("agent-runtime", &[("common-ground", Parts::All), ("receipts", Parts::All)]),
     ("guardian", &[("common-ground", Parts::All), ("receipts", SIGNED)]),
     ("ii-ledger", &[("receipts", Parts::All)]),
@@ -40,6 +40,19 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
 /// Digests, trees, and the bytes that somebody else signs: what a crate that holds no key can make of evidence.
 const UNSIGNED: Parts =
     Parts::Only(&["Digest", "PublicKey", "canonical", "checkpoint", "commit", "corpus", "integer", "merkle"]);
+
+/// The same, and the log of an ingest, which it writes and somebody else seals.
+const LOGGED: Parts = Parts::Only(&[
+    "Digest",
+    "PublicKey",
+    "canonical",
+    "checkpoint",
+    "commit",
+    "corpus",
+    "curation",
+    "integer",
+    "merkle",
+]);
 
 /// Digests, and the envelopes that somebody else signs and anybody verifies.
 const SIGNED: Parts =
