@@ -116,7 +116,11 @@ async fn main() -> Result<(), Failed> {
     let model: Arc<dyn Embedder> = Arc::new(LlamaEmbedder::load(settings)?);
     let data = Path::new(data);
     let mut out = dump.map(fs::File::create).transpose()?;
-    for (name, train) in [("scifact", ".train"), ("hotpotqa-200", ""), ("musique-dev", "")] {
+    let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
+    for (name, train) in [("scifact", ".train"), ("2wiki-made", ""), ("hotpotqa-200", ""), ("musique-dev", "")] {
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
         let set = set(data, name, train)?;
         let index = collection(&set, Path::new(place), Arc::clone(&model)).await?;
         for (question, right) in &set.questions {
@@ -130,6 +134,24 @@ async fn main() -> Result<(), Failed> {
             }
         }
         eprintln!("{name}: {} questions", set.questions.len());
+        if let Ok(text) = fs::read_to_string("/tmp/rd/sweep.txt") {
+            for line in text.lines() {
+                let all: Vec<u64> = line.split_whitespace().map(|n| n.parse().unwrap()).collect();
+                let by = if all[0] == 0 { By::Words } else { By::Best };
+                let hops = all[1] as u32;
+                commons_index::again::TUNE.write().unwrap().copy_from_slice(&all[2..10]);
+                let (mut whole, mut recall) = (0, 0.0);
+                for (question, right) in &set.questions {
+                    let search = Search { by, hops, per_document: Some(1), ..Search::new(question, 10) };
+                    let got: BTreeSet<String> = found(&index.search(&search).await?).into_iter().map(|one| one.0).collect();
+                    let n = right.iter().filter(|one| got.contains(*one)).count();
+                    recall += n as f64 / right.len() as f64;
+                    whole += usize::from(n == right.len());
+                }
+                let n = set.questions.len() as f64;
+                println!("{name} {line}: all {:.3} recall {:.3}", whole as f64 / n, recall / n);
+            }
+        }
     }
     Ok(())
 }

@@ -72,7 +72,7 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
 
 /// Where a quote stands.
 fn place(source: &Citation) -> String {
-    format!("{}, bytes {}–{}", plain(&source.path), source.span.start, source.span.end)
+    format!("{}, bytes {}–{}", plain(&source.place()), source.span.start, source.span.end)
 }
 
 /// What made the answer, said plainly.

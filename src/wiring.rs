@@ -22,7 +22,7 @@ use common_ground::{
     run::Models,
 };
 use commons_index::{
-    Caller, Collection, Declared, Given, Ingested, Limits, Progress as IngestProgress, Skipped, Vectored,
+    Caller, Collection, Declared, Given, Ingested, Limits, Progress as IngestProgress, Several, Skipped, Vectored,
 };
 
 use crate::{
@@ -114,19 +114,22 @@ const ON_THE_WAY: u64 = 512;
 /// # Errors
 /// A model that gives none, storage faults.
 pub async fn few_vectors(
-    index: &mut Collection,
+    index: &mut Several,
     progress: &mut (dyn FnMut(IngestProgress) + Send),
 ) -> Result<Option<String>, Failure> {
-    match index.vectored() {
-        Vectored::Missing { passages, .. } if passages <= ON_THE_WAY => {
-            index.embed(progress).await.map_err(|error| from_vectors(&error))?;
-            Ok(None)
+    let mut many = 0;
+    for one in index.collections_mut() {
+        match one.vectored() {
+            Vectored::Missing { passages, .. } if passages <= ON_THE_WAY => {
+                one.embed(progress).await.map_err(|error| from_vectors(&error))?;
+            }
+            Vectored::Missing { passages, .. } => many += passages,
+            Vectored::NoModel | Vectored::Ready { .. } => {}
         }
-        Vectored::Missing { passages, .. } => Ok(Some(format!(
-            "words alone are searched: {passages} passages have no vector yet (`ii commons add DIR` makes them)"
-        ))),
-        Vectored::NoModel | Vectored::Ready { .. } => Ok(None),
     }
+    Ok((many > 0).then(|| {
+        format!("words alone are searched: {many} passages have no vector yet (`ii commons add DIR` makes them)")
+    }))
 }
 
 /// Where answers come from.
@@ -134,8 +137,8 @@ pub async fn few_vectors(
 pub enum Sources {
     /// A folder, whose collection is brought up to it first.
     Folder(PathBuf),
-    /// A collection as it is, by its folder, its name or the beginning of it.
-    Collection(String),
+    /// Collections as they are, each by its folder, its name or the beginning of it.
+    Collections(Vec<String>),
 }
 
 impl Sources {
@@ -143,8 +146,9 @@ impl Sources {
     ///
     /// # Errors
     /// Nothing is named.
-    pub fn of(collection: Option<String>, config: &Config) -> Result<Self, Failure> {
-        let named = collection.map(Self::Collection).or_else(|| config.docs.clone().map(Self::Folder));
+    pub fn of(collections: Vec<String>, config: &Config) -> Result<Self, Failure> {
+        let named = (!collections.is_empty()).then_some(Self::Collections(collections));
+        let named = named.or_else(|| config.docs.clone().map(Self::Folder));
         let none = || {
             Failure::new(Exit::Usage, "no folder of documents is named", "name one with --docs, or --collection NAME")
         };
@@ -161,25 +165,53 @@ impl Sources {
         config: &Config,
         (signer, clock): (&Signer, &Clock),
         progress: &mut (dyn FnMut(IngestProgress) + Send),
-    ) -> Result<(Collection, Vec<Skipped>), Failure> {
+    ) -> Result<(Several, Vec<Skipped>), Failure> {
         match self {
             Self::Folder(docs) => {
                 let (index, ingested) =
                     ingest(home, Stock::Folder(docs), config, (signer, clock), None, progress).await?;
-                Ok((index, ingested.skipped))
+                Ok((Several::of(vec![index]), ingested.skipped))
             }
-            Self::Collection(wanted) => {
+            Self::Collections(wanted) => {
                 let commons = Commons::open(home, config, signer).await?;
-                let mut index = commons.named(&commons.find(wanted).await?).await?;
-                if index.counts().0 == 0 {
-                    let what = format!("collection {} is empty", index.collection());
+                let mut names: Vec<String> = Vec::new();
+                for wanted in wanted {
+                    let name = commons.find(wanted).await?;
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+                let index = together(&commons, &names, home, config).await?;
+                if let Some(empty) = index.collections().iter().find(|one| one.counts().0 == 0) {
+                    let what = format!("collection {} is empty", empty.collection());
                     return Err(Failure::new(Exit::Usage, what, "`ii commons add DIR` fills it"));
                 }
-                with_embedder(&mut index, home, config).await?;
                 Ok((index, Vec::new()))
             }
         }
     }
+}
+
+/// Collections of these names as one index, with the embedding model of the settings.
+///
+/// # Errors
+/// No such collection, a model that cannot be used, storage faults.
+pub async fn together(
+    commons: &Commons,
+    names: impl IntoIterator<Item = &String>,
+    home: &Home,
+    config: &Config,
+) -> Result<Several, Failure> {
+    let model = models::embedder(home, config).await?;
+    let mut all = Vec::new();
+    for name in names {
+        let mut one = commons.named(name).await?;
+        if let Some(model) = &model {
+            one.use_embedder(Arc::clone(model)).await.map_err(|error| from_store(&error))?;
+        }
+        all.push(one);
+    }
+    Ok(Several::of(all))
 }
 
 /// What an ingest is to take in.

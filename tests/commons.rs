@@ -2,6 +2,7 @@
 
 mod common;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use common::{Place, engine::site};
 use serde_json::Value;
 
@@ -203,6 +204,59 @@ fn pages_of_a_list_are_fetched_and_those_that_do_not_come_are_named() {
     let said = place.ii(&command);
     assert_eq!(said.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&said.stderr).contains("line 2 is no address"));
+}
+
+#[test]
+fn several_collections_answer_together_and_each_is_in_the_receipt() {
+    let place = Place::new();
+    let docs = place.docs().display().to_string();
+    let more = place.folder.path().join("more");
+    std::fs::create_dir(&more).expect("made");
+    std::fs::write(more.join("tides.md"), "# Tides\n\nA lease lasts until the tide turns at Granville.\n").expect("written");
+    let add = |folder: &str| json(&place, &["commons", "add", folder])["collection"].as_str().expect("a name").to_owned();
+    let (first, second) = (add(&docs), add(&more.display().to_string()));
+    let both = ["--collection", &first, "--collection", &second[..8]];
+
+    let found = json(&place, &[&["search", "how long does a lease last", "--explain", "--hops", "1"][..], &both].concat());
+    let places: Vec<(&str, &str)> = found["hits"]
+        .as_array()
+        .expect("hits")
+        .iter()
+        .filter_map(|hit| Some((hit["path"].as_str()?, hit["collection"].as_str()?)))
+        .collect();
+    assert!(places.contains(&("tides.md", &second)) && places.contains(&("leases.html", &first)), "{found}");
+    let alone = json(&place, &["search", "lease", "--collection", &second]);
+    assert_eq!((alone["hits"].as_array().map(Vec::len), &alone["hits"][0]["collection"]), (Some(1), &Value::Null));
+
+    let question = "When does the tide turn at Granville, and when is a lease lost?";
+    let asked = place.ii(&[&["run", question, "--json"][..], &both].concat());
+    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    assert_eq!(asked.status.code(), Some(0), "{}", String::from_utf8_lossy(&asked.stderr));
+    let closed: Value = serde_json::from_str(said.lines().last().expect("a line")).expect("JSON");
+    let cited: Vec<&Value> = closed["report"]["sources"].as_array().expect("sources").iter().collect();
+    for (path, name) in [("tides.md", &second), ("leases.html", &first)] {
+        let source = cited.iter().find(|source| source["path"] == path);
+        assert_eq!(source.map(|source| &source["collection"]), Some(&Value::from(name.as_str())), "{closed}");
+    }
+
+    let run = place.only_run().expect("a run");
+    let out = place.folder.path().join("receipts");
+    assert_eq!(place.ii(&["receipts", "export", &run, "--out", &out.display().to_string()]).status.code(), Some(0));
+    let mut receipts = 0;
+    for module in std::fs::read_dir(&out).expect("exported").filter_map(Result::ok) {
+        let Ok(file) = std::fs::read(module.path().join("receipt.intoto.json")) else { continue };
+        let envelope: Value = serde_json::from_slice(&file).expect("an envelope");
+        let payload = STANDARD.decode(envelope["payload"].as_str().expect("a payload")).expect("base64");
+        let statement: Value = serde_json::from_slice(&payload).expect("a statement");
+        let corpora = statement["predicate"]["corpora"].as_array().expect("corpora");
+        let names = corpora.iter().filter_map(|one| one["origin"].as_str()?.rsplit('/').next());
+        let mut wanted = [first.as_str(), second.as_str()];
+        wanted.sort_unstable();
+        assert!(names.eq(wanted), "{statement}");
+        receipts += 1;
+    }
+    assert!(receipts >= 1);
+    assert_eq!(place.ii(&["verify", &run]).status.code(), Some(0));
 }
 
 #[test]

@@ -146,6 +146,7 @@ fn task(parallel: u32) -> Task {
     Task {
         question: "no question".to_owned(),
         collection: "none".to_owned(),
+        further: Vec::new(),
         corpora: Vec::new(),
         models: Models::one("no-op"),
         criteria: vec![Criterion::EveryClaimCites],

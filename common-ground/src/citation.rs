@@ -41,4 +41,14 @@ pub struct Citation {
     pub span: Span,
     /// The quoted text, verbatim.
     pub quote: String,
+    /// Name of the document's collection, where several answer together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+}
+
+impl Citation {
+    /// The path as people are shown it: after its collection's name, where several answer together.
+    pub fn place(&self) -> String {
+        self.collection.as_ref().map_or_else(|| self.path.clone(), |name| format!("{name}:{}", self.path))
+    }
 }

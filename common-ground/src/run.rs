@@ -25,6 +25,9 @@ pub struct Task {
     pub question: String,
     /// Name of the commons collection that answers come from.
     pub collection: String,
+    /// Names of further collections that answer together with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<String>,
     /// Its heads when the run was opened.
     pub corpora: Vec<CorpusHead>,
     /// Which model plays which role.

@@ -9,11 +9,14 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+/// A passage among those searched: the place of its collection in the search, and its row there.
+pub(crate) type Key = (usize, u64);
+
 /// A passage with what each side says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// Its row.
-    pub(crate) row: u64,
+    /// Which one.
+    pub(crate) key: Key,
     /// BM25 score in thousandths; none where it has none of the words.
     pub(crate) words: Option<u64>,
     /// Product of the vectors in millionths.
@@ -41,17 +44,17 @@ pub(crate) fn fuse(candidates: &[Candidate]) -> Vec<(u64, Candidate)> {
 }
 
 /// Every passage that one of the sides has, in the order of its rank there, words first.
-pub(crate) fn pool(words: &[(u64, u64)], vectors: &[(i64, u64)]) -> Vec<Candidate> {
+pub(crate) fn pool(words: &[(u64, Key)], vectors: &[(i64, Key)]) -> Vec<Candidate> {
     let mut places = BTreeMap::new();
     let mut all: Vec<Candidate> = Vec::new();
-    for (score, row) in words {
-        places.insert(*row, all.len());
-        all.push(Candidate { row: *row, words: Some(*score), vectors: None });
+    for (score, key) in words {
+        places.insert(*key, all.len());
+        all.push(Candidate { key: *key, words: Some(*score), vectors: None });
     }
-    for (score, row) in vectors {
-        match places.get(row) {
+    for (score, key) in vectors {
+        match places.get(key) {
             Some(place) => all[*place].vectors = Some(*score),
-            None => all.push(Candidate { row: *row, words: None, vectors: Some(*score) }),
+            None => all.push(Candidate { key: *key, words: None, vectors: Some(*score) }),
         }
     }
     all
@@ -62,20 +65,20 @@ mod tests {
     use super::{Candidate, fuse, pool};
 
     fn one(row: u64, words: Option<u64>, vectors: Option<i64>) -> Candidate {
-        Candidate { row, words, vectors }
+        Candidate { key: (0, row), words, vectors }
     }
 
     #[test]
     fn both_sides_count_and_neither_must_know_a_passage() {
         let all = [one(1, Some(9_000), Some(100_000)), one(2, Some(4_500), Some(600_000)), one(3, None, Some(620_000))];
-        let fused: Vec<(u64, u64)> = fuse(&all).into_iter().map(|(score, one)| (score, one.row)).collect();
+        let fused: Vec<(u64, u64)> = fuse(&all).into_iter().map(|(score, one)| (score, one.key.1)).collect();
         assert_eq!(fused, [(580, 2), (496, 3), (280, 1)]);
     }
 
     #[test]
     fn what_points_away_and_what_has_no_vector_have_the_same_share_of_it() {
         let all = [one(1, Some(1_000), None), one(2, Some(1_000), Some(-400_000)), one(3, None, None)];
-        let fused: Vec<(u64, u64)> = fuse(&all).into_iter().map(|(score, one)| (score, one.row)).collect();
+        let fused: Vec<(u64, u64)> = fuse(&all).into_iter().map(|(score, one)| (score, one.key.1)).collect();
         assert_eq!(fused, [(200, 1), (200, 2), (0, 3)]);
         assert!(fuse(&[]).is_empty());
         // The largest there may be does not overflow.
@@ -84,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_pool_has_each_passage_once() {
-        let found = pool(&[(30, 7), (20, 8)], &[(900, 8), (800, 9)]);
+        let found = pool(&[(30, (0, 7)), (20, (0, 8))], &[(900, (0, 8)), (800, (0, 9))]);
         assert_eq!(found, [one(7, Some(30), None), one(8, Some(20), Some(900)), one(9, None, Some(800))]);
     }
 }

@@ -11,6 +11,7 @@
 //! **Invariant:** no network but to the database that the caller names (fetched pages are given by the caller), and no file
 //! outside the folder is ever read: symbolic links are named, not followed.
 
+pub mod again;
 mod audit;
 mod blocks;
 mod bundle;
@@ -36,6 +37,7 @@ mod scan;
 mod seal;
 mod search;
 mod sentences;
+mod several;
 mod spaces;
 mod store;
 mod transforms;
@@ -54,6 +56,7 @@ pub use ingest::{Caller, Ingested, Progress};
 pub use intake::Given;
 pub use limits::Limits;
 pub use metadata::{Declared, Fields, Metadata, language};
+pub use several::Several;
 pub use scan::{LinkKind, SkipReason, Skipped};
 pub use spaces::SpaceUse;
 pub use store::{Kept, Live, Nearest, NoVectors, Postgres, PostgresVectors, Revision, Way};

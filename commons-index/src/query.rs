@@ -1,7 +1,7 @@
 //! Words of a text as the index knows them: lower case, accents folded, English stop words out, stems kept. The same for
 //! documents and questions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
@@ -114,16 +114,21 @@ impl TokenStream for Words<'_> {
 
 /// The different terms of a question, in order.
 pub(crate) fn terms(query: &str) -> Vec<String> {
+    words(query).into_iter().map(|(term, _word)| term).collect()
+}
+
+/// The different terms of a text, in order, each with the word that it first stands for.
+pub(crate) fn words(text: &str) -> Vec<(String, &str)> {
     let mut analyzer = analyzer();
-    let mut stream = analyzer.token_stream(query);
-    let mut terms: Vec<String> = Vec::new();
-    while stream.advance() && terms.len() < MOST_TERMS {
-        let word = &stream.token().text;
-        if !terms.contains(word) {
-            terms.push(word.clone());
+    let mut stream = analyzer.token_stream(text);
+    let (mut seen, mut words) = (BTreeSet::new(), Vec::new());
+    while stream.advance() && words.len() < MOST_TERMS {
+        let token = stream.token();
+        if seen.insert(token.text.clone()) {
+            words.push((token.text.clone(), &text[token.offset_from..token.offset_to]));
         }
     }
-    terms
+    words
 }
 
 #[cfg(test)]

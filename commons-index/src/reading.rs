@@ -81,6 +81,7 @@ impl Session {
             sentences: self.sentences(&row.placed)?,
             path: row.path,
             title: row.title,
+            collection: None,
         })
     }
 
@@ -123,9 +124,21 @@ impl Session {
             path: document.path,
             title: document.title,
             headings: touched.first().map(headings).unwrap_or_default(),
+            collection: None,
             content,
             sentences,
         })
+    }
+
+    /// The passages next to a span of a text, in order: at most so many before it and after it.
+    pub(crate) async fn beside(&mut self, id: &PassageId, most: u32, revision: i64) -> Result<Vec<Passage>, Missing> {
+        let document = self.titled(id.text, revision).await?.ok_or(Missing::Text)?;
+        let Span { start, end } = id.span;
+        if end < start || end > i64::MAX.unsigned_abs() {
+            return Err(Missing::Span);
+        }
+        let rows = self.rows_beside(document.id, start..end, most).await?;
+        Ok(self.passages(&rows).await?)
     }
 
     /// Passages of the documents searched at a revision that have no vector in a space, after a row, each with what is to be

@@ -15,12 +15,13 @@ use std::{
 };
 
 use tantivy::{
-    DocAddress, DocId, Index, IndexReader, IndexWriter, ReloadPolicy, Score, SegmentReader, TantivyDocument, Term,
+    DocAddress, DocId, Index, IndexReader, IndexWriter, ReloadPolicy, Score, Searcher, SegmentReader, TantivyDocument,
+    Term,
     collector::{Collector, FilterCollector, TopDocs},
     columnar::ColumnValues,
     directory::MmapDirectory,
     indexer::NoMergePolicy,
-    query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery},
+    query::{Bm25StatisticsProvider, BooleanQuery, BoostQuery, Occur, Query, TermQuery},
     schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions},
 };
 
@@ -233,32 +234,39 @@ impl Words {
         Ok(Self { path, reader, head: fields.head, body: fields.body })
     }
 
-    /// The best passages of allowed documents, (score in thousandths, row), best first, equal scores by text and place.
-    pub(crate) fn search(&self, query: &str, limit: usize, allowed: &Allowed) -> Result<Vec<(u64, u64)>, StoreError> {
+    /// The best passages of allowed documents, best first, equal scores by text and place.
+    pub(crate) fn search(
+        &self,
+        query: &str,
+        limit: usize,
+        allowed: &Allowed,
+        counts: &Counts,
+    ) -> Result<Vec<Rank>, StoreError> {
         match allowed {
-            Allowed::All => self.found(query, limit, best(limit)),
+            Allowed::All => self.found(query, limit, counts, best(limit)),
             Allowed::Some(_) => {
                 let allowed = allowed.clone();
                 let fits = move |document: u64| allowed.document(document);
-                self.found(query, limit, FilterCollector::new(DOCUMENT.to_owned(), fits, best(limit)))
+                self.found(query, limit, counts, FilterCollector::new(DOCUMENT.to_owned(), fits, best(limit)))
             }
         }
     }
 
     /// The scores of these passages, in no order; one that has none of the words has none.
-    pub(crate) fn scores(&self, query: &str, rows: BTreeSet<u64>) -> Result<Vec<(u64, u64)>, StoreError> {
+    pub(crate) fn scores(&self, query: &str, rows: BTreeSet<u64>, counts: &Counts) -> Result<Vec<Rank>, StoreError> {
         let limit = rows.len();
         let rows = Arc::new(rows);
         let fits = move |row: u64| rows.contains(&row);
-        self.found(query, limit, FilterCollector::new(PASSAGE.to_owned(), fits, best(limit)))
+        self.found(query, limit, counts, FilterCollector::new(PASSAGE.to_owned(), fits, best(limit)))
     }
 
     fn found(
         &self,
         query: &str,
         limit: usize,
+        counts: &Counts,
         collector: impl Collector<Fruit = Vec<(Rank, DocAddress)>>,
-    ) -> Result<Vec<(u64, u64)>, StoreError> {
+    ) -> Result<Vec<Rank>, StoreError> {
         let terms = query::terms(query);
         if terms.is_empty() || limit == 0 {
             return Ok(Vec::new());
@@ -269,14 +277,59 @@ impl Words {
             any.push((Occur::Should, Box::new(term_in(self.body))));
             any.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term_in(self.head)), HEAD_BOOST))));
         }
-        let found = self.reader.searcher().search(&BooleanQuery::new(any), &collector);
+        let found =
+            self.reader.searcher().search_with_statistics_provider(&BooleanQuery::new(any), &collector, counts);
         let found = found.map_err(|error| from_tantivy(&self.path, &error))?;
-        Ok(found.into_iter().map(|((score, _place, row), _address)| (score, row)).collect())
+        Ok(found.into_iter().map(|(rank, _address)| rank).collect())
     }
 }
 
 /// Score in thousandths, text and place, row.
-type Rank = (u64, Reverse<(u64, u64)>, u64);
+pub(crate) type Rank = (u64, Reverse<(u64, u64)>, u64);
+
+/// What BM25 counts, over all indexes that answer one search: each word has the weight that it would have if all their
+/// passages were in one index, so that scores of different ones compare.
+pub(crate) struct Counts {
+    path: PathBuf,
+    searchers: Vec<Searcher>,
+    body: Option<Field>,
+}
+
+impl Counts {
+    /// The counts of these indexes together.
+    pub(crate) fn of<'a>(indexes: impl IntoIterator<Item = &'a Words>) -> Self {
+        let mut counts = Self { path: PathBuf::new(), searchers: Vec::new(), body: None };
+        for words in indexes {
+            counts.path.clone_from(&words.path);
+            counts.body = Some(words.body);
+            counts.searchers.push(words.reader.searcher());
+        }
+        counts
+    }
+
+    /// How many passages there are, and in how many of them each term stands.
+    pub(crate) fn having(&self, terms: &[String]) -> Result<(u64, Vec<u64>), StoreError> {
+        let failed = |error: tantivy::TantivyError| from_tantivy(&self.path, &error);
+        let Some(body) = self.body else { return Ok((0, vec![0; terms.len()])) };
+        let having = |term: &String| self.doc_freq(&Term::from_field_text(body, term));
+        let found = terms.iter().map(having).collect::<tantivy::Result<Vec<u64>>>().map_err(failed)?;
+        Ok((self.total_num_docs().map_err(failed)?, found))
+    }
+}
+
+impl Bm25StatisticsProvider for Counts {
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        self.searchers.iter().map(|one| one.total_num_tokens(field)).sum()
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        self.searchers.iter().map(Bm25StatisticsProvider::total_num_docs).sum()
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        self.searchers.iter().map(|one| Bm25StatisticsProvider::doc_freq(one, term)).sum()
+    }
+}
 
 /// Collects the best, equal scores by text and place. A limit of 0 is none of it: tantivy refuses that.
 fn best(limit: usize) -> impl Collector<Fruit = Vec<(Rank, DocAddress)>> {

@@ -48,7 +48,7 @@ async fn answers(index: &Collection) -> Vec<Vec<Hit>> {
     for query in QUERIES {
         for filter in &filters {
             for (by, limit) in [(By::Vectors, 3), (By::Vectors, 100), (By::Best, 20)] {
-                let search = Search { query: query.to_owned(), limit, by, filter: filter.clone() };
+                let search = Search { by, filter: filter.clone(), ..Search::new(*query, limit) };
                 all.push(index.search(&search).await.expect("searches"));
             }
         }
@@ -187,6 +187,6 @@ async fn searches_go_on_over_a_restart_and_embedding_after_it() {
     assert_eq!(index.counts().1, 230);
     let again = model.made.load(Ordering::Relaxed) - made;
     assert!(again <= 200 + 64, "{again} made after {first:?}: at most a batch twice");
-    let rope = Search { query: "rope number 7".to_owned(), limit: 1, by: By::Vectors, filter: Filter::default() };
+    let rope = Search { by: By::Vectors, ..Search::new("rope number 7", 1) };
     assert_eq!(index.search(&rope).await.expect("searches")[0].passage.path, "m/new7.md");
 }

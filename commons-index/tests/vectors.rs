@@ -55,7 +55,7 @@ async fn each() -> Vec<Commons> {
 }
 
 async fn by(index: &Collection, by: By, query: &str, limit: u32, filter: Filter) -> Result<Vec<Hit>, IndexError> {
-    index.search(&Search { query: query.to_owned(), limit, by, filter }).await
+    index.search(&Search { by, filter, ..Search::new(query, limit) }).await
 }
 
 fn ready(model: &str, commons: &Commons) -> Vectored {

@@ -44,9 +44,9 @@ pub struct Args {
     /// Folder of documents (.md, .txt, .html) that the answer comes from.
     #[arg(long, value_name = "DIR")]
     docs: Option<PathBuf>,
-    /// A collection by its name or the beginning of it, as it is; instead of a folder.
+    /// A collection by its name or the beginning of it, as it is; instead of a folder. Several answer together.
     #[arg(long, value_name = "NAME", conflicts_with = "docs")]
-    collection: Option<String>,
+    collection: Vec<String>,
     /// The model that plays the roles; `extractive` needs no weights, no key and no network.
     #[arg(long)]
     model: Option<String>,
@@ -190,12 +190,13 @@ pub(super) async fn prepare(
     if !passed_over.is_empty() {
         skipped(progress, &passed_over);
     }
-    let (collection, heads) = (index.collection().to_owned(), index.heads());
+    let collections: Vec<String> = index.collections().iter().map(|one| one.collection().to_owned()).collect();
+    let heads = index.heads();
     let tools = (program.wiring.tools)(Arc::new(index), &program.home, config).await?;
     offered(&config.tools, &tools)?;
     hands::sweep(config).await;
     let (grant, permissions) = permissions::gather(&program.home, config)?;
-    let mut task = task(asked.question, asked.schema, config, &collection, heads, &models.ids());
+    let mut task = task(asked.question, asked.schema, config, collections, heads, &models.ids());
     (task.grant, task.permissions) = (grant, permissions);
     task.tools.clone_from(&config.tools);
     task.verdict = config.verdict;
@@ -266,7 +267,7 @@ fn task(
     question: String,
     schema: Option<String>,
     config: &Config,
-    collection: &str,
+    collections: Vec<String>,
     corpora: Vec<common_ground::port::index::CorpusHead>,
     models: &Models,
 ) -> Task {
@@ -275,9 +276,12 @@ fn task(
         criteria.push(Criterion::MinimumSources { count: config.min_sources });
     }
     criteria.extend(schema.map(|schema| Criterion::AnswerMatchesSchema { schema }));
+    let mut collections = collections.into_iter();
+    let collection = collections.next().unwrap_or_default();
     Task {
         question,
-        collection: collection.to_owned(),
+        collection,
+        further: collections.collect(),
         corpora,
         models: models.clone(),
         criteria,

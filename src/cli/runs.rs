@@ -307,8 +307,8 @@ pub(super) async fn go_on_with(program: &Program, run: &Run, journal: Arc<Journa
     let models = (program.wiring.models)(&program.home, &config, &run.task.models).await?;
     let signer = Arc::new(wiring::signer(&program.home, &config, &program.wiring.clock)?);
     let commons = Commons::open(&program.home, &config, &signer).await?;
-    let mut index = commons.named(&run.task.collection).await?;
-    wiring::with_embedder(&mut index, &program.home, &config).await?;
+    let names = std::iter::once(&run.task.collection).chain(&run.task.further);
+    let index = wiring::together(&commons, names, &program.home, &config).await?;
     let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;
     hands::sweep(&config).await;
     Ok(driving::With { journal, signer, tools, models })

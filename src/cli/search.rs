@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use common_ground::port::index::{By, Filter, Hit, Index, IndexError, Search};
+use common_ground::port::index::{By, Filter, Hit, Index, IndexError, Passage, Search};
 use commons_index::Vectored;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Program, print_json};
 use crate::{
@@ -22,15 +22,24 @@ pub struct Args {
     /// Folder of documents.
     #[arg(long, value_name = "DIR")]
     docs: Option<PathBuf>,
-    /// A collection by its name or the beginning of it, as it is; instead of a folder.
+    /// A collection by its name or the beginning of it, as it is; instead of a folder. Several are searched together.
     #[arg(long, value_name = "NAME", conflicts_with = "docs")]
-    collection: Option<String>,
+    collection: Vec<String>,
     /// Most passages.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=50))]
     limit: u32,
     /// What passages are ranked by.
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Ranked::Best)]
     by: Ranked,
+    /// Search again so many times with what was found, for passages that the words do not name.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=3))]
+    hops: u32,
+    /// Most passages of one document.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50))]
+    per_document: Option<u32>,
+    /// Show so many passages before and after each one in its document.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=3))]
+    beside: u32,
     /// Show what each score is made of.
     #[arg(long)]
     explain: bool,
@@ -72,7 +81,7 @@ struct Only {
 impl Only {
     fn filter(self) -> Filter {
         let Self { sources, licences, languages, since, until } = self;
-        Filter { sources, licences, languages, since, until }
+        Filter { sources, licences, languages, since, until, collections: Vec::new() }
     }
 }
 
@@ -102,27 +111,39 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         Ranked::Words => By::Words,
         Ranked::Vectors => By::Vectors,
     };
-    let search = Search { query: args.query, limit: args.limit, by, filter: args.only.filter() };
+    let (hops, per_document, filter) = (args.hops, args.per_document, args.only.filter());
+    let search = Search { query: args.query, limit: args.limit, by, filter, hops, per_document };
     let hits = index.search(&search).await.map_err(|error| from_index(&error))?;
+    let mut rows = Vec::new();
+    for hit in &hits {
+        let beside = match args.beside {
+            0 => Vec::new(),
+            most => index.beside(&hit.passage.id, most).await.map_err(|error| from_index(&error))?,
+        };
+        rows.push((hit, beside));
+    }
     if program.json {
-        let rows = hits.iter().map(|hit| {
-            let passage = &hit.passage;
-            json!({"passage": passage.id, "document": passage.document, "path": passage.path, "title": passage.title,
-                "headings": passage.headings, "content": passage.content, "score_milli": hit.score_milli, "why": hit.why})
-        });
-        print_json(&json!({ "hits": rows.collect::<Vec<_>>() }));
+        let rows: Vec<_> = rows.iter().map(|(hit, beside)| row(hit, beside)).collect();
+        print_json(&json!({ "hits": rows }));
         return Ok(Exit::Completed);
     }
-    if let (true, Vectored::Ready { model, searched }) = (args.explain && by != By::Words, index.vectored()) {
-        println!("vectors by {}, searched in the {}", show::plain(&model), show::searched_in(searched));
+    for one in index.collections().iter().filter(|_one| args.explain && by != By::Words) {
+        if let Vectored::Ready { model, searched } = one.vectored() {
+            println!("vectors by {}, searched in the {}", show::plain(&model), show::searched_in(searched));
+        }
     }
-    for (hit, number) in hits.iter().zip(1..) {
-        let passage = &hit.passage;
-        let span = passage.id.span;
-        println!("[{number}] {}, bytes {}–{}", show::plain(&passage.path), span.start, span.end);
+    for ((hit, beside), number) in rows.iter().zip(1..) {
+        let (passage, start) = (&hit.passage, hit.passage.id.span.start);
+        println!("[{number}] {}", place(passage));
+        for before in beside.iter().filter(|other| other.id.span.start < start) {
+            println!("    … {}", show::squeezed(&before.content));
+        }
         println!("    {}", show::squeezed(&passage.content));
+        for after in beside.iter().filter(|other| other.id.span.start > start) {
+            println!("    … {}", show::squeezed(&after.content));
+        }
         if args.explain {
-            println!("    {}", explained(hit));
+            println!("    {}", explained(hit, &hits));
         }
     }
     if hits.is_empty() {
@@ -131,14 +152,42 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     Ok(Exit::Completed)
 }
 
+/// A hit in JSON; what stands beside it only where that is asked for and there is some.
+fn row(hit: &Hit, beside: &[Passage]) -> Value {
+    let passage = &hit.passage;
+    let mut row = json!({"passage": passage.id, "document": passage.document, "path": passage.path,
+        "title": passage.title, "headings": passage.headings, "content": passage.content,
+        "score_milli": hit.score_milli, "why": hit.why});
+    if let Some(collection) = &passage.collection {
+        row["collection"] = json!(collection);
+    }
+    if !beside.is_empty() {
+        let beside = beside.iter().map(|other| json!({"passage": other.id, "content": other.content}));
+        row["beside"] = beside.collect();
+    }
+    row
+}
+
+/// Where a passage stands.
+fn place(passage: &Passage) -> String {
+    let collection = passage.collection.as_ref().map(|name| format!("{name}:")).unwrap_or_default();
+    let span = passage.id.span;
+    format!("{collection}{}, bytes {}–{}", show::plain(&passage.path), span.start, span.end)
+}
+
 /// What a score is made of, in one line.
-fn explained(hit: &Hit) -> String {
+fn explained(hit: &Hit, hits: &[Hit]) -> String {
     let why = hit.why.unwrap_or_default();
     let words =
         why.words_milli.map_or("none of the words".to_owned(), |milli| format!("words {:.3}", milli as f64 / 1e3));
     let vectors =
         why.vectors_micro.map_or("no vectors".to_owned(), |micro| format!("vectors {:.4}", micro as f64 / 1e6));
-    format!("score {:.3}: {words}, {vectors}", hit.score_milli as f64 / 1e3)
+    let through = why.through.map(|id| match hits.iter().zip(1..).find(|(other, _)| other.passage.id == id) {
+        Some((_other, number)) => format!(", through [{number}]"),
+        None => format!(", through text {}, bytes {}–{}", id.text, id.span.start, id.span.end),
+    });
+    let through = through.unwrap_or_default();
+    format!("score {:.3}: {words}, {vectors}{through}", hit.score_milli as f64 / 1e3)
 }
 
 fn from_index(error: &IndexError) -> Failure {

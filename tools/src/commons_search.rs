@@ -6,7 +6,7 @@ use common_ground::{
     grant::Item,
     port::{
         BoxFuture,
-        index::{Index, PassageId, Search},
+        index::{Filter, Index, PassageId, Search},
         tool::{Called, Tool, ToolCall, ToolError, ToolSpec},
     },
 };
@@ -19,9 +19,10 @@ pub(crate) const NAME: &str = "commons_search";
 /// Hits when none are asked for.
 const LIMIT: u32 = 10;
 const MOST: u32 = 50;
+const MOST_AND_ONE: u32 = MOST + 1;
 
 /// JSON Schema of [`Arguments`], canonical.
-const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"limit":{"description":"Most passages to return, 10 if not given.","maximum":50,"minimum":1,"type":"integer"},"query":{"description":"Words to look for; plain language, no operators.","minLength":1,"type":"string"}},"required":["query"],"type":"object"}"#;
+const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"collections":{"description":"Names of collections to search, all of them if not given.","items":{"minLength":1,"type":"string"},"maxItems":16,"type":"array"},"hops":{"description":"Search again so many times with names and rare words of the best passages, for answers in a passage that the question does not name. 0 if not given.","maximum":3,"minimum":0,"type":"integer"},"limit":{"description":"Most passages to return, 10 if not given.","maximum":50,"minimum":1,"type":"integer"},"per_document":{"description":"Most passages of one document; no limit if not given.","maximum":50,"minimum":1,"type":"integer"},"query":{"description":"Words to look for; plain language, no operators.","minLength":1,"type":"string"}},"required":["query"],"type":"object"}"#;
 
 /// What the model sends.
 #[derive(Debug, Deserialize)]
@@ -29,6 +30,10 @@ const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"limit":{"de
 struct Arguments {
     query: String,
     limit: Option<u32>,
+    hops: Option<u32>,
+    per_document: Option<u32>,
+    #[serde(default)]
+    collections: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +51,8 @@ struct Found {
     headings: Vec<String>,
     score_milli: u64,
     content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collection: Option<String>,
 }
 
 /// Searches one index.
@@ -61,7 +68,8 @@ impl CommonsSearch {
             name: NAME.to_owned(),
             description:
                 "Find passages in the person's own documents by words. Returns the best passages with their text \
-                and the id (text digest and byte span) by which commons_read opens them and a citation names them."
+                and the id (text digest and byte span) by which commons_read opens them and a citation names them. With hops \
+                it searches again with what it found."
                     .to_owned(),
             arguments: SCHEMA.to_owned(),
             idempotent: true,
@@ -72,7 +80,9 @@ impl CommonsSearch {
 
 impl CommonsSearch {
     async fn search(&self, arguments: &str) -> Result<String, ToolError> {
-        let Arguments { query, limit } = arguments::parse(NAME, &["query", "limit"], arguments)?;
+        let fields = ["query", "limit", "hops", "per_document", "collections"];
+        let Arguments { query, limit, hops, per_document, collections } = arguments::parse(NAME, &fields, arguments)?;
+        let hops = hops.unwrap_or(0);
         let limit = limit.unwrap_or(LIMIT);
         if query.is_empty() {
             return Err(arguments::refuse(NAME, "`query` has no words".to_owned()));
@@ -80,7 +90,15 @@ impl CommonsSearch {
         if !(1..=MOST).contains(&limit) {
             return Err(arguments::refuse(NAME, format!("`limit` is {limit}, not 1 to {MOST}")));
         }
-        let hits = self.index.search(&Search::new(query, limit)).await;
+        if hops > Search::MOST_HOPS {
+            return Err(arguments::refuse(NAME, format!("`hops` is {hops}, not 0 to {}", Search::MOST_HOPS)));
+        }
+        if let Some(most @ (0 | MOST_AND_ONE..)) = per_document {
+            return Err(arguments::refuse(NAME, format!("`per_document` is {most}, not 1 to {MOST}")));
+        }
+        let filter = Filter { collections, ..Filter::default() };
+        let search = Search { hops, per_document, filter, ..Search::new(query, limit) };
+        let hits = self.index.search(&search).await;
         let hits = hits.map_err(|error| arguments::failed(NAME, &error))?;
         let found = hits.into_iter().map(|hit| Found {
             passage: hit.passage.id,
@@ -90,6 +108,7 @@ impl CommonsSearch {
             headings: hit.passage.headings,
             score_milli: hit.score_milli,
             content: hit.passage.content,
+            collection: hit.passage.collection,
         });
         let (hits, left_out) = arguments::fitting(NAME, found.collect())?;
         arguments::answer(NAME, &Answer { hits, left_out })

@@ -31,6 +31,7 @@ impl Shelf {
             headings: vec![],
             content: content.ok_or(IndexError::BadSpan { text: id.text, span: id.span })?.to_owned(),
             sentences: vec![id.span],
+            collection: None,
         })
     }
 }
@@ -50,6 +51,13 @@ impl Index for Shelf {
 
     fn read<'a>(&'a self, id: &'a PassageId) -> BoxFuture<'a, Result<Passage, IndexError>> {
         Box::pin(std::future::ready(self.passage(id)))
+    }
+
+    fn beside<'a>(&'a self, id: &'a PassageId, most: u32) -> BoxFuture<'a, Result<Vec<Passage>, IndexError>> {
+        // The other texts stand for what is next to one, as many as are asked for.
+        let others = self.0.iter().map(|text| whole(text)).filter(|other| other != id).take(most as usize);
+        let found = self.passage(id).and_then(|_known| others.map(|other| self.passage(&other)).collect());
+        Box::pin(std::future::ready(found))
     }
 
     fn heads(&self) -> Vec<CorpusHead> {
@@ -106,6 +114,19 @@ async fn search_names_passages_that_read_opens() {
 }
 
 #[tokio::test]
+async fn a_passage_is_read_with_those_beside_it_and_each_once() {
+    let ids = [whole("red crane"), whole("red ship. blue ship.")];
+    let read = |ids: Vec<PassageId>, beside: u32| async move {
+        let read = call("commons_read", &texts(), &json!({"passages": ids, "beside": beside})).await.expect("reads");
+        let passages = read["passages"].as_array().expect("passages").iter();
+        passages.filter_map(|one| one["content"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(read(vec![ids[0]], 0).await, ["red crane"]);
+    assert_eq!(read(vec![ids[0]], 1).await, ["red crane", "red ship. blue ship."]);
+    assert_eq!(read(ids.to_vec(), 1).await, ["red crane", "red ship. blue ship."]);
+}
+
+#[tokio::test]
 async fn refusals_say_what_to_mend() {
     let search = |arguments| async move { call("commons_search", &texts(), &arguments).await.expect_err("refused") };
     assert_eq!(search(json!({"qeury": "x"})).await, "unknown field `qeury`; did you mean `query`?");
@@ -147,12 +168,18 @@ async fn schemas_fit_the_types_both_ways() {
         ("commons_search", json!({"query": "red", "limit": 0}), false),
         ("commons_search", json!({"query": "red", "limit": 51}), false),
         ("commons_search", json!({"query": "red", "limit": "5"}), false),
+        ("commons_search", json!({"query": "red", "hops": 3, "per_document": 1, "collections": ["0a"]}), true),
+        ("commons_search", json!({"query": "red", "hops": 4}), false),
+        ("commons_search", json!({"query": "red", "per_document": 0}), false),
+        ("commons_search", json!({"query": "red", "per_document": 51}), false),
         ("commons_search", json!({"query": ""}), false),
         ("commons_search", json!({"query": 5}), false),
         ("commons_search", json!({"query": "red", "more": 1}), false),
         ("commons_search", json!({}), false),
         ("commons_read", json!({"passages": [id]}), true),
         ("commons_read", json!({"passages": vec![&id; 20]}), true),
+        ("commons_read", json!({"passages": [id], "beside": 3}), true),
+        ("commons_read", json!({"passages": [id], "beside": 4}), false),
         ("commons_read", json!({"passages": vec![&id; 21]}), false),
         ("commons_read", json!({"passages": []}), false),
         ("commons_read", json!({"passages": [more]}), false),

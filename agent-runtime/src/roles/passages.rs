@@ -27,6 +27,7 @@ struct Known {
     id: PassageId,
     document: Digest,
     path: String,
+    collection: Option<String>,
     place: String,
     content: String,
 }
@@ -51,6 +52,7 @@ struct Hit {
     title: String,
     headings: Vec<String>,
     content: String,
+    collection: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +65,7 @@ struct Opened {
 #[serde(deny_unknown_fields)]
 struct ByName {
     passages: Vec<String>,
+    beside: Option<u32>,
 }
 
 impl Passages {
@@ -119,10 +122,14 @@ impl Passages {
         if tool != READ {
             return Ok(arguments.to_owned());
         }
-        let ByName { passages } = serde_json::from_str(arguments).map_err(|error| error.to_string())?;
+        let ByName { passages, beside } = serde_json::from_str(arguments).map_err(|error| error.to_string())?;
         let ids: Result<Vec<PassageId>, String> =
             passages.iter().map(|name| self.find(name).map(|known| known.id)).collect();
-        Ok(json!({ "passages": ids? }).to_string())
+        let mut arguments = json!({ "passages": ids? });
+        if let Some(beside) = beside {
+            arguments["beside"] = beside.into();
+        }
+        Ok(arguments.to_string())
     }
 
     /// The words of a tool as a language model is offered it: the reader takes names.
@@ -133,11 +140,16 @@ impl Passages {
         let names = json!({ "type": "string", "pattern": "^p[0-9]{1,4}$", "minLength": 2, "maxLength": 5 });
         let schema = json!({
             "type": "object",
-            "properties": { "passages": { "type": "array", "items": names, "minItems": 1, "maxItems": 20 } },
+            "properties": {
+                "beside": { "type": "integer", "minimum": 0, "maximum": 3 },
+                "passages": { "type": "array", "items": names, "minItems": 1, "maxItems": 20 },
+            },
             "required": ["passages"],
             "additionalProperties": false,
         });
-        let description = "Read passages again by the names commons_search gave them, verbatim.".to_owned();
+        let description = "Read passages again by the names commons_search gave them, verbatim. `beside` brings \
+            so many passages before and after each in its document."
+            .to_owned();
         ToolSpec { description, arguments: schema.to_string(), ..spec.clone() }
     }
 
@@ -157,6 +169,7 @@ impl Passages {
             text: known.id.text,
             span,
             quote: known.content[start..end].to_owned(),
+            collection: known.collection.clone(),
         })
     }
 
@@ -168,6 +181,7 @@ impl Passages {
             text: known.id.text,
             span: known.id.span,
             quote: known.content.clone(),
+            collection: known.collection.clone(),
         };
         self.known.iter().take(most).map(whole).collect()
     }
@@ -199,6 +213,7 @@ impl Passages {
             id: PassageId { text: citation.text, span: citation.span },
             document: citation.document,
             path: citation.path.clone(),
+            collection: citation.collection.clone(),
             place: citation.path.clone(),
             content: citation.quote.clone(),
         })
@@ -214,12 +229,14 @@ impl Passages {
 impl Known {
     fn from_hit(hit: Hit) -> Self {
         let place = place(&hit.path, &hit.title, &hit.headings);
-        Self { id: hit.passage, document: hit.document, path: hit.path, place, content: hit.content }
+        let Hit { passage, document, path, content, collection, .. } = hit;
+        Self { id: passage, document, path, collection, place, content }
     }
 
     fn from_passage(passage: Passage) -> Self {
         let place = place(&passage.path, &passage.title, &passage.headings);
-        Self { id: passage.id, document: passage.document, path: passage.path, place, content: passage.content }
+        let Passage { id, document, path, content, collection, .. } = passage;
+        Self { id, document, path, collection, place, content }
     }
 }
 

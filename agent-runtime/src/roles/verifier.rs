@@ -138,7 +138,8 @@ async fn verbatim(examination: &Examination, citation: &Citation, read: Option<&
     if passage.content != citation.quote {
         return Err(format!("{}: the quote is not what stands there", at()));
     }
-    if passage.document != citation.document || passage.path != citation.path {
+    let place = (&passage.document, &passage.path, &passage.collection);
+    if place != (&citation.document, &citation.path, &citation.collection) {
         return Err(format!("{}: the text belongs to {}", at(), passage.path));
     }
     Ok(())

@@ -26,7 +26,7 @@ fn in_time(at: Millis, not_before: Millis, not_after: Millis) -> bool {
 fn covers(scope: &Scope, run: &Run) -> bool {
     match scope {
         Scope::Every => true,
-        Scope::Collection { name } => *name == run.task.collection,
+        Scope::Collection { name } => *name == run.task.collection || run.task.further.contains(name),
         Scope::One { run: one } => *one == run.id,
     }
 }

@@ -20,12 +20,27 @@ pub struct Search {
     /// Which documents are looked at.
     #[serde(default, skip_serializing_if = "Filter::is_empty")]
     pub filter: Filter,
+    /// How many times it is searched again with what was found, 0 to [`Search::MOST_HOPS`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hops: u32,
+    /// The most passages of one document; all that fit where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_document: Option<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(hops: &u32) -> bool {
+    *hops == 0
 }
 
 impl Search {
-    /// The best there is over all documents.
+    /// The most times that one search goes on with what it found.
+    pub const MOST_HOPS: u32 = 3;
+
+    /// The best there is over all documents, in one search.
     pub fn new(query: impl Into<String>, limit: u32) -> Self {
-        Self { query: query.into(), limit, by: By::Best, filter: Filter::default() }
+        let (by, filter) = (By::Best, Filter::default());
+        Self { query: query.into(), limit, by, filter, hops: 0, per_document: None }
     }
 }
 
@@ -67,6 +82,9 @@ pub struct Filter {
     /// The latest date, inclusive, written alike: `2024` is the whole year.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// Names of collections or beginnings of them, where several are searched together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collections: Vec<String>,
 }
 
 impl Filter {
@@ -104,6 +122,9 @@ pub struct Passage {
     pub content: String,
     /// Start of each sentence's span within the citable text (absolute byte offsets), in order.
     pub sentences: Vec<Span>,
+    /// Name of its collection, where several answer together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
 }
 
 /// One hit of a search, best first.
@@ -113,7 +134,8 @@ pub struct Hit {
     /// The passage found.
     pub passage: Passage,
     /// What it was ranked by, in thousandths, so that facts and reports carry no floating point: a BM25 score where words
-    /// alone were searched, else 0 to 1000.
+    /// alone were searched, else 0 to 1000. After further searches it is a share of the best first hit's score, to which what
+    /// they add comes, so that it may be more than 1000.
     pub score_milli: u64,
     /// What that score is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,6 +150,9 @@ pub struct Why {
     pub words_milli: Option<u64>,
     /// Scalar product of the vectors in millionths; none where there are no vectors.
     pub vectors_micro: Option<i64>,
+    /// The passage that led here, where it took a further search to find this one or to raise it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<PassageId>,
 }
 
 /// The signed head of a corpus Anchor-Set, as receipts list it.
@@ -195,6 +220,9 @@ pub trait Index: Send + Sync {
 
     /// A passage, or any span of a text, with its document's details.
     fn read<'a>(&'a self, id: &'a PassageId) -> BoxFuture<'a, Result<Passage, IndexError>>;
+
+    /// The passages of the same text next to a span, in order, without the span's own: at most so many before it and after it.
+    fn beside<'a>(&'a self, id: &'a PassageId, most: u32) -> BoxFuture<'a, Result<Vec<Passage>, IndexError>>;
 
     /// The corpus heads that stand for what this index answers from.
     fn heads(&self) -> Vec<CorpusHead>;

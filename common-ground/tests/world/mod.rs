@@ -139,6 +139,7 @@ pub fn task() -> Task {
     Task {
         question: "q".to_owned(),
         collection: "c".to_owned(),
+        further: Vec::new(),
         corpora: Vec::new(),
         models: Models::one(MODEL),
         criteria: vec![Criterion::EveryClaimCites],

@@ -281,6 +281,16 @@ impl Session {
     pub(crate) async fn placed(&mut self, document: i64, span: Range<u64>) -> Result<Vec<Placed>, StoreError> {
         each!(self, on => on.placed(document, span))
     }
+
+    /// Rows of a document's passages that end before a span and that start after it, the nearest ones, in order.
+    pub(crate) async fn rows_beside(
+        &mut self,
+        document: i64,
+        span: Range<u64>,
+        most: u32,
+    ) -> Result<Vec<u64>, StoreError> {
+        each!(self, on => on.rows_beside(document, span, most))
+    }
 }
 
 /// What a bundle carries.

@@ -95,7 +95,7 @@ impl Shared<'_> {
 
     /// Where answers come from.
     pub fn sources(&self, config: &Config) -> Result<Sources, Failure> {
-        Sources::of(self.chosen.borrow().collection.clone(), config)
+        Sources::of(self.chosen.borrow().collection.clone().into_iter().collect(), config)
     }
 
     /// The journal, opened on first need: opening the eyes makes no home.
@@ -259,7 +259,7 @@ fn setup(shared: &Shared<'_>) -> Result<Setup, Failure> {
     let (config, resolved) = shared.config()?;
     let source = match shared.sources(&config) {
         Ok(Sources::Folder(docs)) => Some(crate::cli::shown(&docs)),
-        Ok(Sources::Collection(name)) => Some(format!("collection {name}")),
+        Ok(Sources::Collections(names)) => Some(format!("collection {}", names.join(", "))),
         Err(_nothing_named) => None,
     };
     let mut offers = Vec::new();

@@ -193,7 +193,8 @@ pub(super) async fn passage(shared: Shared<'_>, run: RunId, citation: Citation) 
 async fn around(shared: &Shared<'_>, run: RunId, citation: &Citation) -> Result<Around, Failure> {
     let (reader, id) = runs::find(shared.program, &run.to_string()).await?;
     let (_, state) = runs::load(&reader, id).await?;
-    let collection = state.run().map(|run| run.task.collection.clone()).unwrap_or_default();
+    let collection = citation.collection.clone().or_else(|| state.run().map(|run| run.task.collection.clone()));
+    let collection = collection.unwrap_or_default();
     let (config, _) = shared.config()?;
     let signer = wiring::signer(&shared.program.home, &config, &shared.program.wiring.clock)?;
     let index = Commons::open(&shared.program.home, &config, &signer).await?.named(&collection).await?;
@@ -250,6 +251,7 @@ async fn found(shared: &Shared<'_>, query: &str) -> Result<Vec<Hit>, Failure> {
             text: passage.id.text,
             span: passage.id.span,
             quote: passage.content,
+            collection: passage.collection,
         };
         Hit { citation, title: passage.title }
     };

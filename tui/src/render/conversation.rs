@@ -85,7 +85,7 @@ fn answer(theme: Theme, report: &Report, columns: usize) -> Vec<Line<'static>> {
         add(toned(theme, Tone::Warn, format!("no answer was found{nearest}")), 0);
     }
     for (source, number) in report.sources.iter().zip(1_u32..) {
-        let place = format!(" {}, bytes {}–{}", squeezed(&source.path), source.span.start, source.span.end);
+        let place = format!(" {}, bytes {}–{}", squeezed(&source.place()), source.span.start, source.span.end);
         let number = Span::styled(format!("[{number}]"), theme.style(Tone::Link));
         add(Line::from(vec![Span::raw("  "), number, Span::styled(place, theme.style(Tone::Faint))]), 6);
     }

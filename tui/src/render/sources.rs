@@ -24,7 +24,7 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
     let upper = Rect { height: (area.height / 2).max(4), ..area };
     let mut lines = rows(theme, upper, report.sources.len(), *chosen, |row| {
         let source = &report.sources[row];
-        let place = format!(" {}, bytes {}–{}", squeezed(&source.path), source.span.start, source.span.end);
+        let place = format!(" {}, bytes {}–{}", squeezed(&source.place()), source.span.start, source.span.end);
         Line::from(vec![Span::styled(format!("[{}]", row + 1), theme.style(Tone::Link)), Span::raw(place)])
     });
     lines.push(Line::default());

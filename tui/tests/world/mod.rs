@@ -278,6 +278,7 @@ pub fn task(question: &str) -> Task {
     Task {
         question: question.to_owned(),
         collection: "notes".to_owned(),
+        further: Vec::new(),
         corpora: Vec::new(),
         models: Models::one("ollama:qwen3:8b"),
         criteria: vec![Criterion::EveryClaimCites],
@@ -349,6 +350,7 @@ pub fn citation(path: &str, quote: &str) -> Citation {
         text: Digest::of(path.as_bytes()),
         span,
         quote: quote.to_owned(),
+        collection: None,
     }
 }
 

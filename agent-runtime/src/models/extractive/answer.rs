@@ -62,7 +62,8 @@ pub(super) fn answer(task: &WorkTask, conversation: &Conversation) -> Deliverabl
 }
 
 fn cite(passage: &Passage, span: Span, quote: String) -> Citation {
-    Citation { path: passage.path.clone(), document: passage.document, text: passage.id.text, span, quote }
+    let (path, collection) = (passage.path.clone(), passage.collection.clone());
+    Citation { path, document: passage.document, text: passage.id.text, span, quote, collection }
 }
 
 /// The bytes of a span of the text, when it lies in the passage.
