@@ -125,8 +125,15 @@ async fn main() -> Result<(), Failed> {
         let index = collection(&set, Path::new(place), Arc::clone(&model)).await?;
         for (question, right) in &set.questions {
             let mut lists = BTreeMap::new();
-            for (key, by) in [("words", By::Words), ("vectors", By::Vectors), ("best", By::Best)] {
-                let search = Search { by, ..Search::new(question, 100) };
+            for (key, by, hops) in [
+                ("words", By::Words, 0),
+                ("vectors", By::Vectors, 0),
+                ("best", By::Best, 0),
+                ("words, again", By::Words, 1),
+                ("best, again", By::Best, 1),
+                ("best, twice again", By::Best, 2),
+            ] {
+                let search = Search { by, hops, ..Search::new(question, 100) };
                 lists.insert(key, found(&index.search(&search).await?));
             }
             if let Some(out) = &mut out {
@@ -134,24 +141,6 @@ async fn main() -> Result<(), Failed> {
             }
         }
         eprintln!("{name}: {} questions", set.questions.len());
-        if let Ok(text) = fs::read_to_string("/tmp/rd/sweep.txt") {
-            for line in text.lines() {
-                let all: Vec<u64> = line.split_whitespace().map(|n| n.parse().unwrap()).collect();
-                let by = if all[0] == 0 { By::Words } else { By::Best };
-                let hops = all[1] as u32;
-                commons_index::again::TUNE.write().unwrap().copy_from_slice(&all[2..10]);
-                let (mut whole, mut recall) = (0, 0.0);
-                for (question, right) in &set.questions {
-                    let search = Search { by, hops, per_document: Some(1), ..Search::new(question, 10) };
-                    let got: BTreeSet<String> = found(&index.search(&search).await?).into_iter().map(|one| one.0).collect();
-                    let n = right.iter().filter(|one| got.contains(*one)).count();
-                    recall += n as f64 / right.len() as f64;
-                    whole += usize::from(n == right.len());
-                }
-                let n = set.questions.len() as f64;
-                println!("{name} {line}: all {:.3} recall {:.3}", whole as f64 / n, recall / n);
-            }
-        }
     }
     Ok(())
 }

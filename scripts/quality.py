@@ -35,9 +35,9 @@ class Question:
         lists = row["lists"]
         self.right = set(row["right"])
         self.words, self.vectors = best(lists["words"], 1), best(lists["vectors"], 2)
-        self.built_in = list(dict.fromkeys(hit[0] for hit in lists["best"]))
+        self.lists = {key: list(dict.fromkeys(hit[0] for hit in hits)) for key, hits in lists.items()}
         self.both = {document: [0.0, 0.0] for document in {*self.words, *self.vectors}}
-        for hits in lists.values():
+        for hits in (lists["words"], lists["vectors"], lists["best"]):
             for document, words, vectors in hits:
                 pair = self.both.setdefault(document, [0.0, 0.0])
                 pair[0], pair[1] = max(pair[0], words), max(pair[1], vectors)
@@ -146,7 +146,10 @@ def main():
         "stretched, vectors 0.7": convex(0.7),
         "II-Commons rule 0.8": commons_rule(0.8),
         "II-Commons rule 0.9": commons_rule(0.9),
-        "built in": lambda question: question.built_in,
+        "built in": lambda question: question.lists["best"],
+        "words, searched again": lambda question: question.lists["words, again"],
+        "built in, searched again": lambda question: question.lists["best, again"],
+        "built in, twice again": lambda question: question.lists["best, twice again"],
     }
     for name, questions in sets.items():
         print(f"{name}: {len(questions)} questions, nDCG@{TOP}, 95 % interval")
@@ -158,9 +161,13 @@ def main():
                 shown(f"{way}, share chosen in {PARTS} parts", values)
                 print(f"    chosen: {', '.join(map(str, picks))}")
         else:
-            for way in ["words (BM25)", "ranks, RRF k=60", "built in"]:
-                whole = [float(question.right <= set(plain[way](question)[:TOP])) for question in questions]
-                shown(f"all support in {TOP}: {way}", whole)
+            whole = {}
+            for way in ["words (BM25)", "ranks, RRF k=60", "built in", *[way for way in plain if "again" in way]]:
+                whole[way] = [float(question.right <= set(plain[way](question)[:TOP])) for question in questions]
+                shown(f"all support in {TOP}: {way}", whole[way])
+            for way in [way for way in whole if "again" in way]:
+                more = [one - other for one, other in zip(whole[way], whole["built in"])]
+                shown(f"more than built in: {way}", more)
 
 
 if __name__ == "__main__":

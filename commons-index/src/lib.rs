@@ -11,7 +11,7 @@
 //! **Invariant:** no network but to the database that the caller names (fetched pages are given by the caller), and no file
 //! outside the folder is ever read: symbolic links are named, not followed.
 
-pub mod again;
+mod again;
 mod audit;
 mod blocks;
 mod bundle;

@@ -22,7 +22,7 @@ const MOST: u32 = 50;
 const MOST_AND_ONE: u32 = MOST + 1;
 
 /// JSON Schema of [`Arguments`], canonical.
-const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"collections":{"description":"Names of collections to search, all of them if not given.","items":{"minLength":1,"type":"string"},"maxItems":16,"type":"array"},"hops":{"description":"Search again so many times with names and rare words of the best passages, for answers in a passage that the question does not name. 0 if not given.","maximum":3,"minimum":0,"type":"integer"},"limit":{"description":"Most passages to return, 10 if not given.","maximum":50,"minimum":1,"type":"integer"},"per_document":{"description":"Most passages of one document; no limit if not given.","maximum":50,"minimum":1,"type":"integer"},"query":{"description":"Words to look for; plain language, no operators.","minLength":1,"type":"string"}},"required":["query"],"type":"object"}"#;
+const SCHEMA: &str = r#"{"additionalProperties":false,"properties":{"collections":{"description":"Names of collections to search, all of them if not given.","items":{"minLength":1,"type":"string"},"type":"array"},"hops":{"description":"Search again so many times with names and rare words of the best passages, for answers in a passage that the question does not name. 0 if not given.","maximum":3,"minimum":0,"type":"integer"},"limit":{"description":"Most passages to return, 10 if not given.","maximum":50,"minimum":1,"type":"integer"},"per_document":{"description":"Most passages of one document; no limit if not given.","maximum":50,"minimum":1,"type":"integer"},"query":{"description":"Words to look for; plain language, no operators.","minLength":1,"type":"string"}},"required":["query"],"type":"object"}"#;
 
 /// What the model sends.
 #[derive(Debug, Deserialize)]
@@ -95,6 +95,9 @@ impl CommonsSearch {
         }
         if let Some(most @ (0 | MOST_AND_ONE..)) = per_document {
             return Err(arguments::refuse(NAME, format!("`per_document` is {most}, not 1 to {MOST}")));
+        }
+        if collections.iter().any(String::is_empty) {
+            return Err(arguments::refuse(NAME, "a name in `collections` is empty".to_owned()));
         }
         let filter = Filter { collections, ..Filter::default() };
         let search = Search { hops, per_document, filter, ..Search::new(query, limit) };

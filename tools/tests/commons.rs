@@ -169,6 +169,7 @@ async fn schemas_fit_the_types_both_ways() {
         ("commons_search", json!({"query": "red", "limit": 51}), false),
         ("commons_search", json!({"query": "red", "limit": "5"}), false),
         ("commons_search", json!({"query": "red", "hops": 3, "per_document": 1, "collections": ["0a"]}), true),
+        ("commons_search", json!({"query": "red", "collections": [""]}), false),
         ("commons_search", json!({"query": "red", "hops": 4}), false),
         ("commons_search", json!({"query": "red", "per_document": 0}), false),
         ("commons_search", json!({"query": "red", "per_document": 51}), false),
