@@ -3,7 +3,7 @@
 //! A way is chosen on scifact's training questions alone, in five parts, each judged by what was chosen on the other four;
 //! the other sets are only reported. Needs the data and the embedding model; scripts/eval.sh brings both.
 //!
-//! usage: quality DATA MODEL.gguf HOME [--dump FILE]
+//! usage: quality DATA MODEL.gguf HOME [--dump FILE] [--only SET]
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -103,7 +103,7 @@ fn found(hits: &[Hit]) -> Found {
 async fn main() -> Result<(), Failed> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (Some(data), Some(model), Some(place)) = (arguments.first(), arguments.get(1), arguments.get(2)) else {
-        println!("skipped: quality of search: usage: quality DATA MODEL.gguf HOME [--dump FILE]");
+        println!("skipped: quality of search: usage: quality DATA MODEL.gguf HOME [--dump FILE] [--only SET]");
         return Ok(());
     };
     let dump = arguments.iter().position(|argument| argument == "--dump").and_then(|at| arguments.get(at + 1));
@@ -117,7 +117,7 @@ async fn main() -> Result<(), Failed> {
     let data = Path::new(data);
     let mut out = dump.map(fs::File::create).transpose()?;
     let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1));
-    for (name, train) in [("scifact", ".train"), ("2wiki-made", ""), ("hotpotqa-200", ""), ("musique-dev", "")] {
+    for (name, train) in [("scifact", ".train"), ("hotpotqa-200", ""), ("musique-dev", "")] {
         if only.is_some_and(|only| only != name) {
             continue;
         }

@@ -212,19 +212,25 @@ fn several_collections_answer_together_and_each_is_in_the_receipt() {
     let docs = place.docs().display().to_string();
     let more = place.folder.path().join("more");
     std::fs::create_dir(&more).expect("made");
-    std::fs::write(more.join("tides.md"), "# Tides\n\nA lease lasts until the tide turns at Granville.\n").expect("written");
-    let add = |folder: &str| json(&place, &["commons", "add", folder])["collection"].as_str().expect("a name").to_owned();
+    std::fs::write(more.join("tides.md"), "# Tides\n\nA lease lasts until the tide turns at Granville.\n")
+        .expect("written");
+    let add =
+        |folder: &str| json(&place, &["commons", "add", folder])["collection"].as_str().expect("a name").to_owned();
     let (first, second) = (add(&docs), add(&more.display().to_string()));
-    let both = ["--collection", &first, "--collection", &second[..8]];
+    let both = ["--collection", first.as_str(), "--collection", &second[..8]];
 
-    let found = json(&place, &[&["search", "how long does a lease last", "--explain", "--hops", "1"][..], &both].concat());
+    let found =
+        json(&place, &[&["search", "how long does a lease last", "--explain", "--hops", "1"][..], &both].concat());
     let places: Vec<(&str, &str)> = found["hits"]
         .as_array()
         .expect("hits")
         .iter()
         .filter_map(|hit| Some((hit["path"].as_str()?, hit["collection"].as_str()?)))
         .collect();
-    assert!(places.contains(&("tides.md", &second)) && places.contains(&("leases.html", &first)), "{found}");
+    assert!(
+        places.contains(&("tides.md", second.as_str())) && places.contains(&("leases.html", first.as_str())),
+        "{found}"
+    );
     let alone = json(&place, &["search", "lease", "--collection", &second]);
     assert_eq!((alone["hits"].as_array().map(Vec::len), &alone["hits"][0]["collection"]), (Some(1), &Value::Null));
 

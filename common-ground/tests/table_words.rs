@@ -159,7 +159,14 @@ fn a_run_names_every_content_it_rests_on() {
 
 fn citation(path: &str) -> Citation {
     let text = Digest::of(path.as_bytes());
-    Citation { path: path.to_owned(), document: text, text, span: Span { start: 0, end: 1 }, quote: "q".to_owned(), collection: None }
+    Citation {
+        path: path.to_owned(),
+        document: text,
+        text,
+        span: Span { start: 0, end: 1 },
+        quote: "q".to_owned(),
+        collection: None,
+    }
 }
 
 #[test]

@@ -113,7 +113,8 @@ fn further(question: &[(String, &str)], passage: &Passage, counts: &BTreeMap<Str
     let asked: BTreeSet<&str> = question.iter().map(|(term, _)| term.as_str()).collect();
     let has: BTreeSet<&str> = own.iter().map(|(term, _)| term.as_str()).collect();
     // Known to few passages, but to another one.
-    let leads = |term: &str| counts.get(term).copied().filter(|count| *count >= 2 && *count <= all.div_ceil(COMMON).max(2));
+    let leads =
+        |term: &str| counts.get(term).copied().filter(|count| *count >= 2 && *count <= all.div_ceil(COMMON).max(2));
     let mut new: Vec<(u64, usize)> = own
         .iter()
         .enumerate()
@@ -165,7 +166,7 @@ mod tests {
 
     use common_ground::{
         citation::Span,
-        port::index::{Hit, Passage, PassageId},
+        port::index::{Hit, Passage, PassageId, Why},
     };
     use receipts::Digest;
 
@@ -177,18 +178,28 @@ mod tests {
         let span = Span { start: 0, end: content.len() as u64 };
         let (path, title) = (String::new(), String::new());
         let (headings, sentences, content) = (Vec::new(), Vec::new(), content.to_owned());
-        Passage { id: PassageId { text, span }, document: text, path, title, headings, content, sentences, collection: None }
+        Passage {
+            id: PassageId { text, span },
+            document: text,
+            path,
+            title,
+            headings,
+            content,
+            sentences,
+            collection: None,
+        }
     }
 
     fn hit(content: &str, score_milli: u64) -> (usize, Hit) {
-        (0, Hit { passage: passage(content), score_milli, why: Some(Default::default()) })
+        (0, Hit { passage: passage(content), score_milli, why: Some(Why::default()) })
     }
 
     #[test]
     fn a_further_query_is_what_others_have_too_and_what_is_still_open() {
         let question = query::words("Where was the director of Tidewater born?");
         let of = |counts: &[(&str, u64)]| {
-            let counts: BTreeMap<String, u64> = counts.iter().map(|(term, count)| ((*term).to_owned(), *count)).collect();
+            let counts: BTreeMap<String, u64> =
+                counts.iter().map(|(term, count)| ((*term).to_owned(), *count)).collect();
             further(&question, &passage("Tidewater: Odalys Brennick, director, likes xylophones here."), &counts, 100)
         };
         let counts = [("odali", 2), ("brennick", 3), ("xylophon", 1), ("like", 11), ("here", 60), ("tidewat", 2)];

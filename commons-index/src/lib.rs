@@ -56,7 +56,7 @@ pub use ingest::{Caller, Ingested, Progress};
 pub use intake::Given;
 pub use limits::Limits;
 pub use metadata::{Declared, Fields, Metadata, language};
-pub use several::Several;
 pub use scan::{LinkKind, SkipReason, Skipped};
+pub use several::Several;
 pub use spaces::SpaceUse;
 pub use store::{Kept, Live, Nearest, NoVectors, Postgres, PostgresVectors, Revision, Way};

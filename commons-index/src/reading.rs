@@ -137,7 +137,7 @@ impl Session {
         if end < start || end > i64::MAX.unsigned_abs() {
             return Err(Missing::Span);
         }
-        let rows = self.rows_beside(document.id, start..end, most).await?;
+        let rows = self.near(document.id, start..end, most).await?;
         Ok(self.passages(&rows).await?)
     }
 

@@ -243,7 +243,8 @@ pub(crate) async fn search(all: &[&Collection], search: &Search) -> Result<Vec<(
     let limit = search.limit.min(MOST_HITS) as usize;
     let mut search = search.clone();
     let named = std::mem::take(&mut search.filter.collections);
-    let meant = |of: &Collection| named.is_empty() || named.iter().any(|name| of.collection().starts_with(name.as_str()));
+    let meant =
+        |of: &Collection| named.is_empty() || named.iter().any(|name| of.collection().starts_with(name.as_str()));
     let all: Vec<Placed<'_>> = all.iter().copied().enumerate().filter(|(_place, of)| meant(of)).collect();
     let mut hits = match (search.hops, search.per_document) {
         (0, None) => return once(&all, &search).await,

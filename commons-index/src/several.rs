@@ -33,7 +33,10 @@ impl Several {
 
     /// Documents and passages of all of them.
     pub fn counts(&self) -> (u64, u64) {
-        self.all.iter().map(Collection::counts).fold((0, 0), |(a, b), (documents, passages)| (a + documents, b + passages))
+        self.all
+            .iter()
+            .map(Collection::counts)
+            .fold((0, 0), |(a, b), (documents, passages)| (a + documents, b + passages))
     }
 
     fn named(&self, of: &Collection, passage: Passage) -> Passage {

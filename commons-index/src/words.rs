@@ -277,8 +277,7 @@ impl Words {
             any.push((Occur::Should, Box::new(term_in(self.body))));
             any.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term_in(self.head)), HEAD_BOOST))));
         }
-        let found =
-            self.reader.searcher().search_with_statistics_provider(&BooleanQuery::new(any), &collector, counts);
+        let found = self.reader.searcher().search_with_statistics_provider(&BooleanQuery::new(any), &collector, counts);
         let found = found.map_err(|error| from_tantivy(&self.path, &error))?;
         Ok(found.into_iter().map(|(rank, _address)| rank).collect())
     }

@@ -5,11 +5,7 @@ mod common;
 
 use std::{fs, sync::Arc};
 
-use common::{
-    Commons, NODE,
-    bag::Bag,
-    ingest,
-};
+use common::{Commons, NODE, bag::Bag, ingest};
 use common_ground::port::{
     embedder::Embedder,
     index::{By, Filter, Hit, Index, IndexError, PassageId, Search, Why},
@@ -111,7 +107,8 @@ async fn a_text_of_two_collections_is_one_hit_of_the_first() {
         let name = one.collection().to_owned();
         let two = Several::of(vec![one, other]);
         let found = two.search(&Search::new("heron", 10)).await.expect("searches");
-        let places: Vec<_> = found.iter().map(|hit| (hit.passage.path.as_str(), hit.passage.collection.as_deref())).collect();
+        let places: Vec<_> =
+            found.iter().map(|hit| (hit.passage.path.as_str(), hit.passage.collection.as_deref())).collect();
         assert_eq!(places, [("same.md", Some(name.as_str()))]);
         assert_eq!(two.read(&found[0].passage.id).await.as_ref(), Ok(&found[0].passage));
     }
@@ -139,7 +136,10 @@ async fn a_further_search_finds_what_the_question_does_not_name() {
         let found = |hits: Vec<Hit>| hits.into_iter().map(|hit| (hit.passage.path, hit.why)).collect::<Vec<_>>();
         let once = plain.search(&Search::new(question, 4)).await.expect("searches");
         let film = once[0].passage.id;
-        assert!(once[0].passage.path == "film.md" && once.iter().all(|hit| hit.passage.path != "person.md"), "{once:?}");
+        assert!(
+            once[0].passage.path == "film.md" && once.iter().all(|hit| hit.passage.path != "person.md"),
+            "{once:?}"
+        );
         for index in [plain, with_vectors(beside(&commons, "vectors", &bridge()).await, &Bag::new("bag")).await] {
             let again = found(index.search(&Search { hops: 1, ..Search::new(question, 4) }).await.expect("searches"));
             let person = again.iter().find(|(path, _)| path == "person.md");
@@ -154,7 +154,12 @@ async fn one_document_fills_no_more_than_its_share() {
     for commons in Commons::each(&[]).await {
         let part = |number: usize| format!("## Part {number}\n\n{}\n\n", "The heron stands in the reeds. ".repeat(25));
         let long = format!("# Long\n\n{}", (0..12).map(part).collect::<String>());
-        let short = |number: usize| (format!("short{number}.md"), format!("# Short {number}\n\nA heron, number {number}, among much else that is told here at length.\n"));
+        let short = |number: usize| {
+            (
+                format!("short{number}.md"),
+                format!("# Short {number}\n\nA heron, number {number}, among much else that is told here at length.\n"),
+            )
+        };
         let mut files: Vec<(String, String)> = (0..4).map(short).collect();
         files.push(("long.md".to_owned(), long));
         let index = beside(&commons, "share", &files).await;

@@ -283,13 +283,8 @@ impl Session {
     }
 
     /// Rows of a document's passages that end before a span and that start after it, the nearest ones, in order.
-    pub(crate) async fn rows_beside(
-        &mut self,
-        document: i64,
-        span: Range<u64>,
-        most: u32,
-    ) -> Result<Vec<u64>, StoreError> {
-        each!(self, on => on.rows_beside(document, span, most))
+    pub(crate) async fn near(&mut self, document: i64, span: Range<u64>, most: u32) -> Result<Vec<u64>, StoreError> {
+        each!(self, on => on.near(document, span, most))
     }
 }
 

@@ -11,8 +11,6 @@ use serde::Deserialize;
 pub(super) struct Searched {
     /// In which turn of searches, from 0.
     pub round: usize,
-    /// What was looked for.
-    pub query: String,
     pub hits: Vec<Hit>,
 }
 
@@ -23,11 +21,6 @@ pub(super) struct Hit {
     pub title: String,
     pub score_milli: u64,
     pub content: String,
-}
-
-#[derive(Deserialize)]
-struct Query {
-    query: String,
 }
 
 #[derive(Deserialize)]
@@ -55,19 +48,19 @@ impl Conversation {
     /// Reads the turns. An answer that cannot be read, or a failed call, brought nothing.
     pub fn read(turns: &[Turn]) -> Self {
         let mut so_far = Self::default();
-        let mut asked: Vec<(&str, &str, &str)> = Vec::new();
+        let mut asked: Vec<(&str, &str)> = Vec::new();
         for turn in turns {
             match turn {
                 Turn::Rules { .. } | Turn::Task { .. } => {}
                 Turn::Model { calls, .. } => {
                     so_far.rounds += usize::from(calls.iter().any(|call| call.tool == "commons_search"));
                     so_far.read |= calls.iter().any(|call| call.tool == "commons_read");
-                    asked.extend(calls.iter().map(|call| (&*call.id, &*call.tool, &*call.arguments)));
+                    asked.extend(calls.iter().map(|call| (&*call.id, &*call.tool)));
                 }
                 Turn::Tool { call, content, failed } => {
-                    let made = asked.iter().find(|(id, _, _)| id == call);
-                    if let Some((_, tool, arguments)) = made {
-                        so_far.take(tool, arguments, if *failed { "" } else { content });
+                    let made = asked.iter().find(|(id, _)| id == call);
+                    if let Some((_, tool)) = made {
+                        so_far.take(tool, if *failed { "" } else { content });
                     }
                 }
             }
@@ -75,12 +68,11 @@ impl Conversation {
         so_far
     }
 
-    fn take(&mut self, tool: &str, arguments: &str, content: &str) {
+    fn take(&mut self, tool: &str, content: &str) {
         match tool {
             "commons_search" => {
                 let hits = serde_json::from_str::<Hits>(content).map(|found| found.hits).unwrap_or_default();
-                let query = serde_json::from_str::<Query>(arguments).map(|made| made.query).unwrap_or_default();
-                self.searches.push(Searched { round: self.rounds.saturating_sub(1), query, hits });
+                self.searches.push(Searched { round: self.rounds.saturating_sub(1), hits });
             }
             "commons_read" => {
                 let read = serde_json::from_str::<Passages>(content).map(|read| read.passages).unwrap_or_default();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{
     Act,
-    conversation::Conversation,
     pool::{Candidate, Pool},
     question::{Cover, Question},
     rank,
@@ -32,37 +31,21 @@ fn search(query: &str, limit: u32) -> Act {
 
 /// The first round: the question as it stands, and its names.
 pub(super) fn first(text: &str, question: &Question) -> Vec<Act> {
-    let mut whole = search(beginning(text, super::question::LONGEST), WIDE);
-    if x("X_HOPS", 0) > 0 {
-        whole.1 = serde_json::json!({ "limit": WIDE, "query": beginning(text, super::question::LONGEST), "hops": x("X_HOPS", 0) }).to_string();
-    }
+    let whole = search(beginning(text, super::question::LONGEST), WIDE);
     let names = question.names.iter().take(NAMES).map(|name| search(name, NARROW));
     std::iter::once(whole).chain(names).collect()
 }
 
-pub fn x(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-}
-
-/// A further round: names of the best hits, each with words of the question that its passage leaves open. After the second
-/// round the best ones are those that stand together with others, so that a third one goes on from what the second found.
-pub(super) fn further(question: &Question, pool: &Pool<'_>, conversation: &Conversation) -> Vec<Act> {
-    let mut leading: Vec<(&Candidate<'_>, f64)> = if conversation.rounds == 1 {
-        pool.candidates.iter().map(|found| (found, rank::alone(question, pool, found))).collect()
-    } else {
-        rank::order(question, pool)
-    };
+/// The second round: names of the best hits, each with words of the question that its passage leaves open.
+pub(super) fn further(question: &Question, pool: &Pool<'_>, made: usize) -> Vec<Act> {
+    let mut leading: Vec<(&Candidate<'_>, f64)> =
+        pool.candidates.iter().map(|found| (found, rank::alone(question, pool, found))).collect();
     leading.sort_by(|(a, one), (b, two)| two.total_cmp(one).then_with(|| a.hit.passage.cmp(&b.hit.passage)));
-    let tried: Vec<String> = conversation.searches.iter().map(|made| super::question::flat(&made.query)).collect();
-    let most = if conversation.rounds == 1 { MOST.saturating_sub(conversation.searches.len()) } else { x("X_MOST", 6) };
     let mut bridges: BTreeMap<String, (f64, String)> = BTreeMap::new();
     for (found, worth) in leading.iter().take(LEADING) {
         let open = open(question, found.cover);
         for (name, strength) in names(question, pool, found) {
             let query = format!("{name} {open}").trim().to_owned();
-            if tried.iter().skip(1).any(|query| query.starts_with(&super::question::flat(&name))) {
-                continue;
-            }
             let score = worth * strength;
             let known = bridges.entry(super::question::flat(&name)).or_insert((score, query.clone()));
             if known.0 < score {
@@ -72,7 +55,7 @@ pub(super) fn further(question: &Question, pool: &Pool<'_>, conversation: &Conve
     }
     let mut ordered: Vec<(f64, String)> = bridges.into_values().collect();
     ordered.sort_by(|(one, a), (two, b)| two.total_cmp(one).then_with(|| a.cmp(b)));
-    ordered.into_iter().take(most).map(|(_, query)| search(&query, NARROW)).collect()
+    ordered.into_iter().take(MOST.saturating_sub(made)).map(|(_, query)| search(&query, NARROW)).collect()
 }
 
 /// Words of the question that a passage does not have.

@@ -87,8 +87,8 @@ fn work(task: &WorkTask, conversation: &Conversation) -> Result<Vec<Act>, String
         return submit(&answer::answer(task, conversation));
     }
     let pool = Pool::new(&question, conversation);
-    if conversation.rounds < hop::x("X_ROUNDS", 2) {
-        let further = hop::further(&question, &pool, conversation);
+    if conversation.rounds == 1 {
+        let further = hop::further(&question, &pool, conversation.searches.len());
         if !further.is_empty() {
             return Ok(further);
         }

@@ -129,19 +129,13 @@ impl Session {
         let query = query.bind(document).bind(signed(span.end)).bind(signed(span.start));
         self.all(query, |row| Placed::of(row)).await
     }
-    pub(crate) async fn rows_beside(
-        &mut self,
-        document: i64,
-        span: Range<u64>,
-        most: u32,
-    ) -> Result<Vec<u64>, StoreError> {
+    pub(crate) async fn near(&mut self, document: i64, span: Range<u64>, most: u32) -> Result<Vec<u64>, StoreError> {
         let before =
             sqlx::query("SELECT id FROM passages WHERE document = ? AND stop <= ? ORDER BY start DESC LIMIT ?");
         let before = before.bind(document).bind(signed(span.start)).bind(i64::from(most));
         let mut rows = self.all(before, |row| row.number("id")).await?;
         rows.reverse();
-        let after =
-            sqlx::query("SELECT id FROM passages WHERE document = ? AND start >= ? ORDER BY start LIMIT ?");
+        let after = sqlx::query("SELECT id FROM passages WHERE document = ? AND start >= ? ORDER BY start LIMIT ?");
         let after = after.bind(document).bind(signed(span.end)).bind(i64::from(most));
         rows.extend(self.all(after, |row| row.number("id")).await?);
         Ok(rows)
