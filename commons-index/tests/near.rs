@@ -48,7 +48,7 @@ async fn answers(index: &Collection) -> Vec<Vec<Hit>> {
     for query in QUERIES {
         for filter in &filters {
             for (by, limit) in [(By::Vectors, 3), (By::Vectors, 100), (By::Best, 20)] {
-                let search = Search { by, filter: filter.clone(), ..Search::new(*query, limit) };
+                let search = Search { by, filter: filter.clone(), ..Search::new(query, limit) };
                 all.push(index.search(&search).await.expect("searches"));
             }
         }

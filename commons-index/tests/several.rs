@@ -143,7 +143,7 @@ async fn a_further_search_finds_what_the_question_does_not_name() {
         for index in [plain, with_vectors(beside(&commons, "vectors", &bridge()).await, &Bag::new("bag")).await] {
             let again = found(index.search(&Search { hops: 1, ..Search::new(question, 4) }).await.expect("searches"));
             let person = again.iter().find(|(path, _)| path == "person.md");
-            assert!(again[0].0 == "film.md" && person.is_some(), "{again:?}");
+            assert!(again[..2].iter().any(|(path, _)| path == "film.md") && person.is_some(), "{again:?}");
             assert_eq!(person.and_then(|(_, why)| why.and_then(|why| why.through)), Some(film), "{again:?}");
         }
     }
