@@ -137,7 +137,9 @@ async fn fill(index: &mut Collection) -> Outcome<()> {
     };
     let mut sign = |body: &[u8]| Ok(body.to_vec());
     let mut progress = |_at| {};
-    let done = index.ingest(Caller { entropy: &mut entropy, sign: &mut sign, progress: &mut progress }).await?;
+    let done = index
+        .ingest(Caller { began_ms: 1_795_000_000_000, entropy: &mut entropy, sign: &mut sign, progress: &mut progress })
+        .await?;
     index.use_embedder(Arc::new(Drawn)).await?;
     let made = index.embed(&mut |_at| {}).await?;
     println!("  {} passages, {} vectors, {} bytes on disk", done.passages, made.vectors, index.bytes_on_disk().0);

@@ -102,7 +102,7 @@ async fn vectors_of_two_spaces_are_not_compared() {
 async fn a_text_of_two_collections_is_one_hit_of_the_first() {
     for commons in Commons::each(&[]).await {
         let same = ("same.md".to_owned(), "# Same\n\nThe heron stands.\n".to_owned());
-        let one = beside(&commons, "one", &[same.clone()]).await;
+        let one = beside(&commons, "one", std::slice::from_ref(&same)).await;
         let other = beside(&commons, "other", &[("moved.md".to_owned(), same.1.clone())]).await;
         let name = one.collection().to_owned();
         let two = Several::of(vec![one, other]);
