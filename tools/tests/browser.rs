@@ -396,3 +396,34 @@ async fn probing_says_what_is_there() {
     assert!(probe.version.chars().any(|one| one.is_ascii_digit()), "{probe:?}");
     println!("{probe:?}");
 }
+
+/// Of many that start at once now and then one crashes; a second crash is told.
+#[tokio::test]
+async fn one_that_crashes_as_it_starts_is_started_once_more() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    if room(folder.path()).await.is_none() {
+        return;
+    }
+    let real = Chromium::Found.path().expect("found");
+    let server = Server::new(|_| Reply::html("<title>Up</title><h1>it is up</h1>")).await;
+    for (crashes, comes_up) in [(1, true), (2, false)] {
+        let path = folder.path().join(format!("crashes-{crashes}"));
+        let script = format!(
+            "#!/bin/sh\necho >>\"$0.starts\"\n[ $(wc -l <\"$0.starts\") -gt {crashes} ] || kill -SEGV $$\nexec {} \"$@\"\n",
+            real.display()
+        );
+        std::fs::write(&path, script).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        let settings = BrowserSettings { chromium: Chromium::At(path.clone()), folder: folder.path().to_owned() };
+        let room = Room::new(Browse::new(Arc::new(dialler()), settings), &[]);
+        let called = room.call(&roomy(&[&server.item()]), &json!({"action": "open", "url": server.url("/")})).await;
+        if comes_up {
+            assert!(text(&called).contains("it is up"), "{}", text(&called));
+        } else {
+            assert!(error(&called).contains("the browser has ended"), "{}", error(&called));
+        }
+        let starts = std::fs::read_to_string(path.with_extension("starts")).expect("started").lines().count();
+        assert_eq!(starts, 2);
+    }
+}

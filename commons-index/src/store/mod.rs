@@ -9,6 +9,7 @@
 //! **Invariant:** rows of sealed revisions stay: of texts, passages and corpus all are, a document's only ever gets its end.
 //! **Invariant:** a schema newer than this program is refused, not guessed at.
 
+mod ingesting;
 mod made;
 mod postgres;
 mod rows;
@@ -22,6 +23,7 @@ use std::{
 
 use receipts::Digest;
 
+pub(crate) use ingesting::Ingesting;
 pub(crate) use made::Made;
 pub use postgres::{Nearest, NoVectors, Postgres, PostgresVectors, Way};
 pub(crate) use rows::{
@@ -57,22 +59,6 @@ pub(crate) enum Session {
     Sqlite(sqlite::Session),
     /// To the server.
     Postgres(postgres::Session),
-}
-
-/// Being the one ingest of a collection: in this home and, where a server keeps the records, of all machines.
-pub(crate) struct Ingesting {
-    _files: Lock,
-    server: Option<postgres::Alone>,
-}
-
-impl Ingesting {
-    /// Makes sure of it before something is made durable: the connection that the server's lock hangs on may be lost.
-    pub(crate) async fn holds(&mut self) -> Result<(), StoreError> {
-        match &mut self.server {
-            None => Ok(()),
-            Some(server) => server.holds().await,
-        }
-    }
 }
 
 /// The same call on the session of whichever database it is.

@@ -178,19 +178,42 @@ impl Drop for Running {
     }
 }
 
+/// Why a start gave no browser.
+enum Unstarted {
+    /// It ended by itself.
+    Ended(NoBrowser),
+    /// Anything else.
+    Otherwise(NoBrowser),
+}
+
+impl From<NoBrowser> for Unstarted {
+    fn from(why: NoBrowser) -> Self {
+        Self::Otherwise(why)
+    }
+}
+
 #[derive(Deserialize)]
 struct Version {
     product: String,
 }
 
 impl Running {
-    /// Starts one whose only way out is the proxy.
+    /// Starts one whose only way out is the proxy. Of many that start at once on a busy machine now and then one crashes before
+    /// it has done anything; another is started in its place, once.
     pub async fn start(chromium: &Chromium, root: &Path, proxy: &Proxy) -> Result<Self, NoBrowser> {
+        match Self::try_start(chromium, root, proxy).await {
+            Err(Unstarted::Ended(_why)) => Self::try_start(chromium, root, proxy).await,
+            started => started,
+        }
+        .map_err(|(Unstarted::Ended(why) | Unstarted::Otherwise(why))| why)
+    }
+
+    async fn try_start(chromium: &Chromium, root: &Path, proxy: &Proxy) -> Result<Self, Unstarted> {
         let path = chromium.path()?;
         let broken = |why: String| NoBrowser::Broken { path: path.clone(), why };
         let system = |error: io::Error| broken(error.to_string());
         let Some((user, password)) = proxy.credential() else {
-            return Err(broken("its proxy has no password".to_owned()));
+            return Err(broken("its proxy has no password".to_owned()).into());
         };
         let deaf = TcpSocket::new_v4().map_err(system)?;
         deaf.bind(SocketAddr::from(([127, 0, 0, 1], 0))).map_err(system)?;
@@ -210,7 +233,7 @@ impl Running {
         let mut child = command.spawn().map_err(system)?;
         let (Some(to), Some(from), Some(complaints)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(broken("it has no pipes".to_owned()));
+            return Err(broken("it has no pipes".to_owned()).into());
         };
         let complaints = tokio::spawn(async move {
             let mut complaints = complaints;
@@ -229,11 +252,11 @@ impl Running {
                 drop(running);
                 let said = tokio::time::timeout(Duration::from_secs(2), complaints).await;
                 let said = said.ok().and_then(Result::ok).unwrap_or_default();
-                Err(broken(match failed {
-                    Err(_elapsed) => format!("it is silent for {START:?}; {said}"),
-                    Ok(Err(error)) => format!("{error}; {said}"),
-                    Ok(Ok(version)) => format!("it is no Chromium but {:?}", version.product),
-                }))
+                Err(match failed {
+                    Err(_elapsed) => broken(format!("it is silent for {START:?}; {said}")).into(),
+                    Ok(Err(error)) => Unstarted::Ended(broken(format!("{error}; {said}"))),
+                    Ok(Ok(version)) => broken(format!("it is no Chromium but {:?}", version.product)).into(),
+                })
             }
         }
     }
