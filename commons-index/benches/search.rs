@@ -215,6 +215,9 @@ async fn pgvector_alone(url: &str, material: &Material, indexed: bool) -> Outcom
     let mut on = PgConnection::connect(url).await?;
     let mut run = async |sql: String| sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut on).await;
     run("CREATE EXTENSION IF NOT EXISTS vector; DROP TABLE IF EXISTS plain".to_owned()).await?;
+    let place = "SELECT set_config('search_path', 'public,' || extnamespace::regnamespace::text, false) \
+                 FROM pg_extension WHERE extname = 'vector'";
+    run(place.to_owned()).await?;
     run(format!("CREATE TABLE plain (id bigint PRIMARY KEY, embedding halfvec({DIMENSIONS}))")).await?;
     let text = |numbers: Vec<f32>| format!("[{}]", numbers.iter().map(f32::to_string).collect::<Vec<_>>().join(","));
     for (number, batch) in material.passages.chunks(500).enumerate() {
