@@ -189,7 +189,7 @@ pub fn disclosed(curation: &Curation, source: &str) -> Result<Option<(u64, TlogP
     while next_line(&mut log, &mut line)? {
         reader.line(&line)?;
     }
-    let hashes = reader.finish(&associate)?.proof;
+    let hashes = reader.finish()?.proof;
     let checkpoint = curation.bundle.0.get(bundle::CHECKPOINT).cloned().unwrap_or_default();
     let checkpoint = String::from_utf8_lossy(&checkpoint).into_owned();
     Ok(Some((index, TlogProof { extra: Some(extra), index, hashes, checkpoint })))

@@ -151,13 +151,14 @@ async fn scored(parts: &[Part<'_>], sense: &Sense<'_>, all: &mut [Candidate]) ->
     Ok(())
 }
 
-/// Candidates with their scores, best first.
+/// Candidates with their scores, best first: so many that what is wanted is left when each text that several parts have is
+/// there once.
 async fn ranked(
     parts: &[Part<'_>],
     search: &Search,
     sense: Option<Sense<'_>>,
 ) -> Result<Vec<(u64, Candidate)>, StoreError> {
-    let limit = search.limit.min(MOST_HITS) as usize;
+    let limit = wanted(search) * parts.len();
     let none = || vec![BTreeSet::new(); parts.len()];
     let Some(sense) = sense else {
         let (found, _) = by_words(parts, &search.query, limit, none()).await?;
@@ -181,6 +182,11 @@ async fn ranked(
     };
     found.truncate(limit);
     Ok(found)
+}
+
+/// How many hits a search asks for.
+fn wanted(search: &Search) -> usize {
+    search.limit.min(MOST_HITS) as usize
 }
 
 impl Collection {
@@ -225,7 +231,7 @@ pub(crate) async fn once(all: &[Placed<'_>], search: &Search) -> Result<Vec<(usi
         let why = Some(Why { words_milli: one.words, vectors_micro: one.vectors, through: None });
         seen.insert(passage.id).then_some((parts[one.key.0].place, Hit { passage, score_milli, why }))
     };
-    Ok(found.into_iter().filter_map(hit).collect())
+    Ok(found.into_iter().filter_map(hit).take(wanted(search)).collect())
 }
 
 /// In how many passages of these collections terms stand, and how many there are.
@@ -240,7 +246,7 @@ pub(crate) async fn having(all: &[Placed<'_>], terms: Vec<String>) -> Result<(u6
 
 /// What a search asks for, over these collections: each hit with the place of its collection.
 pub(crate) async fn search(all: &[&Collection], search: &Search) -> Result<Vec<(usize, Hit)>, IndexError> {
-    let limit = search.limit.min(MOST_HITS) as usize;
+    let limit = wanted(search);
     let mut search = search.clone();
     let named = std::mem::take(&mut search.filter.collections);
     let meant =

@@ -114,6 +114,21 @@ async fn a_text_of_two_collections_is_one_hit_of_the_first() {
     }
 }
 
+#[tokio::test]
+async fn texts_that_both_have_leave_as_many_hits_as_were_asked_for() {
+    for commons in Commons::each_way(&[]).await {
+        let model = Bag::new("bag");
+        let one = with_vectors(beside(&commons, "one", &documents()).await, &model).await;
+        let other = with_vectors(beside(&commons, "other", &documents()).await, &model).await;
+        let two = Several::of(vec![one, other]);
+        for by in [By::Words, By::Vectors, By::Best] {
+            let found = two.search(&Search { by, ..Search::new("ship wheat number", 10) }).await.expect("searches");
+            let different: std::collections::BTreeSet<PassageId> = found.iter().map(|hit| hit.passage.id).collect();
+            assert_eq!((found.len(), different.len()), (10, 10), "{by:?}");
+        }
+    }
+}
+
 /// A question's two passages, of which it names one, among others that have its words.
 fn bridge() -> Vec<(String, String)> {
     let other = |number: usize| {

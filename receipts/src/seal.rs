@@ -266,7 +266,7 @@ fn predicate(
         statement: verdict,
     });
     Ok(Predicate {
-        actors: actors(input, keys)?,
+        actors: actors(input.root, input.principal, input.associate_delegation, input.custody, keys),
         anchor_set: AnchorSet {
             hash: "sha256".to_owned(),
             leaf: "trace".to_owned(),
@@ -301,14 +301,20 @@ fn predicate(
     })
 }
 
-fn actors(input: &SealInput, keys: &SealKeys<'_>) -> Result<Actors, NotCanonical> {
+/// Who acts in a receipt, whatever its class: the root, the principal with its delegation's id, and the associate by its.
+pub(crate) fn actors(
+    root: PublicKey,
+    (principal, given): (PublicKey, Digest),
+    passed_on: Digest,
+    custody: Custody,
+    keys: &SealKeys<'_>,
+) -> Actors {
     let (associate, node) = (keys.associate.public(), keys.node.public());
-    let (principal, principal_delegation) = input.principal;
-    Ok(Actors {
-        associate: Delegated { delegation: input.associate_delegation, key: associate, keyid: key_id(&associate) },
-        custody: input.custody,
+    Actors {
+        associate: Delegated { delegation: passed_on, key: associate, keyid: key_id(&associate) },
+        custody,
         node: Node { key: node, keyid: key_id(&node), log_origin: log_name(&keys.log.public()) },
-        principal: Delegated { delegation: principal_delegation, key: principal, keyid: key_id(&principal) },
-        root: Actor { key: input.root, keyid: key_id(&input.root) },
-    })
+        principal: Delegated { delegation: given, key: principal, keyid: key_id(&principal) },
+        root: Actor { key: root, keyid: key_id(&root) },
+    }
 }

@@ -119,7 +119,7 @@ fn reckoned(keys: &Keys, log: &str) -> Result<Reckoned, LogError> {
     for line in lines {
         reader.line(line.as_bytes())?;
     }
-    reader.finish(&keys.associate.public())
+    reader.finish()
 }
 
 fn bundle_of(keys: &Keys, log: &str) -> Bundle {
@@ -364,7 +364,7 @@ fn one_document_is_disclosed_and_proved_alone() {
             }
         }
         let disclosed = disclosed.expect("disclosed");
-        let hashes = reader.finish(&associate).expect("a log").proof;
+        let hashes = reader.finish().expect("a log").proof;
         let checkpoint = String::from_utf8(world.bundle.0[bundle::CHECKPOINT].clone()).expect("text");
         let extra = Some(disclosed.to_extra().expect("bytes"));
         let proof = TlogProof { extra, index, hashes, checkpoint };

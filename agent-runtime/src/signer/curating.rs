@@ -84,7 +84,7 @@ impl Signer {
         while next_line(log, &mut line)? {
             reader.line(&line)?;
         }
-        let found = reader.finish(&associate.public())?;
+        let found = reader.finish()?;
         let input = CurationInput {
             network: self.network,
             root: self.root,

@@ -17,5 +17,5 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(read.record.fields.contains_key("source"));
         }
     }
-    drop(reader.finish(&associate));
+    drop(reader.finish());
 });

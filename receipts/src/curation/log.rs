@@ -362,6 +362,7 @@ pub struct Line {
 /// Reads a log line by line, and reckons its tree and its corpus.
 pub struct LogReader {
     header: Header,
+    associate: PublicKey,
     salts: Salts,
     start: Record,
     tree: Frontier,
@@ -410,7 +411,7 @@ impl LogReader {
         tree.push(leaf);
         proof.push(leaf);
         let counts = super::COUNTED.iter().map(|kind| ((*kind).to_owned(), Decimal(0))).collect();
-        Ok(Self { header, salts, start, tree, proof, corpus, counts })
+        Ok(Self { header, associate: *associate, salts, start, tree, proof, corpus, counts })
     }
 
     /// Takes the next line, without its end.
@@ -457,7 +458,7 @@ impl LogReader {
     ///
     /// # Errors
     /// [`LogError::Corpus`].
-    pub fn finish(mut self, associate: &PublicKey) -> Result<Reckoned, LogError> {
+    pub fn finish(mut self) -> Result<Reckoned, LogError> {
         let after = self.header.after;
         if (self.corpus.size(), self.corpus.root()) != (after.size.0, after.root) {
             return Err(LogError::Corpus);
@@ -466,7 +467,7 @@ impl LogReader {
         let end = Record::of(&self.salts, self.tree.size(), Some(0), KINDS.end, values).leaf()?;
         self.tree.push(end);
         self.proof.push(end);
-        let values: BTreeMap<&str, Vec<u8>> = self.header.start(associate)?.into_iter().collect();
+        let values: BTreeMap<&str, Vec<u8>> = self.header.start(&self.associate)?.into_iter().collect();
         let open = OPEN.iter().filter_map(|name| {
             let value = values.get(name)?.clone();
             Some(((*name).to_owned(), Opening { salt: self.salts.of(0, name), value }))

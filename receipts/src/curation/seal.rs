@@ -14,11 +14,9 @@ use crate::{
     digest::{Digest, PublicKey},
     dsse::{Envelope, IN_TOTO},
     integer::Decimal,
-    keys::key_id,
-    note::log_name,
     nullifier::curation_nullifier,
-    seal::{SealError, SealKeys, Sealed},
-    statement::{Actor, Actors, AnchorSet, Custody, Delegated, Node, Policy, Statement, TimeSpan, VerdictRef},
+    seal::{SealError, SealKeys, Sealed, actors},
+    statement::{AnchorSet, Custody, Policy, Statement, TimeSpan, VerdictRef},
     timestamp::format_millis,
     tlog_proof::TlogProof,
     verdict::VerificationResult,
@@ -63,7 +61,7 @@ pub fn seal(input: &CurationInput, log: &Reckoned, keys: &SealKeys<'_>) -> Resul
     let verdict = found.sign(keys.verifier)?;
     let nullifier = curation_nullifier(&input.network, &input.root, &header.before());
     let predicate = CurationPredicate {
-        actors: actors(input, keys),
+        actors: actors(input.root, input.principal, input.associate_delegation, input.custody, keys),
         anchor_set: AnchorSet {
             hash: "sha256".to_owned(),
             leaf: "transform".to_owned(),
@@ -110,16 +108,4 @@ pub fn seal(input: &CurationInput, log: &Reckoned, keys: &SealKeys<'_>) -> Resul
         root: checkpoint.root,
         size: checkpoint.size,
     })
-}
-
-fn actors(input: &CurationInput, keys: &SealKeys<'_>) -> Actors {
-    let (associate, node) = (keys.associate.public(), keys.node.public());
-    let (principal, delegation) = input.principal;
-    Actors {
-        associate: Delegated { delegation: input.associate_delegation, key: associate, keyid: key_id(&associate) },
-        custody: input.custody,
-        node: Node { key: node, keyid: key_id(&node), log_origin: log_name(&keys.log.public()) },
-        principal: Delegated { delegation, key: principal, keyid: key_id(&principal) },
-        root: Actor { key: input.root, keyid: key_id(&input.root) },
-    }
 }

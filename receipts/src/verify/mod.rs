@@ -277,10 +277,8 @@ fn orchestrated(
     receipt::fields(predicate, trust.network())?;
     found.made.push(DISCLOSED);
     disclosures::check(predicate, files, &checkpoint)?;
-    found.made.push("authority goes from a trusted root to the principal to the associate, for this time and work");
-    authority::check(&claims, files, open)?;
-    found.made.push("a trusted verifier, not the worker, found every criterion to hold of this deliverable");
-    verdicts::check(&claims, files, trust)
+    let finding = "a trusted verifier, not the worker, found every criterion to hold of this deliverable";
+    accounted(&claims, files, (trust, open), found, finding)
 }
 
 fn curated(
@@ -298,12 +296,23 @@ fn curated(
     curation::fields(predicate, trust.network())?;
     found.made.push(DISCLOSED);
     disclosures::check_curation(predicate, files, &checkpoint)?;
+    let finding =
+        "a trusted verifier, not the curator, found that the log leads from the corpus before to the one after";
+    accounted(&claims, files, (trust, open), found, finding)
+}
+
+/// Who gave the authority for the work, and who found that it holds; `finding` says the latter for people.
+fn accounted(
+    claims: &Claims<'_>,
+    files: &Files<'_>,
+    (trust, open): (&Believed<'_>, &OpenDelegation<'_>),
+    found: &mut Verification,
+    finding: &'static str,
+) -> Result<(), Code> {
     found.made.push("authority goes from a trusted root to the principal to the associate, for this time and work");
-    authority::check(&claims, files, open)?;
-    found
-        .made
-        .push("a trusted verifier, not the curator, found that the log leads from the corpus before to the one after");
-    verdicts::check(&claims, files, trust)
+    authority::check(claims, files, open)?;
+    found.made.push(finding);
+    verdicts::check(claims, files, trust)
 }
 
 /// Notes what a receipt is whose signatures verified, and opens the head of its tree.

@@ -49,6 +49,8 @@ impl Default for Settings {
 pub struct Docker {
     settings: Settings,
     engine: OnceCell<Engine>,
+    /// Whether leftovers were looked for before the first container of this program.
+    swept: OnceCell<()>,
 }
 
 /// An engine that answered.
@@ -65,7 +67,7 @@ const GVISOR: &str = "runsc";
 impl Docker {
     /// With these settings; nothing is contacted.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, engine: OnceCell::new() }
+        Self { settings, engine: OnceCell::new(), swept: OnceCell::new() }
     }
 
     /// The settings.

@@ -129,6 +129,8 @@ impl Docker {
         let mounts = hardened::mounts(work, self.socket().as_deref())?;
         let growth = Growth::begin(work);
         let engine = self.engine().await?;
+        // What an engine was still making for a program that was killed may have come after the sweep at the start of this one.
+        self.swept.get_or_try_init(async || self.sweep().await.map(drop)).await?;
         let api = &engine.api;
         let image = match api.inspect_image(&task.image).await {
             Ok(image) => image.id.ok_or_else(|| Unran::Absent(task.image.clone()))?,
