@@ -1,11 +1,15 @@
 """Runs published two-hop questions through `ii run --json` and prints how the answers do, as Markdown.
 
-usage: eval.py DATA II [most questions a set]
+Each question is asked of a folder, which is searched by words, and of a collection with vectors of a model where one is named;
+beside what the run cites stands what one search of the same kind finds in its first ten.
+
+usage: eval.py DATA II [--embeddings MODEL] [most questions a set]
 """
 
 import json
 import os
 import pathlib
+import random
 import re
 import string
 import subprocess
@@ -14,7 +18,11 @@ import tempfile
 import time
 
 DATA, II = pathlib.Path(sys.argv[1]), str(pathlib.Path(sys.argv[2]).resolve())
-MOST = int(sys.argv[3]) if len(sys.argv) > 3 else None
+MORE = sys.argv[3:]
+EMBEDDINGS = MORE.pop(MORE.index("--embeddings") + 1) if "--embeddings" in MORE else None
+MOST = next((int(word) for word in MORE if word.isdigit()), None)
+# Passages cited, and hits of the search beside it.
+TOP = 10
 
 
 def lines(path):
@@ -36,58 +44,81 @@ def contained(query, claims):
     return any(normal(answer) and f" {normal(answer)} " in text for answer in answers(query))
 
 
-def ask(question, docs, home):
-    began = time.monotonic()
-    done = subprocess.run(
-        [II, "run", "-", "--docs", docs, "--json", "--max-passages", "10", "--max-words", "60"],
-        input=question, capture_output=True, text=True, env={**os.environ, "II_HOME": home},
-    )
-    took = time.monotonic() - began
+def ii(home, *words, **more):
+    done = subprocess.run([II, *words], capture_output=True, text=True, env={**os.environ, "II_HOME": home}, **more)
     if done.returncode != 0:
-        raise SystemExit(f"{question!r}: {done.stderr}")
-    last = json.loads(done.stdout.splitlines()[-1])
+        raise SystemExit(f"ii {' '.join(words)}: {done.stderr}")
+    return done.stdout
+
+
+def ask(question, home, where):
+    began = time.monotonic()
+    out = ii(home, "run", "-", *where, "--json", "--max-passages", str(TOP), "--max-words", "60", input=question)
+    took = time.monotonic() - began
+    last = json.loads(out.splitlines()[-1])
     assert last["type"] == "run.closed", last
-    return last["report"], took
+    report = last["report"]
+    claims = [claim["text"] for section in report["sections"] for claim in section["claims"]]
+    count = sum(len(claim.split()) for claim in claims)
+    assert count <= 60, count
+    return {pathlib.PurePath(source["path"]).stem for source in report["sources"]}, claims, count, took
 
 
-def evaluate(name):
-    folder = DATA / name
+def find(question, home, where):
+    """The documents that one search finds."""
+    out = ii(home, "search", question, *where, "--json", "--limit", str(TOP), "--per-document", "1")
+    return {pathlib.PurePath(hit["path"]).stem for hit in json.loads(out)["hits"]}
+
+
+def interval(values):
+    """95 % of the means of 2,000 samples with replacement, the same ones each time."""
+    dice = random.Random(1)
+    means = sorted(sum(dice.choices(values, k=len(values))) / len(values) for _ in range(2000))
+    return f"{means[49]:.3f} to {means[1950]:.3f}"
+
+
+def evaluate(name, folder, scratch, embeddings):
     queries = lines(folder / "queries.jsonl")[:MOST]
     support = {}
     for row in (folder / "qrels.tsv").read_text().splitlines():
         parts = row.split("\t")
         if len(parts) >= 3 and parts[-1].isdigit():
             support.setdefault(parts[0], set()).add(parts[-2])
-    with tempfile.TemporaryDirectory() as scratch:
-        docs = pathlib.Path(scratch) / "docs"
-        docs.mkdir()
-        for passage in lines(folder / "corpus.jsonl"):
-            identity = passage.get("_id", passage.get("id"))
-            (docs / f"{identity}.md").write_text(f"# {passage['title']}\n\n{passage['text']}\n")
-        home = str(pathlib.Path(scratch) / "home")
-        recall = precision = whole = contain = words = seconds = 0
+    docs = scratch / "docs"
+    docs.mkdir()
+    for passage in lines(folder / "corpus.jsonl"):
+        identity = passage.get("_id", passage.get("id"))
+        (docs / f"{identity}.md").write_text(f"# {passage['title']}\n\n{passage['text']}\n")
+    home = str(scratch / "home")
+    ways = [("words", ["--docs", str(docs)])]
+    if embeddings:
+        ii(home, "commons", "add", str(docs), "--embeddings", embeddings, "--json")
+        collection = json.loads(ii(home, "commons", "list", "--json"))["collections"][0]["collection"]
+        ways.append(("words and vectors", ["--collection", collection]))
+    for way, where in ways:
+        rows = []
         for number, query in enumerate(queries):
-            report, took = ask(query.get("text", query.get("question")), str(docs), home)
-            cited = {pathlib.PurePath(source["path"]).stem for source in report["sources"]}
-            assert len(cited) <= 10
-            claims = [claim["text"] for section in report["sections"] for claim in section["claims"]]
-            count = sum(len(claim.split()) for claim in claims)
-            assert count <= 60, count
+            question = query.get("text", query.get("question"))
             wanted = support[str(query.get("_id", query.get("id")))]
-            recall += len(cited & wanted) / len(wanted)
-            precision += len(cited & wanted) / max(1, len(cited))
-            whole += wanted <= cited
-            contain += contained(query, claims)
-            words += count
-            seconds += took if number else 0
+            cited, claims, count, took = ask(question, home, where)
+            assert len(cited) <= TOP
+            rows.append({
+                "recall": len(cited & wanted) / len(wanted), "precision": len(cited & wanted) / max(1, len(cited)),
+                "whole": wanted <= cited, "contained": contained(query, claims), "words": count, "took": took,
+                "found": wanted <= find(question, home, where),
+            })
             if sys.stderr.isatty():
-                print(f"\r{name} {number + 1}/{len(queries)}", end="", file=sys.stderr)
-        n = len(queries)
-        print(f"| {name} | {n} | {recall / n:.3f} | {precision / n:.3f} | {whole / n:.3f} | {contain / n:.3f} "
-              f"| {words / n:.0f} | {seconds / max(1, n - 1):.3f} |", flush=True)
+                print(f"\r{name}, {way} {number + 1}/{len(queries)}", end="", file=sys.stderr)
+        mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+        more = [row["whole"] - row["found"] for row in rows]
+        print(f"| {name} | {len(rows)} | {way} | {mean['recall']:.3f} | {mean['precision']:.3f} | {mean['whole']:.3f} "
+              f"| {mean['found']:.3f} | {sum(more) / len(more):.3f} ({interval(more)}) | {mean['contained']:.3f} "
+              f"| {mean['words']:.0f} | {mean['took']:.3f} |", flush=True)
 
 
-print("| questions | number | recall | precision | all supports | answer contained | words | seconds a question |")
-print("|---|---|---|---|---|---|---|---|")
+print("| questions | number | read by | recall | precision | all supports | all supports, one search | more than it "
+      "| answer contained | words | seconds a question |")
+print("|---|---|---|---|---|---|---|---|---|---|---|")
 for name in ("hotpotqa-200", "musique-dev"):
-    evaluate(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        evaluate(name, DATA / name, pathlib.Path(scratch), EMBEDDINGS)

@@ -181,3 +181,27 @@ async fn a_text_of_several_documents_is_found_once_also_by_the_index() {
         assert!(old.hits.iter().all(|(_score, row)| put.contains_key(row)), "a reader stays at its revision");
     }
 }
+
+#[tokio::test]
+async fn a_scan_goes_further_where_the_nearest_are_gone_or_equally_near() {
+    let Some((commons, before)) = collection().await else { return };
+    let (space, equal) = (Digest::of(b"space"), Digest::of(b"equal"));
+    let put = embed(&before.vectors().expect("vectors"), space).await;
+    let same: Vec<(u64, Vec<f32>)> = put.keys().map(|row| (*row, vector(7))).collect();
+    before.vectors().expect("vectors").put(equal, &same).await.expect("put");
+    let same: BTreeMap<u64, Vec<f32>> = same.into_iter().collect();
+    let found = before.vectors().expect("vectors").nearest(equal, &vector(8), None, 10).await.expect("searches");
+    assert_eq!(found.hits, scanned(&same, &vector(8), 10), "equally near ones go by their texts");
+
+    let mut after = commons.open().await;
+    for document in 2..DOCUMENTS {
+        remove(&commons.folder.join(format!("d{document:03}.md")));
+    }
+    ingest(&mut after).await.expect("ingests");
+    let left: BTreeMap<u64, Vec<f32>> = put.iter().take(2 * PARTS).map(|(row, one)| (*row, one.clone())).collect();
+    let vectors = after.vectors().expect("vectors");
+    for (seed, limit) in [(1, 1), (2, 10), (3, 100)] {
+        let found = vectors.nearest(space, &vector(seed), None, limit).await.expect("searches");
+        assert_eq!(found.hits, scanned(&left, &vector(seed), limit));
+    }
+}

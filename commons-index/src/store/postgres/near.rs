@@ -33,6 +33,19 @@ pub(crate) const INDEX_FROM: u64 = 50_000;
 const NARROW: usize = 4;
 /// Twice as many are scored as are wanted, and these more: the database's products err by thousandths.
 const SPARE: usize = 64;
+/// A scan takes so many times as many as are wanted, since not each is of a document that is searched.
+const REACH: usize = 2;
+/// And so many times as many again where that was not enough.
+const FURTHER: usize = 16;
+/// By the index.
+const FROM_INDEX: &str = "near_by_index($1, $3, $4, $2, $5, $6)";
+/// Of given documents, by scan. Its order is that of the column itself, which no index has, so that none is taken for it; equal
+/// ones go by text and row, which follows the place in a text.
+const AMONG: &str = "(WITH searched AS MATERIALIZED (SELECT d.id, d.text FROM documents d
+     WHERE d.id = ANY($5) AND d.collection = $1 AND d.since <= $2 AND (d.until IS NULL OR d.until > $2))
+     SELECT v.passage, v.document, v.embedding FROM searched d
+     JOIN near_vectors v ON v.collection = $1 AND v.space = $3 AND v.document = d.id
+     ORDER BY v.embedding <#> $4::halfvec, d.text, v.passage LIMIT $6)";
 /// The most vectors of one statement: 6 MB of 384 numbers each.
 pub(super) const ROWS: usize = 4_096;
 /// Memory of an index being built.
@@ -324,8 +337,6 @@ impl PostgresVectors {
         Ok(Nearest { hits, by })
     }
 
-    /// One statement. A scan's order is that of the column itself, which no index has, so that none is taken for it; equal
-    /// ones go by text and row, which follows the place in a text.
     async fn ask(
         &self,
         space: i64,
@@ -334,31 +345,12 @@ impl PostgresVectors {
         limit: usize,
         way: Way,
     ) -> Result<Vec<(i64, u64)>, StoreError> {
-        let near = match way {
-            Way::Index => "near_by_index($1, $3, $4, $2, $5, $6)".to_owned(),
-            Way::Scan | Way::IndexThenScan => {
-                let only = if documents.is_some() {
-                    "d.id = ANY($5) AND d.collection = $1 AND d.since <= $2 AND (d.until IS NULL OR d.until > $2)"
-                        .to_owned()
-                } else {
-                    format!("$5::bigint[] IS NULL AND {SEARCHED}")
-                };
-                format!(
-                    "(WITH searched AS MATERIALIZED (SELECT d.id, d.text FROM documents d WHERE {only})
-                      SELECT v.passage, v.document, v.embedding FROM searched d
-                      JOIN near_vectors v ON v.collection = $1 AND v.space = $3 AND v.document = d.id
-                      ORDER BY v.embedding <#> $4::halfvec, d.text, v.passage LIMIT $6)"
-                )
-            }
-        };
-        let text = format!(
-            "SELECT near.passage, d.text, p.start, halfvec_send(near.embedding) AS numbers FROM {near} AS near
-             JOIN documents d ON d.id = near.document JOIN passages p ON p.id = near.passage"
-        );
         let most = limit.saturating_mul(2).saturating_add(SPARE);
-        let asked = sqlx::query(AssertSqlSafe(text)).bind(self.collection).bind(self.revision).bind(space).bind(query);
-        let asked = asked.bind(documents).bind(signed(most as u64));
-        let rows = asked.fetch_all(&self.server.pool).await.map_err(self.failed())?;
+        let rows = match (way, documents) {
+            (Way::Index, _) => self.rows(FROM_INDEX, space, query, documents, most).await?,
+            (Way::Scan | Way::IndexThenScan, Some(_)) => self.rows(AMONG, space, query, documents, most).await?,
+            (Way::Scan | Way::IndexThenScan, None) => self.scan(space, query, most).await?,
+        };
         let query = halves(query);
         let place = |row: &PgRow| {
             let columns = RowOf { at: &self.server.at, row };
@@ -369,6 +361,60 @@ impl PostgresVectors {
         found.sort_unstable();
         found.truncate(limit);
         Ok(found.into_iter().map(|(Reverse(score), _place, passage)| (score, passage)).collect())
+    }
+
+    /// One statement; `near` gives passage, document and embedding.
+    async fn rows(
+        &self,
+        near: &str,
+        space: i64,
+        query: &[f32],
+        documents: Option<&[i64]>,
+        most: usize,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        let text = format!(
+            "SELECT near.passage, d.text, p.start, halfvec_send(near.embedding) AS numbers FROM {near} AS near
+             JOIN documents d ON d.id = near.document JOIN passages p ON p.id = near.passage"
+        );
+        let asked = sqlx::query(AssertSqlSafe(text)).bind(self.collection).bind(self.revision).bind(space).bind(query);
+        let asked = asked.bind(documents).bind(signed(most as u64));
+        asked.fetch_all(&self.server.pool).await.map_err(self.failed())
+    }
+
+    /// The nearest that are searched, all documents compared. Which documents are searched is asked of the nearest vectors only,
+    /// and of more where too few of these are: asked of all of them it takes ten times as long as the comparing.
+    async fn scan(&self, space: i64, query: &[f32], most: usize) -> Result<Vec<PgRow>, StoreError> {
+        let text = format!(
+            "WITH near AS MATERIALIZED (
+                SELECT passage, document, embedding, embedding <#> $4::halfvec AS far FROM near_vectors
+                WHERE collection = $1 AND space = $3 ORDER BY far LIMIT $5),
+             reached AS (SELECT count(*) AS taken, max(far) AS edge FROM near)
+             SELECT taken, far < edge AS inside, passage, text, start, numbers FROM reached LEFT JOIN (
+                SELECT near.passage, far, d.text, p.start, halfvec_send(embedding) AS numbers FROM near
+                CROSS JOIN LATERAL (SELECT d.text FROM documents d WHERE d.id = near.document AND {SEARCHED} OFFSET 0) d
+                JOIN passages p ON p.id = near.passage) found ON true"
+        );
+        let mut reach = most.saturating_mul(REACH);
+        loop {
+            let asked = sqlx::query(AssertSqlSafe(text.clone())).bind(self.collection).bind(self.revision).bind(space);
+            let asked = asked.bind(query).bind(signed(reach as u64));
+            let rows = asked.fetch_all(&self.server.pool).await.map_err(self.failed())?;
+            let (mut taken, mut inside) = (0, 0);
+            let mut found = Vec::with_capacity(rows.len());
+            for row in rows {
+                taken = row.try_get("taken").map_err(self.failed())?;
+                // Of those as far away as the last one taken, others were not.
+                inside += usize::from(row.try_get::<Option<bool>, _>("inside").map_err(self.failed())? == Some(true));
+                if row.try_get::<Option<i64>, _>("passage").map_err(self.failed())?.is_some() {
+                    found.push(row);
+                }
+            }
+            let is_all = i64::unsigned_abs(taken) < reach as u64;
+            if is_all || inside >= most {
+                return Ok(found);
+            }
+            reach = reach.saturating_mul(FURTHER);
+        }
     }
 }
 
