@@ -38,6 +38,8 @@ const TEXT: &str = "text";
 const START: &str = "start";
 /// A word in a title or heading counts one and a half times one in the body.
 const HEAD_BOOST: Score = 1.5;
+/// So many more than twice as many as are wanted are looked at for equal scores, before all are.
+const SPARE: usize = 64;
 /// Threads that index, and the memory of all of them before they write segments.
 const THREADS: usize = 2;
 const ARENA: usize = 96 << 20;
@@ -242,12 +244,18 @@ impl Words {
         allowed: &Allowed,
         counts: &Counts,
     ) -> Result<Vec<Rank>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
         match allowed {
-            Allowed::All => self.found(query, limit, counts, best(limit)),
+            Allowed::All => match self.foremost(query, limit, counts)? {
+                Some(found) => Ok(found),
+                None => self.all_scored(query, limit, counts),
+            },
             Allowed::Some(_) => {
                 let allowed = allowed.clone();
                 let fits = move |document: u64| allowed.document(document);
-                self.found(query, limit, counts, FilterCollector::new(DOCUMENT.to_owned(), fits, best(limit)))
+                ranks(self.found(query, counts, &FilterCollector::new(DOCUMENT.to_owned(), fits, best(limit))))
             }
         }
     }
@@ -255,21 +263,44 @@ impl Words {
     /// The scores of these passages, in no order; one that has none of the words has none.
     pub(crate) fn scores(&self, query: &str, rows: BTreeSet<u64>, counts: &Counts) -> Result<Vec<Rank>, StoreError> {
         let limit = rows.len();
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
         let rows = Arc::new(rows);
         let fits = move |row: u64| rows.contains(&row);
-        self.found(query, limit, counts, FilterCollector::new(PASSAGE.to_owned(), fits, best(limit)))
+        ranks(self.found(query, counts, &FilterCollector::new(PASSAGE.to_owned(), fits, best(limit))))
     }
 
-    fn found(
-        &self,
-        query: &str,
-        limit: usize,
-        counts: &Counts,
-        collector: impl Collector<Fruit = Vec<(Rank, DocAddress)>>,
-    ) -> Result<Vec<Rank>, StoreError> {
+    /// The best, without scoring what cannot be among them. None where so many have the score of the last that their order,
+    /// by text and place, has to be seen for all.
+    fn foremost(&self, query: &str, limit: usize, counts: &Counts) -> Result<Option<Vec<Rank>>, StoreError> {
+        let most = limit.saturating_mul(2).saturating_add(SPARE);
+        let Some(found) = self.found(query, counts, &TopDocs::with_limit(most).order_by_score())? else {
+            return Ok(Some(Vec::new()));
+        };
+        let searcher = self.reader.searcher();
+        let columns: Vec<Columns> = searcher.segment_readers().iter().map(Columns::of).collect();
+        let is_all = found.len() < most;
+        // Of the last one's score there may be others that were left out; a thousandth more is beyond what sums err by.
+        let edge = found.last().map_or(0, |(score, _)| milli(*score) + 1);
+        let surely = |rank: &Rank| is_all || rank.0 > edge;
+        let rank = |(score, at): (Score, DocAddress)| columns[at.segment_ord as usize].rank(at.doc_id, score);
+        let mut best: Vec<Rank> = found.into_iter().map(rank).filter(surely).collect();
+        best.sort_unstable_by(|one, other| other.cmp(one));
+        best.truncate(limit);
+        Ok((is_all || best.len() == limit).then_some(best))
+    }
+
+    /// The best, each passage with one of the words scored.
+    fn all_scored(&self, query: &str, limit: usize, counts: &Counts) -> Result<Vec<Rank>, StoreError> {
+        ranks(self.found(query, counts, &best(limit)))
+    }
+
+    /// What a collector makes of the passages with one of the words; none where the query has no words.
+    fn found<C: Collector>(&self, query: &str, counts: &Counts, collector: &C) -> Result<Option<C::Fruit>, StoreError> {
         let terms = query::terms(query);
-        if terms.is_empty() || limit == 0 {
-            return Ok(Vec::new());
+        if terms.is_empty() {
+            return Ok(None);
         }
         let mut any: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         for term in &terms {
@@ -277,10 +308,13 @@ impl Words {
             any.push((Occur::Should, Box::new(term_in(self.body))));
             any.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term_in(self.head)), HEAD_BOOST))));
         }
-        let found = self.reader.searcher().search_with_statistics_provider(&BooleanQuery::new(any), &collector, counts);
-        let found = found.map_err(|error| from_tantivy(&self.path, &error))?;
-        Ok(found.into_iter().map(|(rank, _address)| rank).collect())
+        let found = self.reader.searcher().search_with_statistics_provider(&BooleanQuery::new(any), collector, counts);
+        found.map(Some).map_err(|error| from_tantivy(&self.path, &error))
     }
+}
+
+fn ranks(found: Result<Option<Vec<(Rank, DocAddress)>>, StoreError>) -> Result<Vec<Rank>, StoreError> {
+    Ok(found?.unwrap_or_default().into_iter().map(|(rank, _address)| rank).collect())
 }
 
 /// Score in thousandths, text and place, row.
@@ -330,17 +364,28 @@ impl Bm25StatisticsProvider for Counts {
     }
 }
 
-/// Collects the best, equal scores by text and place. A limit of 0 is none of it: tantivy refuses that.
-fn best(limit: usize) -> impl Collector<Fruit = Vec<(Rank, DocAddress)>> {
-    TopDocs::with_limit(limit.max(1)).tweak_score(|segment: &SegmentReader| {
+/// What tells passages of equal score apart, and their rows, of one segment.
+struct Columns(Option<[Column; 3]>);
+
+impl Columns {
+    fn of(segment: &SegmentReader) -> Self {
         let column = |name| segment.fast_fields().u64(name).map(|column| column.first_or_default_col(u64::MAX));
-        let columns = column(TEXT).and_then(|texts| Ok([texts, column(START)?, column(PASSAGE)?]));
-        move |doc: DocId, score: Score| -> Rank {
-            // A missing column would have failed the schema; such a row is then found missing in the records.
-            let get = |columns: &[Column; 3]| columns.each_ref().map(|column| column.get_val(doc));
-            let [text, start, row] = columns.as_ref().map_or([u64::MAX; 3], get);
-            (milli(score), Reverse((text, start)), row)
-        }
+        // A missing column would have failed the schema; such a row is then found missing in the records.
+        Self(column(TEXT).and_then(|texts| Ok([texts, column(START)?, column(PASSAGE)?])).ok())
+    }
+
+    fn rank(&self, doc: DocId, score: Score) -> Rank {
+        let get = |columns: &[Column; 3]| columns.each_ref().map(|column| column.get_val(doc));
+        let [text, start, row] = self.0.as_ref().map_or([u64::MAX; 3], get);
+        (milli(score), Reverse((text, start)), row)
+    }
+}
+
+/// Collects the best, equal scores by text and place.
+fn best(limit: usize) -> impl Collector<Fruit = Vec<(Rank, DocAddress)>> {
+    TopDocs::with_limit(limit).tweak_score(|segment: &SegmentReader| {
+        let columns = Columns::of(segment);
+        move |doc: DocId, score: Score| columns.rank(doc, score)
     })
 }
 
@@ -348,4 +393,55 @@ fn best(limit: usize) -> impl Collector<Fruit = Vec<(Rank, DocAddress)>> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "BM25 is a small number above zero")]
 fn milli(score: Score) -> u64 {
     (f64::from(score) * 1000.0).round().max(0.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allowed, Builder, Counts, Entry, Rank, Words};
+
+    /// Passages of few words, so that many have equal scores, in segments of their own.
+    fn index(folder: &std::path::Path) -> Words {
+        let words = ["ship", "wheat", "lamp", "river", "stone", "glass", "horse"];
+        let mut state = 7_u64;
+        let mut next = |most: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % most
+        };
+        let mut revision = 0;
+        let mut builder = Builder::new(folder, revision).expect("begun");
+        for passage in 0..3_000_u64 {
+            if passage % 1_000 == 999 {
+                builder.finish("mark").expect("finished");
+                builder = Builder::after(folder, revision, "mark", revision + 1).expect("goes on");
+                revision += 1;
+            }
+            let mut drawn = |most: u64| (0..=next(most)).map(|_| words[next(7) as usize]).collect::<Vec<_>>().join(" ");
+            let (mut head, mut body) = (drawn(2), drawn(4));
+            if passage.is_multiple_of(3) {
+                (head, body) = ("ship".to_owned(), "ship ship ship".to_owned());
+            }
+            // The order of texts is not that of rows.
+            let text = passage.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            builder.add(&Entry { passage, document: passage, text, start: 0, head, body }).expect("added");
+        }
+        builder.finish("mark").expect("finished");
+        Words::open(folder, revision, "mark").expect("opens")
+    }
+
+    #[test]
+    fn what_cannot_be_among_the_best_is_left_out_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let words = index(folder.path());
+        let counts = Counts::of([&words]);
+        let mut early = 0;
+        for query in ["ship", "ship wheat", "lamp river stone", "glass horse ship wheat lamp", "nothing of it"] {
+            for limit in [1, 7, 50, 1_500, 4_000] {
+                let all: Vec<Rank> = words.all_scored(query, limit, &counts).expect("searches");
+                assert_eq!(words.search(query, limit, &Allowed::All, &counts).expect("searches"), all, "{query}");
+                early += usize::from(words.foremost(query, limit, &counts).expect("searches").is_some());
+            }
+        }
+        assert!((10..25).contains(&early), "both ways are gone: {early}");
+        assert_eq!(words.search("ship", 0, &Allowed::All, &counts).expect("searches"), []);
+    }
 }

@@ -91,7 +91,7 @@ impl Records {
     }
 
     /// Reads on a session of its own; each statement sees what was committed before it. Where the connection to a server is
-    /// lost on the way, it is made again and all is read once more.
+    /// lost on the way, it is made again and all is read anew.
     pub(crate) async fn reading<T, E, Fut>(&self, work: impl Fn(Session) -> Fut) -> Result<T, E>
     where
         E: OfStore,
@@ -105,12 +105,16 @@ impl Records {
             Ok(session) => work(Session::Postgres(session)).await,
             Err(error) => Err(error.into()),
         };
-        match first {
-            Err(error) if matches!(error.of_store(), Some(StoreError::Unreachable { .. })) => {
-                work(Session::Postgres(records.read_again().await?)).await
+        let mut done = first;
+        for _again in 0..postgres::ASKED_AGAIN {
+            match done {
+                Err(error) if matches!(error.of_store(), Some(StoreError::Unreachable { .. })) => {
+                    done = work(Session::Postgres(records.read_again().await?)).await;
+                }
+                done => return done,
             }
-            done => done,
         }
+        done
     }
 
     /// A session to draw files of this home from: its reads all see one moment, and no other program of this home draws or

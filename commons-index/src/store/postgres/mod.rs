@@ -48,6 +48,8 @@ const AWAY: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks.
 const TURN: Duration = Duration::from_millis(50);
+/// So often what was being read is asked anew: a server that restarts may do so again before it has answered.
+pub(super) const ASKED_AGAIN: usize = 3;
 
 /// A version of pgvector.
 type Version = (u32, u32, u32);
@@ -245,7 +247,7 @@ impl Records {
         Ok(self.session(On::Statements(self.server.pool.acquire().await.map_err(failed(self.at()))?), None))
     }
 
-    /// The same once more, after the connection was lost.
+    /// The same after the connection was lost.
     pub(crate) async fn read_again(&self) -> Result<Session, StoreError> {
         Ok(self.session(On::Statements(self.server.back().await?), None))
     }

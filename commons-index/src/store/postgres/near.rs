@@ -19,7 +19,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use receipts::Digest;
 use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
 
-use super::{Postgres, RowOf, Version, failed, vectors::SEARCHED};
+use super::{ASKED_AGAIN, Postgres, RowOf, Version, failed, vectors::SEARCHED};
 use crate::{
     error::StoreError,
     store::rows::{Columns as _, signed},
@@ -114,18 +114,18 @@ impl PostgresVectors {
         failed(&self.server.at)
     }
 
-    /// Asks; once more where the connection was lost on the way.
+    /// Asks; again where the connection was lost on the way.
     pub(super) async fn asked<T, Fut>(&self, work: impl Fn() -> Fut) -> Result<T, StoreError>
     where
         Fut: Future<Output = Result<T, StoreError>>,
     {
-        match work().await {
-            Err(StoreError::Unreachable { .. }) => {
-                drop(self.server.back().await?);
-                work().await
-            }
-            done => done,
+        let mut done = work().await;
+        for _again in 0..ASKED_AGAIN {
+            let Err(StoreError::Unreachable { .. }) = done else { break };
+            drop(self.server.back().await?);
+            done = work().await;
         }
+        done
     }
 
     fn index_name(&self, space: i64) -> String {
@@ -268,7 +268,7 @@ impl PostgresVectors {
     /// space is unknown here or its vectors have another length than the query.
     ///
     /// # Errors
-    /// The store failed, also after it was asked once more.
+    /// The store failed, also after it was asked again.
     pub async fn nearest(
         &self,
         space: Digest,

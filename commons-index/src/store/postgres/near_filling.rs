@@ -27,7 +27,7 @@ impl PostgresVectors {
     /// nobody looks at each passage of the revision again: vectors that are here stay.
     ///
     /// # Errors
-    /// The store failed, also after it was asked once more.
+    /// The store failed, also after it was asked again.
     pub(crate) async fn lacking(&self, space: Digest) -> Result<u64, StoreError> {
         self.asked(|| self.lacking_once(space)).await
     }
