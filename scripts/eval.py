@@ -44,16 +44,16 @@ def contained(query, claims):
     return any(normal(answer) and f" {normal(answer)} " in text for answer in answers(query))
 
 
-def ii(home, *words, **more):
-    done = subprocess.run([II, *words], capture_output=True, text=True, env={**os.environ, "II_HOME": home}, **more)
+def ii(place, *words, **more):
+    done = subprocess.run([II, *words], capture_output=True, text=True, env={**os.environ, **place}, **more)
     if done.returncode != 0:
         raise SystemExit(f"ii {' '.join(words)}: {done.stderr}")
     return done.stdout
 
 
-def ask(question, home, where):
+def ask(question, place, where):
     began = time.monotonic()
-    out = ii(home, "run", "-", *where, "--json", "--max-passages", str(TOP), "--max-words", "60", input=question)
+    out = ii(place, "run", "-", *where, "--json", "--max-passages", str(TOP), "--max-words", "60", input=question)
     took = time.monotonic() - began
     last = json.loads(out.splitlines()[-1])
     assert last["type"] == "run.closed", last
@@ -64,9 +64,9 @@ def ask(question, home, where):
     return {pathlib.PurePath(source["path"]).stem for source in report["sources"]}, claims, count, took
 
 
-def find(question, home, where):
+def find(question, place, where):
     """The documents that one search finds."""
-    out = ii(home, "search", question, *where, "--json", "--limit", str(TOP), "--per-document", "1")
+    out = ii(place, "search", question, *where, "--json", "--limit", str(TOP), "--per-document", "1")
     return {pathlib.PurePath(hit["path"]).stem for hit in json.loads(out)["hits"]}
 
 
@@ -77,7 +77,7 @@ def interval(values):
     return f"{means[49]:.3f} to {means[1950]:.3f}"
 
 
-def evaluate(name, folder, scratch, embeddings):
+def evaluate(name, folder, scratch):
     queries = lines(folder / "queries.jsonl")[:MOST]
     support = {}
     for row in (folder / "qrels.tsv").read_text().splitlines():
@@ -89,23 +89,24 @@ def evaluate(name, folder, scratch, embeddings):
     for passage in lines(folder / "corpus.jsonl"):
         identity = passage.get("_id", passage.get("id"))
         (docs / f"{identity}.md").write_text(f"# {passage['title']}\n\n{passage['text']}\n")
-    home = str(scratch / "home")
-    ways = [("words", ["--docs", str(docs)])]
-    if embeddings:
-        ii(home, "commons", "add", str(docs), "--embeddings", embeddings, "--json")
-        collection = json.loads(ii(home, "commons", "list", "--json"))["collections"][0]["collection"]
-        ways.append(("words and vectors", ["--collection", collection]))
-    for way, where in ways:
+    alone = {"II_HOME": str(scratch / "home"), "II_EMBEDDINGS": ""}
+    ways = [("words", alone, ["--docs", str(docs)])]
+    if EMBEDDINGS:
+        both = {**alone, "II_EMBEDDINGS": EMBEDDINGS}
+        ii(both, "commons", "add", str(docs), "--json")
+        collection = json.loads(ii(both, "commons", "list", "--json"))["collections"][0]["collection"]
+        ways.append(("words and vectors", both, ["--collection", collection]))
+    for way, place, where in ways:
         rows = []
         for number, query in enumerate(queries):
             question = query.get("text", query.get("question"))
             wanted = support[str(query.get("_id", query.get("id")))]
-            cited, claims, count, took = ask(question, home, where)
+            cited, claims, count, took = ask(question, place, where)
             assert len(cited) <= TOP
             rows.append({
                 "recall": len(cited & wanted) / len(wanted), "precision": len(cited & wanted) / max(1, len(cited)),
                 "whole": wanted <= cited, "contained": contained(query, claims), "words": count, "took": took,
-                "found": wanted <= find(question, home, where),
+                "found": wanted <= find(question, place, where),
             })
             if sys.stderr.isatty():
                 print(f"\r{name}, {way} {number + 1}/{len(queries)}", end="", file=sys.stderr)
@@ -121,4 +122,4 @@ print("| questions | number | read by | recall | precision | all supports | all 
 print("|---|---|---|---|---|---|---|---|---|---|---|")
 for name in ("hotpotqa-200", "musique-dev"):
     with tempfile.TemporaryDirectory() as scratch:
-        evaluate(name, DATA / name, pathlib.Path(scratch), EMBEDDINGS)
+        evaluate(name, DATA / name, pathlib.Path(scratch))

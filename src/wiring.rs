@@ -109,7 +109,8 @@ pub async fn with_embedder(index: &mut Collection, home: &Home, config: &Config)
 /// Passages that are embedded on the way to something else; more of them is work of its own.
 const ON_THE_WAY: u64 = 512;
 
-/// Makes the few vectors that are missing; where they are many, gives what to say of it.
+/// Makes the few vectors that are missing; where they are many, or of a model that the settings do not name, gives what to say of
+/// it.
 ///
 /// # Errors
 /// A model that gives none, storage faults.
@@ -117,19 +118,22 @@ pub async fn few_vectors(
     index: &mut Several,
     progress: &mut (dyn FnMut(IngestProgress) + Send),
 ) -> Result<Option<String>, Failure> {
-    let mut many = 0;
+    let (mut many, mut unnamed) = (0, None);
     for one in index.collections_mut() {
         match one.vectored() {
             Vectored::Missing { passages, .. } if passages <= ON_THE_WAY => {
                 one.embed(progress).await.map_err(|error| from_vectors(&error))?;
             }
             Vectored::Missing { passages, .. } => many += passages,
-            Vectored::NoModel | Vectored::Ready { .. } => {}
+            Vectored::NoModel => {
+                unnamed = unnamed.or(one.models().await.map_err(|error| from_store(&error))?.pop());
+            }
+            Vectored::Ready { .. } => {}
         }
     }
-    Ok((many > 0).then(|| {
-        format!("words alone are searched: {many} passages have no vector yet (`ii commons add DIR` makes them)")
-    }))
+    let missing = (many > 0).then(|| format!("{many} passages have no vector yet (`ii commons add DIR` makes them)"));
+    let unnamed = unnamed.map(|model| format!("there are vectors by {model}, and embeddings.model is not set to it"));
+    Ok(missing.or(unnamed).map(|why| format!("words alone are searched: {why}")))
 }
 
 /// Where answers come from.

@@ -117,6 +117,9 @@ fn what_no_word_finds_is_found_by_its_meaning_and_explained() {
     assert_eq!((&added["vectors"], &added["embedded"]), (&added["passages"], &added["passages"]), "{added}");
     let again = json(&place, &["commons", "add", &docs, "--embeddings", model]);
     assert_eq!((&again["vectors"], &again["embedded"]), (&added["passages"], &0.into()), "made once");
+    let unnamed = place.ii(&["search", "dough", "--docs", &docs]);
+    let said = String::from_utf8_lossy(&unnamed.stderr).into_owned();
+    assert!(said.contains("words alone are searched: there are vectors by llama:all-minilm-l6-v2"), "{said}");
     let settings = format!("[embeddings]\nmodel = \"{model}\"\n");
     std::fs::write(place.home().join("config.toml"), settings).expect("written");
     let found = search(&[]);

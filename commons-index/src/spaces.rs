@@ -22,6 +22,15 @@ pub struct SpaceUse {
 }
 
 impl Collection {
+    /// The ids of the models that made vectors for it, in the order of their first use.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn models(&self) -> Result<Vec<String>, StoreError> {
+        let known = self.records.reading(|mut on| async move { on.spaces().await }).await?;
+        Ok(known.into_iter().map(|space| space.model).collect())
+    }
+
     /// The spaces that there are vectors in, oldest first. Looks at each passage.
     ///
     /// # Errors
