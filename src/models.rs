@@ -7,20 +7,21 @@ use agent_runtime::{
     models::{
         RoleModels,
         extractive::Extractive,
-        llama::{Llama, LlamaEmbedder, LlamaEmbedderSettings, LlamaSettings},
-        openai::{EmbeddingSettings, OpenAi, OpenAiEmbedder, OpenAiSettings, SetupError},
+        llama::{Llama, LlamaEmbedder, LlamaEmbedderSettings, LlamaReranker, LlamaRerankerSettings, LlamaSettings},
+        openai::{EmbeddingSettings, OpenAi, OpenAiEmbedder, OpenAiReranker, OpenAiSettings, SetupError},
     },
 };
 use common_ground::{
     port::{
         embedder::Embedder,
         model::{Model, ModelError},
+        reranker::Reranker,
     },
     run::Models,
 };
 
 use crate::{
-    config::{Config, environment},
+    config::{Config, Rerank, environment},
     exit::{Exit, Failure},
 };
 
@@ -136,6 +137,30 @@ pub async fn embedder(home: &Home, config: &Config) -> Result<Option<Arc<dyn Emb
             Ok(Some(Arc::new(made.map_err(|error| refused(error.to_string()))?)))
         }
     }
+}
+
+/// Makes the reranker of the settings, where they name one.
+///
+/// # Errors
+/// As [`make`]; a model that judges no passages (4).
+pub async fn reranker(home: &Home, config: &Config) -> Result<Option<(Arc<dyn Reranker>, u32)>, Failure> {
+    let Some(Rerank { model: wanted, passages }) = &config.rerank else { return Ok(None) };
+    let refused = |what: String| {
+        let what = format!("{wanted}: {what}");
+        let (what, fix) = what.split_once("; ").unwrap_or((&what, "see rerank.model"));
+        Failure::new(Exit::Model, what, fix)
+    };
+    let model: Arc<dyn Reranker> = match Spec::parse(wanted)? {
+        Spec::Extractive => return Err(refused("it judges no passages".to_owned())),
+        Spec::Llama(name) => {
+            let path = LlamaSettings::find(name, &home.models());
+            let settings = LlamaRerankerSettings { id: wanted.clone(), path, threads: None };
+            let loaded = tokio::task::spawn_blocking(move || LlamaReranker::load(settings)).await;
+            Arc::new(loaded.map_err(Failure::internal)?.map_err(|error| refused(error.to_string()))?)
+        }
+        Spec::Provider { provider, name } => Arc::new(OpenAiReranker::new(remote(provider, name, config)?)),
+    };
+    Ok(Some((model, *passages)))
 }
 
 /// Makes a model of a provider; asks nobody.

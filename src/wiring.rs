@@ -22,7 +22,8 @@ use common_ground::{
     run::Models,
 };
 use commons_index::{
-    Caller, Collection, Declared, Given, Ingested, Limits, Progress as IngestProgress, Several, Skipped, Vectored,
+    Caller, Collection, Declared, Given, Ingested, Limits, Progress as IngestProgress, Reranked, Several, Skipped,
+    Vectored,
 };
 
 use crate::{
@@ -216,6 +217,17 @@ pub async fn together(
         all.push(one);
     }
     Ok(Several::of(all))
+}
+
+/// An index as it answers: with the reranker of the settings, where they name one.
+///
+/// # Errors
+/// A model that cannot be used.
+pub async fn answering<I: Index + 'static>(index: I, home: &Home, config: &Config) -> Result<Arc<dyn Index>, Failure> {
+    Ok(match models::reranker(home, config).await? {
+        Some((model, most)) => Arc::new(Reranked::new(index, model, most)),
+        None => Arc::new(index),
+    })
 }
 
 /// What an ingest is to take in.

@@ -1,5 +1,5 @@
 //! The adapter for Chat Completions against the real llama-server, with a tiny model of random weights: the contract, and
-//! tool calls that parse, every one: 200, or `II_TEST_CALLS=1000`.
+//! tool calls that parse, every one: 200, or `II_TEST_CALLS=1000`. And a reranker, which is the same there and in this process.
 //!
 //! llama-server and the Python packages that write the model are fetched on first use. Where that cannot be done the test
 //! says so and passes; under `CI` it fails.
@@ -50,6 +50,7 @@ fn prepare() -> Result<(PathBuf, PathBuf), String> {
     let target = root().join("target");
     let prefix = target.join("peers/llama");
     ran(Command::new(root().join("scripts/llama-server.sh")).arg(&prefix))?;
+    let server = prefix.join("llama-server");
     let python = target.join("tmp/gguf-venv/bin/python");
     if ran(Command::new(&python).args(["-c", "import gguf, numpy"])).is_err() {
         ran(Command::new("python3").arg("-m").arg("venv").arg(target.join("tmp/gguf-venv")))?;
@@ -60,10 +61,10 @@ fn prepare() -> Result<(PathBuf, PathBuf), String> {
     let model = target.join("tmp/wire.gguf");
     std::fs::create_dir_all(target.join("tmp")).map_err(|error| error.to_string())?;
     ran(Command::new(&python).arg(root().join("scripts/gguf.py")).arg(&model).arg("--template").arg(template))?;
-    Ok((prefix.join("llama-server"), model))
+    Ok((server, model))
 }
 
-async fn start(program: &Path, model: &Path) -> Running {
+async fn start(program: &Path, model: &Path, more: &[&str]) -> Running {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     drop(listener);
@@ -71,7 +72,8 @@ async fn start(program: &Path, model: &Path) -> Running {
         .arg("--model")
         .arg(model)
         .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--jinja", "--no-webui", "--threads", "1"])
-        .args(["--parallel", &SLOTS.to_string(), "--ctx-size", &(WINDOW * u64::from(SLOTS)).to_string()])
+        .args(["--parallel", &SLOTS.to_string()])
+        .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -132,7 +134,7 @@ async fn the_real_llama_server_keeps_the_contract_and_its_calls_parse() {
         }
         Err(reason) => panic!("{reason}"),
     };
-    let running = start(&program, &gguf).await;
+    let running = start(&program, &gguf, &["--ctx-size", &(WINDOW * u64::from(SLOTS)).to_string()]).await;
     let mut model = OpenAi::new(settings(running.port)).expect("a model");
     model.ask_window().await.expect("it tells");
     assert_eq!(model.window(), Some(WINDOW), "the window of a slot, not of the server");
@@ -164,6 +166,74 @@ async fn the_real_llama_server_keeps_the_contract_and_its_calls_parse() {
         worker.await.expect("every call parses");
     }
     assert_eq!(good.load(Ordering::Relaxed), calls);
+}
+
+/// llama-server and a reranker, made where they are missing. It has learnt nothing: that both reckon alike is what is looked at.
+#[cfg(feature = "llama")]
+fn prepare_judge() -> Result<(PathBuf, PathBuf), String> {
+    let target = root().join("target");
+    let (prefix, models) = (target.join("peers/llama"), target.join("models"));
+    ran(Command::new(root().join("scripts/llama-server.sh")).arg(&prefix))?;
+    ran(Command::new(root().join("scripts/models.sh")).arg(&models).arg("--judge"))?;
+    Ok((prefix.join("llama-server"), models.join("judge-of-nothing.gguf")))
+}
+
+#[cfg(feature = "llama")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reranker_judges_here_as_llama_server_does() {
+    use agent_runtime::models::{
+        llama::{LlamaEmbedder, LlamaEmbedderSettings, LlamaReranker, LlamaRerankerSettings},
+        openai::OpenAiReranker,
+    };
+    use common_ground::port::{embedder::Prefixes, reranker::Reranker};
+
+    let (program, gguf) = match prepare_judge() {
+        Ok(paths) => paths,
+        Err(reason) if std::env::var_os("CI").is_none() => {
+            println!("skipped: a reranker on a real llama-server: {reason}");
+            return;
+        }
+        Err(reason) => panic!("{reason}"),
+    };
+    let running = start(&program, &gguf, &["--reranking", "--ctx-size", "2048"]).await;
+    let settings = OpenAiSettings { id: "llama-server:judge".to_owned(), ..settings(running.port) };
+    let there = OpenAiReranker::new(OpenAi::new(settings).expect("a model"));
+    let settings = LlamaRerankerSettings { id: "llama:judge".to_owned(), path: gguf.clone(), threads: Some(1) };
+    let here = LlamaReranker::load(settings).expect("a reranker");
+    let texts: Vec<String> = [
+        "The harbour pilot boards every ship before it enters the river.".to_owned(),
+        "Yeast turns sugar into alcohol and carbon dioxide.".to_owned(),
+        "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich — naïve café, 東京!".to_owned(),
+        "A word [SEP] that is a mark elsewhere. ".repeat(20),
+        "x".to_owned(),
+    ]
+    .to_vec();
+    for query in ["Who boards a ship?", "fermentation"] {
+        let (here, there) = (here.relevance(query, &texts).await, there.relevance(query, &texts).await);
+        let (here, there) = (here.expect("judged"), there.expect("judged"));
+        assert_eq!((here.len(), there.len()), (texts.len(), texts.len()));
+        for (text, (one, other)) in here.iter().zip(&there).enumerate() {
+            assert!(one.abs_diff(*other) < 3_000, "{query}, text {text}: {one} here, {other} there");
+        }
+        let apart = here.iter().max().zip(here.iter().min()).map(|(most, least)| most - least);
+        assert!(apart.is_some_and(|apart| apart > 20_000), "they are told apart: {here:?}");
+    }
+    // Neither is longer than is read, and no text is.
+    let long = vec!["word ".repeat(3_000)];
+    assert_eq!(here.relevance(&"why ".repeat(3_000), &long).await.expect("judged").len(), 1);
+    assert!(here.relevance("why", &[]).await.expect("nothing to do").is_empty());
+    let settings = LlamaEmbedderSettings {
+        id: "llama:judge".to_owned(),
+        path: gguf,
+        threads: Some(1),
+        prefixes: Prefixes::default(),
+    };
+    let refused = LlamaEmbedder::load(settings).expect_err("a reranker makes no vectors");
+    assert!(refused.to_string().contains("take an embedding model"), "{refused}");
+    let path = root().join("target/models/all-minilm-l6-v2.gguf");
+    let settings = LlamaRerankerSettings { id: "llama:minilm".to_owned(), path, threads: Some(1) };
+    let refused = LlamaReranker::load(settings).expect_err("an embedding model judges nothing");
+    assert!(refused.to_string().contains("take a reranker"), "{refused}");
 }
 
 /// Tool calls that must parse, each of them: `II_TEST_CALLS`, or as many as take a minute or so.

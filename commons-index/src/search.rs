@@ -228,7 +228,7 @@ pub(crate) async fn once(all: &[Placed<'_>], search: &Search) -> Result<Vec<(usi
     let mut seen = BTreeSet::new();
     let hit = |(score_milli, one): (u64, Candidate)| {
         let passage: Passage = passages.remove(&one.key)?;
-        let why = Some(Why { words_milli: one.words, vectors_micro: one.vectors, through: None });
+        let why = Some(Why { words_milli: one.words, vectors_micro: one.vectors, ..Why::default() });
         seen.insert(passage.id).then_some((parts[one.key.0].place, Hit { passage, score_milli, why }))
     };
     Ok(found.into_iter().filter_map(hit).take(wanted(search)).collect())

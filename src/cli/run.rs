@@ -192,7 +192,8 @@ pub(super) async fn prepare(
     }
     let collections: Vec<String> = index.collections().iter().map(|one| one.collection().to_owned()).collect();
     let heads = index.heads();
-    let tools = (program.wiring.tools)(Arc::new(index), &program.home, config).await?;
+    let index = wiring::answering(index, &program.home, config).await?;
+    let tools = (program.wiring.tools)(index, &program.home, config).await?;
     offered(&config.tools, &tools)?;
     hands::sweep(config).await;
     let (grant, permissions) = permissions::gather(&program.home, config)?;

@@ -309,7 +309,8 @@ pub(super) async fn go_on_with(program: &Program, run: &Run, journal: Arc<Journa
     let commons = Commons::open(&program.home, &config, &signer).await?;
     let names = std::iter::once(&run.task.collection).chain(&run.task.further);
     let index = wiring::together(&commons, names, &program.home, &config).await?;
-    let tools = (program.wiring.tools)(Arc::new(index), &program.home, &config).await?;
+    let index = wiring::answering(index, &program.home, &config).await?;
+    let tools = (program.wiring.tools)(index, &program.home, &config).await?;
     hands::sweep(&config).await;
     Ok(driving::With { journal, signer, tools, models })
 }

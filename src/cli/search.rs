@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use common_ground::port::index::{By, Filter, Hit, Index, IndexError, Passage, Search};
-use commons_index::Vectored;
+use commons_index::{Collection, Vectored};
 use serde_json::{Value, json};
 
 use super::{Program, print_json};
@@ -113,6 +113,11 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     };
     let (hops, per_document, filter) = (args.hops, args.per_document, args.only.filter());
     let search = Search { query: args.query, limit: args.limit, by, filter, hops, per_document };
+    let vectored: Vec<Vectored> = index.collections().iter().map(Collection::vectored).collect();
+    let index: Arc<dyn Index> = match by {
+        By::Best => wiring::answering(index, &program.home, &config).await?,
+        By::Words | By::Vectors => Arc::new(index),
+    };
     let hits = index.search(&search).await.map_err(|error| from_index(&error))?;
     let mut rows = Vec::new();
     for hit in &hits {
@@ -127,8 +132,8 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         print_json(&json!({ "hits": rows }));
         return Ok(Exit::Completed);
     }
-    for one in index.collections().iter().filter(|_one| args.explain && by != By::Words) {
-        if let Vectored::Ready { model, searched } = one.vectored() {
+    for one in vectored.into_iter().filter(|_one| args.explain && by != By::Words) {
+        if let Vectored::Ready { model, searched } = one {
             println!("vectors by {}, searched in the {}", show::plain(&model), show::searched_in(searched));
         }
     }
@@ -187,7 +192,9 @@ fn explained(hit: &Hit, hits: &[Hit]) -> String {
         None => format!(", through text {}, bytes {}–{}", id.text, id.span.start, id.span.end),
     });
     let through = through.unwrap_or_default();
-    format!("score {:.3}: {words}, {vectors}{through}", hit.score_milli as f64 / 1e3)
+    let judged =
+        why.relevance_micro.map(|micro| format!(", relevance {:.4}", f64::from(micro) / 1e6)).unwrap_or_default();
+    format!("score {:.3}: {words}, {vectors}{judged}{through}", hit.score_milli as f64 / 1e3)
 }
 
 fn from_index(error: &IndexError) -> Failure {

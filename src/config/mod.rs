@@ -89,6 +89,8 @@ pub struct Config {
     pub wall_ms: u64,
     /// The model that turns texts into vectors; none when words alone are searched.
     pub embeddings: Option<Embeddings>,
+    /// The reranker and how many passages it judges; none when the index's own order stands.
+    pub rerank: Option<Rerank>,
     /// Largest document in bytes.
     pub file_bytes: u64,
     /// URL of the database that folders are taken into, without a password; none when the home keeps them.
@@ -118,6 +120,15 @@ pub struct Embeddings {
     pub prefixes: Prefixes,
 }
 
+/// A reranker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rerank {
+    /// `llama:NAME` or `PROVIDER:NAME`.
+    pub model: String,
+    /// How many of a search's best passages it judges.
+    pub passages: u32,
+}
+
 /// A variable of the environment, read here so that nothing past this folder reads one.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -132,6 +143,7 @@ impl Config {
         let path = |name| Some(resolved.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from);
         let providers = resolved.providers.typed()?;
         let embeddings = embeddings(resolved, &providers)?;
+        let rerank = rerank(resolved, &providers)?;
         let model = |name: &'static str| {
             let name = if resolved.text(name).is_empty() { "model" } else { name };
             let model = resolved.text(name);
@@ -178,6 +190,7 @@ impl Config {
             tool_calls: number(resolved, "budget.tool_calls", 0, MOST)?,
             wall_ms: number(resolved, "budget.wall_seconds", 0, 31_536_000)? * 1000,
             embeddings,
+            rerank,
             file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
             postgres: postgres(resolved)?,
             verdict: match resolved.text("guardian.verdict") {
@@ -199,12 +212,7 @@ fn embeddings(resolved: &Resolved, providers: &BTreeMap<String, Provider>) -> Re
     if model.is_empty() {
         return Ok(None);
     }
-    let wanted = "llama:NAME or PROVIDER:NAME; `make models` fetches one";
-    match check_model(model, providers) {
-        Ok(()) if model.contains(':') => {}
-        Ok(()) => return Err(resolved.bad("embeddings.model", wanted)),
-        Err(wanted) => return Err(resolved.bad("embeddings.model", &wanted)),
-    }
+    check_named(resolved, "embeddings.model", providers, "llama:NAME or PROVIDER:NAME; `make models` fetches one")?;
     let dimensions = small(resolved, "embeddings.dimensions", 0, 16_384)?;
     Ok(Some(Embeddings {
         model: model.to_owned(),
@@ -214,6 +222,29 @@ fn embeddings(resolved: &Resolved, providers: &BTreeMap<String, Provider>) -> Re
             passage: resolved.text("embeddings.passage_prefix").to_owned(),
         },
     }))
+}
+
+fn rerank(resolved: &Resolved, providers: &BTreeMap<String, Provider>) -> Result<Option<Rerank>, Failure> {
+    let model = resolved.text("rerank.model");
+    if model.is_empty() {
+        return Ok(None);
+    }
+    check_named(resolved, "rerank.model", providers, "llama:NAME or PROVIDER:NAME")?;
+    Ok(Some(Rerank { model: model.to_owned(), passages: small(resolved, "rerank.passages", 1, 100)? }))
+}
+
+/// Refuses a model's setting that names no file and no provider.
+fn check_named(
+    resolved: &Resolved,
+    setting: &'static str,
+    providers: &BTreeMap<String, Provider>,
+    wanted: &str,
+) -> Result<(), Failure> {
+    match check_model(resolved.text(setting), providers) {
+        Ok(()) if resolved.text(setting).contains(':') => Ok(()),
+        Ok(()) => Err(resolved.bad(setting, wanted)),
+        Err(wanted) => Err(resolved.bad(setting, &wanted)),
+    }
 }
 
 fn ledger(resolved: &Resolved) -> Result<Option<String>, Failure> {

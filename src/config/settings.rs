@@ -222,6 +222,20 @@ pub const SETTINGS: &[Setting] = &[
         about: "what is put before a passage, where the model was trained so",
     },
     Setting {
+        name: "rerank.model",
+        variable: "II_RERANK",
+        default: "",
+        project: true,
+        about: "the reranker that puts the best passages of a search in order: llama:NAME or PROVIDER:NAME; none when empty",
+    },
+    Setting {
+        name: "rerank.passages",
+        variable: "II_RERANK_PASSAGES",
+        default: "20",
+        project: true,
+        about: "how many of the best passages it judges in each search, at most 100",
+    },
+    Setting {
         name: "commons.max_file_mb",
         variable: "II_MAX_FILE_MB",
         default: "16",

@@ -135,7 +135,7 @@ pub struct Hit {
     pub passage: Passage,
     /// What it was ranked by, in thousandths, so that facts and reports carry no floating point: a BM25 score where words
     /// alone were searched, else 0 to 1000. After further searches it is a share of the best first hit's score, to which what
-    /// they add comes, so that it may be more than 1000.
+    /// they add comes, so that it may be more than 1000. Where a reranker put the hits in order, what it says of this one.
     pub score_milli: u64,
     /// What that score is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,6 +153,9 @@ pub struct Why {
     /// The passage that led here, where it took a further search to find this one or to raise it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<PassageId>,
+    /// What a reranker says of it, in millionths; none where none was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relevance_micro: Option<u32>,
 }
 
 /// The signed head of a corpus Anchor-Set, as receipts list it.

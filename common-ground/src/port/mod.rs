@@ -7,6 +7,7 @@ use std::{future::Future, pin::Pin};
 pub mod embedder;
 pub mod index;
 pub mod model;
+pub mod reranker;
 pub mod tool;
 
 /// A future that a port returns; boxed so that ports can be trait objects.

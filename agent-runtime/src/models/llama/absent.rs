@@ -4,10 +4,11 @@ use common_ground::port::{
     BoxFuture,
     embedder::{EmbedError, Embedder, Purpose},
     model::{Model, ModelError, ModelRequest, ModelStream, Price},
+    reranker::{RerankError, Reranker},
 };
 use receipts::Digest;
 
-use super::{LlamaEmbedderSettings, LlamaError, LlamaSettings};
+use super::{LlamaEmbedderSettings, LlamaError, LlamaRerankerSettings, LlamaSettings};
 
 /// A model in this process. This build has none.
 #[derive(Debug)]
@@ -77,6 +78,30 @@ impl Embedder for LlamaEmbedder {
     }
 
     fn embed<'a>(&'a self, _: &'a [String], _: Purpose) -> BoxFuture<'a, Result<Vec<Vec<f32>>, EmbedError>> {
+        match *self {}
+    }
+}
+
+/// A reranker in this process. This build has none.
+#[derive(Debug)]
+pub enum LlamaReranker {}
+
+impl LlamaReranker {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// [`LlamaError::NotBuilt`] always.
+    pub fn load(_settings: LlamaRerankerSettings) -> Result<Self, LlamaError> {
+        Err(LlamaError::NotBuilt)
+    }
+}
+
+impl Reranker for LlamaReranker {
+    fn id(&self) -> &str {
+        match *self {}
+    }
+
+    fn relevance<'a>(&'a self, _: &'a str, _: &'a [String]) -> BoxFuture<'a, Result<Vec<u32>, RerankError>> {
         match *self {}
     }
 }

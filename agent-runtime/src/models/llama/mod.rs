@@ -32,7 +32,11 @@ mod memory;
 #[cfg(feature = "llama")]
 mod pattern;
 #[cfg(feature = "llama")]
+mod pooled;
+#[cfg(feature = "llama")]
 mod reply;
+#[cfg(feature = "llama")]
+mod reranker;
 #[cfg(feature = "llama")]
 mod sampler;
 #[cfg(feature = "llama")]
@@ -47,11 +51,13 @@ mod text;
 mod vocabulary;
 
 #[cfg(not(feature = "llama"))]
-pub use absent::{Llama, LlamaEmbedder};
+pub use absent::{Llama, LlamaEmbedder, LlamaReranker};
 #[cfg(feature = "llama")]
 pub use embedder::LlamaEmbedder;
 #[cfg(feature = "llama")]
 pub use engine::Llama;
+#[cfg(feature = "llama")]
+pub use reranker::LlamaReranker;
 
 /// How a model file is run.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +133,17 @@ pub struct LlamaEmbedderSettings {
     pub threads: Option<u32>,
     /// What the model was trained to have before its texts.
     pub prefixes: Prefixes,
+}
+
+/// How a reranker's file is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LlamaRerankerSettings {
+    /// The model's id, as configuration names it.
+    pub id: String,
+    /// The GGUF file.
+    pub path: PathBuf,
+    /// Threads that compute; by default the processors this process may use.
+    pub threads: Option<u32>,
 }
 
 /// Why a model file was not loaded.

@@ -2,7 +2,7 @@
 //!
 //! `settings` is what a provider is, `wire` the bytes, `answer` puts chunks together, `transport` is what async-openai sends
 //! through, `beside` asks for windows and counts,
-//! `embedder` for vectors.
+//! `embedder` for vectors, `reranker` for judgements of passages.
 //!
 //! **Invariant:** one model answers or none: nothing here ever turns to another model or another provider.
 //! **Invariant:** no prompt, answer or key stands in an error, in `Debug`, or in a span of ours. async-openai logs pieces
@@ -11,6 +11,7 @@
 mod answer;
 mod beside;
 mod embedder;
+mod reranker;
 mod settings;
 mod transport;
 mod wire;
@@ -29,6 +30,7 @@ use futures_util::{Stream, StreamExt};
 use std::pin::Pin;
 
 pub use embedder::{EmbeddingSettings, OpenAiEmbedder};
+pub use reranker::OpenAiReranker;
 pub use settings::{Dialect, MaxTokensField, OpenAiSettings, SetupError, ToolChoice};
 
 pub(super) use beside::json_within;
