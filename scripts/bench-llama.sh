@@ -27,7 +27,16 @@ bench() {
 embedded() {
   cargo bench --quiet --workspace --profile "${PROFILE:-bench}" --bench llama -- "$file" "$threads" "$1"
 }
+scripts/models.sh target/models
+small=$PWD/target/models/all-minilm-l6-v2.gguf
+vectors() {
+  echo "== llama-bench, all-MiniLM-L6-v2, $threads threads"
+  "${programs[1]}" -m "$small" -embd 1 -p 512 -n 0 -t "$threads" -r 5 2>/dev/null | grep pp512
+  echo "== the embedded model of vectors, $threads threads"
+  cargo bench --quiet --workspace --profile "${PROFILE:-bench}" --bench llama -- "$small" "$threads" vectors
+}
 embedded nothing
+for _ in 1 2 3; do vectors; done
 for _ in 1 2 3; do
   echo "== llama-bench, $threads threads"
   bench

@@ -1,7 +1,7 @@
 //! How fast the embedded model reads and writes, and what shared beginnings save: run by `scripts/bench-llama.sh`, which
 //! makes the file and measures llama.cpp's own programs beside it.
 //!
-//! usage: llama FILE.gguf THREADS alone|together|nothing
+//! usage: llama FILE.gguf THREADS alone|together|vectors|nothing
 
 #[cfg(not(feature = "llama"))]
 fn main() {
@@ -17,9 +17,12 @@ fn main() {
 mod measured {
     use std::{env, time::Instant};
 
-    use agent_runtime::models::llama::{Llama, LlamaSettings};
+    use agent_runtime::models::llama::{Llama, LlamaEmbedder, LlamaEmbedderSettings, LlamaSettings};
     use common_ground::{
-        port::model::{Model, ModelError, ModelRequest, Reply, Turn},
+        port::{
+            embedder::{Embedder, Prefixes, Purpose},
+            model::{Model, ModelError, ModelRequest, Reply, Turn},
+        },
         role::Role,
     };
     use futures_util::{StreamExt, future::join_all};
@@ -77,9 +80,32 @@ mod measured {
         match what.as_str() {
             "alone" => runtime.block_on(alone(path, threads)),
             "together" => runtime.block_on(together(path, threads)),
+            "vectors" => runtime.block_on(vectors(path, threads)),
             // Only built.
             "nothing" => {}
-            other => panic!("{other} is not alone, together or nothing"),
+            other => panic!("{other} is not alone, together, vectors or nothing"),
+        }
+    }
+
+    /// Tokens a second of an embedding model: texts as long as llama-bench's, and as long as passages are.
+    async fn vectors(path: &str, threads: u32) {
+        let settings = LlamaEmbedderSettings {
+            id: "llama:bench".to_owned(),
+            path: path.into(),
+            threads: Some(threads),
+            prefixes: Prefixes::default(),
+        };
+        let model = LlamaEmbedder::load(settings).expect("loads");
+        for length in [512, 190] {
+            // A token each, and one before and one after them.
+            let text =
+                |number: usize| ["word", "ship", "river", "glass"][number % 4].to_owned() + &" word".repeat(length - 3);
+            let texts: Vec<String> = (0..16_384 / length).map(text).collect();
+            model.embed(&texts[..4], Purpose::Passage).await.expect("embedded");
+            let began = Instant::now();
+            model.embed(&texts, Purpose::Passage).await.expect("embedded");
+            let rate = (texts.len() * length) as f64 / began.elapsed().as_secs_f64();
+            println!("vectors of texts of {length} tokens: {rate:.0} tokens/s");
         }
     }
 
