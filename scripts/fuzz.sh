@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes every parser of signed or foreign bytes with libFuzzer, two at a time. Needs no nightly Rust: coverage comes from
+# Fuzzes every parser of signed or foreign bytes, and what guardians are shown, with libFuzzer, two at a time. Needs no nightly Rust: coverage comes from
 # LLVM's pass, and without a sanitizer, for none of this is unsafe code. What was learnt is kept in target/fuzz/corpus, a
 # crash in target/fuzz/crashes. Golden files and vectors of the repository are the seeds.
 #
@@ -14,11 +14,13 @@ readonly triple
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
 coverage+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
 coverage+=" -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing"
-RUSTFLAGS="$coverage" cargo build --quiet --release --locked --target "$triple" --target-dir target/fuzz/build \
-  --manifest-path receipts/fuzz/Cargo.toml
+for crate in receipts guardian; do
+  RUSTFLAGS="$coverage" cargo build --quiet --release --locked --target "$triple" --target-dir target/fuzz/build \
+    --manifest-path "$crate/fuzz/Cargo.toml"
+done
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then
-  for path in receipts/fuzz/fuzz_targets/*.rs; do targets+=("$(basename "$path" .rs)"); done
+  for path in {receipts,guardian}/fuzz/fuzz_targets/*.rs; do targets+=("$(basename "$path" .rs)"); done
 fi
 
 # fuzz TARGET: says how many inputs it tried, and fails with a crash.
@@ -26,7 +28,7 @@ fuzz() {
   local target=$1 corpus=target/fuzz/corpus/$1 log=target/fuzz/$1.log
   mkdir -p "$corpus" target/fuzz/crashes
   if "target/fuzz/build/$triple/release/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
-    -print_final_stats=1 -artifact_prefix="target/fuzz/crashes/$target-" "$corpus" receipts/tests/golden >"$log" 2>&1; then
+    -print_final_stats=1 -artifact_prefix="target/fuzz/crashes/$target-" "$corpus" {receipts,guardian}/tests/golden >"$log" 2>&1; then
     printf 'fuzz: %-12s %s inputs, none fails\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
   else
     tail -n 25 "$log" >&2
