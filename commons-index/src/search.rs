@@ -165,7 +165,8 @@ async fn ranked(
         let hit = |(score, key)| (score, Candidate { key, words: Some(score), vectors: None });
         return Ok(found.into_iter().map(hit).collect());
     };
-    let most = POOL.max(limit);
+    // One side alone puts forward what is wanted of it.
+    let most = if search.by == By::Vectors { limit } else { POOL.max(limit) };
     let near = by_vectors(parts, &sense, most).await?;
     let mut unread = none();
     near.iter().for_each(|(_score, (of, row))| _ = unread[*of].insert(*row));

@@ -33,10 +33,12 @@ pub(crate) const INDEX_FROM: u64 = 50_000;
 const NARROW: usize = 4;
 /// Twice as many are scored as are wanted, and these more: the database's products err by thousandths.
 const SPARE: usize = 64;
-/// A scan takes so many times as many as are wanted, since not each is of a document that is searched.
-const REACH: usize = 2;
+/// A scan takes half as many more than are wanted and these, since not each is of a document that is searched.
+const BEYOND: usize = 32;
 /// And so many times as many again where that was not enough.
 const FURTHER: usize = 16;
+/// More than the database's products of vectors of length one differ from ours.
+const ERROR: f64 = 0.002;
 /// By the index.
 const FROM_INDEX: &str = "near_by_index($1, $3, $4, $2, $5, $6)";
 /// Of given documents, by scan. Its order is that of the column itself, which no index has, so that none is taken for it; equal
@@ -349,7 +351,7 @@ impl PostgresVectors {
         let rows = match (way, documents) {
             (Way::Index, _) => self.rows(FROM_INDEX, space, query, documents, most).await?,
             (Way::Scan | Way::IndexThenScan, Some(_)) => self.rows(AMONG, space, query, documents, most).await?,
-            (Way::Scan | Way::IndexThenScan, None) => self.scan(space, query, most).await?,
+            (Way::Scan | Way::IndexThenScan, None) => self.scan(space, query, limit).await?,
         };
         let query = halves(query);
         let place = |row: &PgRow| {
@@ -383,18 +385,18 @@ impl PostgresVectors {
 
     /// The nearest that are searched, all documents compared. Which documents are searched is asked of the nearest vectors only,
     /// and of more where too few of these are: asked of all of them it takes ten times as long as the comparing.
-    async fn scan(&self, space: i64, query: &[f32], most: usize) -> Result<Vec<PgRow>, StoreError> {
+    async fn scan(&self, space: i64, query: &[f32], limit: usize) -> Result<Vec<PgRow>, StoreError> {
         let text = format!(
             "WITH near AS MATERIALIZED (
                 SELECT passage, document, embedding, embedding <#> $4::halfvec AS far FROM near_vectors
                 WHERE collection = $1 AND space = $3 ORDER BY far LIMIT $5),
              reached AS (SELECT count(*) AS taken, max(far) AS edge FROM near)
-             SELECT taken, far < edge AS inside, passage, text, start, numbers FROM reached LEFT JOIN (
+             SELECT taken, far < edge - {ERROR} AS inside, passage, text, start, numbers FROM reached LEFT JOIN (
                 SELECT near.passage, far, d.text, p.start, halfvec_send(embedding) AS numbers FROM near
                 CROSS JOIN LATERAL (SELECT d.text FROM documents d WHERE d.id = near.document AND {SEARCHED} OFFSET 0) d
                 JOIN passages p ON p.id = near.passage) found ON true"
         );
-        let mut reach = most.saturating_mul(REACH);
+        let mut reach = limit.saturating_add(limit / 2).saturating_add(BEYOND);
         loop {
             let asked = sqlx::query(AssertSqlSafe(text.clone())).bind(self.collection).bind(self.revision).bind(space);
             let asked = asked.bind(query).bind(signed(reach as u64));
@@ -403,14 +405,14 @@ impl PostgresVectors {
             let mut found = Vec::with_capacity(rows.len());
             for row in rows {
                 taken = row.try_get("taken").map_err(self.failed())?;
-                // Of those as far away as the last one taken, others were not.
+                // Of those about as far away as the last one taken, others were not.
                 inside += usize::from(row.try_get::<Option<bool>, _>("inside").map_err(self.failed())? == Some(true));
                 if row.try_get::<Option<i64>, _>("passage").map_err(self.failed())?.is_some() {
                     found.push(row);
                 }
             }
             let is_all = i64::unsigned_abs(taken) < reach as u64;
-            if is_all || inside >= most {
+            if is_all || inside >= limit {
                 return Ok(found);
             }
             reach = reach.saturating_mul(FURTHER);
