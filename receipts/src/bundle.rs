@@ -10,6 +10,8 @@ pub const CHECKPOINT: &str = "anchor-set.checkpoint";
 pub const LOGGED: &str = "ledger.tlog-proof";
 /// The certified block over that head.
 pub const BLOCK: &str = "ledger-block.json";
+/// Several entries of the trace under one proof.
+pub const MULTIPROOF: &str = "audit.multiproof";
 /// The most disclosures, delegations or verdicts a folder may have.
 pub const MOST: usize = 4096;
 
@@ -28,6 +30,11 @@ pub fn verdict(number: u64) -> String {
     format!("verdict-{number}.intoto.json")
 }
 
+/// Name of counter-signature `number`.
+pub fn countersignature(number: u64) -> String {
+    format!("countersignature-{number}.intoto.json")
+}
+
 /// Files by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bundle(pub BTreeMap<String, Vec<u8>>);
@@ -41,10 +48,14 @@ pub enum FileKind {
     Checkpoint,
     /// A disclosed entry.
     Disclosure(u64),
+    /// Several disclosed entries.
+    Multiproof,
     /// A link of the chain of authority.
     Delegation(u64),
     /// A verdict.
     Verdict(u64),
+    /// The word of somebody else who verified the receipt.
+    Countersignature(u64),
     /// A ledger's proof.
     Logged,
     /// A ledger's block.
@@ -59,9 +70,13 @@ pub fn kind(name: &str) -> Option<FileKind> {
         CHECKPOINT => Some(FileKind::Checkpoint),
         LOGGED => Some(FileKind::Logged),
         BLOCK => Some(FileKind::Block),
+        MULTIPROOF => Some(FileKind::Multiproof),
         _numbered => None
             .or_else(|| Some(FileKind::Disclosure(number(name.strip_prefix("disclosure-")?, ".tlog-proof")?)))
             .or_else(|| Some(FileKind::Delegation(number(name.strip_prefix("delegation-")?, ".intoto.json")?)))
-            .or_else(|| Some(FileKind::Verdict(number(name.strip_prefix("verdict-")?, ".intoto.json")?))),
+            .or_else(|| Some(FileKind::Verdict(number(name.strip_prefix("verdict-")?, ".intoto.json")?)))
+            .or_else(|| {
+                Some(FileKind::Countersignature(number(name.strip_prefix("countersignature-")?, ".intoto.json")?))
+            }),
     }
 }

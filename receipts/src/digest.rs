@@ -1,4 +1,4 @@
-//! SHA-256 digests and Ed25519 public keys as types: 32 bytes, lower-case hex in every text form.
+//! SHA-256 digests, Ed25519 public keys and beacons as types: 32 bytes, lower-case hex in every text form.
 //!
 //! Never holds a private key, and never accepts upper-case hex or another length.
 
@@ -70,6 +70,10 @@ hex32!(
 hex32!(
     /// An Ed25519 public key in its 32-byte compressed form. It names an identity; it is not checked to be a valid point.
     PublicKey
+);
+hex32!(
+    /// 32 bytes that nobody could know before they were there, as a block's digest: what an audit draws its entries by.
+    Beacon
 );
 
 impl Digest {

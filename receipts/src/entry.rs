@@ -111,8 +111,17 @@ pub(crate) struct Kinds {
 /// Those of an attempt at a module.
 pub(crate) const MODULE: Kinds = Kinds { start: "module_start", end: "module_end", fields: fields_of };
 
+/// The kinds of entries, by name. Files name them by their place here, so new ones come at the end.
+pub(crate) const KINDS: [&str; 9] =
+    ["artifact", "decision", "error", "input", "model_call", "module_end", "module_start", "output", "tool_call"];
+
+/// Whether some kind of entry has a field of this name.
+pub fn is_field(name: &str) -> bool {
+    KINDS.iter().filter_map(|kind| fields_of(kind)).any(|fields| fields.contains(&name))
+}
+
 /// The fields of a kind, sorted; `None` for a kind that is none.
-fn fields_of(kind: &str) -> Option<&'static [&'static str]> {
+pub(crate) fn fields_of(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "artifact" => &["digest", "media"],
         "decision" => &["by", "outcome", "reason", "subject"],

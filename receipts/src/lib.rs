@@ -3,6 +3,7 @@
 //! **Invariant:** pure. No files, no network, no clock, no randomness: bytes and keys come in, bytes and findings go out,
 //! so the crate also compiles to wasm32. It knows nothing of agents, models, terminals or async runtimes.
 
+pub mod audit;
 pub mod bundle;
 pub mod canonical;
 pub mod checkpoint;
@@ -10,6 +11,7 @@ mod class;
 pub mod commit;
 pub mod corpus;
 pub mod cosignature;
+pub mod countersignature;
 pub mod curation;
 pub mod delegation;
 mod digest;
@@ -19,6 +21,7 @@ pub mod integer;
 pub mod keys;
 pub mod ledger;
 pub mod merkle;
+pub mod multiproof;
 pub mod note;
 pub mod nullifier;
 mod presorted;
@@ -33,4 +36,4 @@ pub mod verify;
 pub mod witness;
 
 pub use class::BenefitClass;
-pub use digest::{Digest, NotHex32, PublicKey};
+pub use digest::{Beacon, Digest, NotHex32, PublicKey};

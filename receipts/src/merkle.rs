@@ -205,7 +205,7 @@ impl Tree {
     }
 
     /// MTH of leaves `start..end`. `start` is always aligned to the largest power of two below the length.
-    fn hash_of(&self, start: u64, end: u64) -> Digest {
+    pub(crate) fn hash_of(&self, start: u64, end: u64) -> Digest {
         let length = end - start;
         if length == 0 {
             return Digest::of(b"");
@@ -285,7 +285,7 @@ impl Tree {
 }
 
 /// Largest power of two below `length`, which is at least 2.
-fn split(length: u64) -> u64 {
+pub(crate) fn split(length: u64) -> u64 {
     1 << (63 - (length - 1).leading_zeros())
 }
 

@@ -3,7 +3,7 @@
 //! **Invariant:** a trace begins with `module_start` and ends with `module_end`, each once; every other entry hangs under
 //! an earlier one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     canonical::NotCanonical,
@@ -11,6 +11,7 @@ use crate::{
     digest::Digest,
     entry::{COUNTED, Disclosure, Entry, LONGEST, Opening, Record},
     merkle::{Tree, leaf_hash},
+    multiproof::Multiproof,
     tlog_proof::TlogProof,
 };
 
@@ -143,6 +144,27 @@ impl Trace {
         }
         let extra = Disclosure { record: record.clone(), open: opened }.to_extra()?;
         Ok(Some(TlogProof { extra: Some(extra), index, hashes, checkpoint: checkpoint.to_owned() }))
+    }
+
+    /// The names of an entry's fields; `None`: no such entry.
+    pub fn fields(&self, index: u64) -> Option<Vec<&'static str>> {
+        let entry = self.entries.get(usize::try_from(index).ok()?)?;
+        Some(entry.values().into_iter().map(|(name, _value)| name).collect())
+    }
+
+    /// Several entries under one proof, of each the fields opened that `open` picks. `None`: none, or not all are there.
+    pub fn disclose_all(&self, indices: &BTreeSet<u64>, open: &dyn Fn(&str) -> bool) -> Option<Multiproof> {
+        let hashes = self.tree.inclusion_of(indices)?;
+        let mut entries = Vec::with_capacity(indices.len());
+        for index in indices {
+            let at = usize::try_from(*index).ok()?;
+            let values = self.entries.get(at)?.values().into_iter().filter(|(name, _value)| open(name));
+            let opened = values
+                .map(|(name, value)| (name.to_owned(), Opening { salt: self.key.salt(*index, name), value }))
+                .collect();
+            entries.push(Disclosure { record: self.records.get(at)?.clone(), open: opened });
+        }
+        Some(Multiproof { size: self.size(), root: self.root(), entries, hashes })
     }
 }
 

@@ -26,6 +26,8 @@ pub enum TrustedRole {
     Verifier,
     /// The node.
     Node,
+    /// Somebody else, who verifies receipts and counter-signs them.
+    Countersigner,
 }
 
 /// A key and the role it is trusted in.

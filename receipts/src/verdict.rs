@@ -69,7 +69,7 @@ pub enum VerdictError {
 }
 
 /// The verifier's identity as a URI: its key's id.
-fn uri(key: &PublicKey) -> Result<String, NotCanonical> {
+pub(crate) fn uri(key: &PublicKey) -> Result<String, NotCanonical> {
     Ok(format!("urn:ii:key:{}", key_id(key)))
 }
 

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use common::{FixedLedger, Keys, bundle, chain, fixed_ledger, grant, keys, payload, put, trust};
 use receipts::{
     Digest,
-    bundle::{BLOCK, Bundle, CHECKPOINT, LOGGED, RECEIPT, disclosure},
+    bundle::{BLOCK, Bundle, CHECKPOINT, LOGGED, RECEIPT, countersignature, disclosure},
     canonical::canonical,
     checkpoint::Checkpoint,
     commit::AttemptKey,
     cosignature::Cosigner,
+    countersignature::Countersignature,
     delegation::{DelegatedRole, Delegation},
     dsse::{Envelope, IN_TOTO},
     integer::Decimal,
@@ -444,6 +445,15 @@ const MUTATIONS: &[(Code, Mutation)] = &[
             block.block.network = Digest([1; 32]);
             block.certificate = ledger.validators[..3].iter().map(|key| block.block.vote(key)).collect();
         });
+    }),
+    (Code::Countersignature, |w| {
+        w.bundle.0.insert(countersignature(0), b"{}".to_vec());
+    }),
+    (Code::CountersignatureReceipt, |w| {
+        let word = Countersignature::of(Digest::of(b"another"), &Outcome::Valid, other().public(), (0, 1));
+        let payload = word.expect("valid").payload().expect("encodes");
+        let envelope = Envelope::sign(IN_TOTO, payload, &[&other()]).expect("signs");
+        w.bundle.0.insert(countersignature(0), envelope.to_bytes().expect("bytes"));
     }),
     (Code::LedgerBlock, |w| {
         // A block over another head of the same log.

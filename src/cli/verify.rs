@@ -1,5 +1,8 @@
 //! `ii verify`: receipts of a run, one receipt file, or an exported folder, without network.
 
+mod audit;
+mod countersigned;
+mod evidence;
 mod log;
 
 use std::{
@@ -14,6 +17,8 @@ use agent_runtime::{
 };
 use common_ground::RunId;
 use receipts::{
+    Beacon,
+    audit::{MOST, USUAL},
     bundle::{self, Bundle},
     canonical::canonical,
     ledger::{rpc::Proof, trusted::TrustedLedger},
@@ -22,6 +27,8 @@ use receipts::{
     verify::{Outcome, TrustOrigin, Verification, credited_twice, verify, verify_all},
 };
 use serde_json::json;
+
+pub(super) use evidence::NAME as EVIDENCE;
 
 use super::{Program, print_json, runs, shown};
 use crate::{
@@ -41,16 +48,39 @@ pub struct Args {
     /// The log of an ingest, to check each document by.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Check that the entries which this beacon draws are shown, and no others.
+    #[arg(long, value_name = "BEACON")]
+    audit: Option<Beacon>,
+    /// How many entries the beacon draws.
+    #[arg(long, value_name = "K", requires = "audit", default_value_t = USUAL, value_parser = counted())]
+    count: u32,
+    /// Need counter-signatures by so many different keys that are trusted for it.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    countersigned: Option<u32>,
     /// Fail for anything that was not checked.
     #[arg(long)]
     strict: bool,
 }
 
+/// How many entries an audit may draw.
+pub(super) fn counted() -> impl clap::builder::TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=i64::from(MOST))
+}
+
 /// Bundles by the name of their module, with whom to trust.
-struct Case {
-    bundles: BTreeMap<String, Bundle>,
-    trust: Trust,
-    origin: TrustOrigin,
+pub(super) struct Case {
+    pub bundles: BTreeMap<String, Bundle>,
+    pub trust: Trust,
+    pub origin: TrustOrigin,
+    /// The one that is asked about, where the others are only what it rests on.
+    pub only: Option<String>,
+}
+
+impl Case {
+    /// Whether this receipt is asked about.
+    pub fn asks(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == name)
+    }
 }
 
 /// The largest file that belongs to a receipt, in bytes.
@@ -63,6 +93,11 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let case = if path.is_dir() {
         folder(path, pinned)?
     } else if path.is_file() {
+        let receipt = path.file_name().is_some_and(|name| name == bundle::RECEIPT);
+        let bytes = if receipt { Vec::new() } else { read(path)? };
+        if !receipt && evidence::is_meant(path, &bytes) {
+            return Ok(evidence::check(program, path, &bytes, pinned.as_ref()));
+        }
         file(path, pinned)?
     } else {
         recorded(program, &args.what, pinned).await?
@@ -74,8 +109,14 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let mut found = verify_all(&case.bundles, &case.trust, case.origin);
     let twice = credited_twice(&found);
     let log = args.log.as_deref().map(|path| log::check(&case.bundles, &mut found, path)).transpose()?;
-    show(program, &found, &twice, log.as_ref());
-    let borne_out = log.as_ref().is_none_or(log::Checked::holds);
+    let audits = args.audit.map(|beacon| audit::check(&case, &mut found, beacon, args.count)).transpose()?;
+    let needed = args.countersigned.and_then(|needed| usize::try_from(needed).ok());
+    let now_ms = program.wiring.clock.now_ms();
+    let others = needed.map(|needed| countersigned::check(&case, &mut found, needed, now_ms));
+    show(program, &found, &twice, &Further { log: log.as_ref(), audits: audits.as_ref(), others: others.as_ref() });
+    let borne_out = log.as_ref().is_none_or(log::Checked::holds)
+        && audits.as_ref().is_none_or(audit::Audits::hold)
+        && others.as_ref().is_none_or(countersigned::Countersigned::hold);
     let valid = borne_out && found.values().all(|one| one.outcome.is_valid()) && twice.is_empty();
     let whole = found.values().all(|one| one.outcome == Outcome::Valid);
     Ok(if valid && (whole || !args.strict) { Exit::Completed } else { Exit::Verification })
@@ -94,22 +135,40 @@ pub(super) async fn of_run(program: &Program, run: RunId) -> Result<(bool, Vec<S
     Ok((holds, lines))
 }
 
-fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String], log: Option<&log::Checked>) {
+/// What was asked beside the receipts themselves.
+struct Further<'a> {
+    log: Option<&'a log::Checked>,
+    audits: Option<&'a audit::Audits>,
+    others: Option<&'a countersigned::Countersigned>,
+}
+
+fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String], further: &Further<'_>) {
     if program.json {
         let rows = found.iter().map(|(name, one)| {
             json!({"module": name, "class": one.class.map(receipts::BenefitClass::as_str), "result": one.outcome.as_text(), "receipt": one.receipt,
                 "nullifier": one.nullifier, "parents": one.parents, "made": one.made, "not_made": one.not_made})
         });
         let mut answer = json!({"receipts": rows.collect::<Vec<_>>(), "credited_twice": twice});
-        if let Some(log) = log {
+        if let Some(log) = further.log {
             answer["log"] = log.json();
+        }
+        if let Some(audits) = further.audits {
+            answer["audit"] = audits.json();
+        }
+        if let Some(others) = further.others {
+            answer["countersigned"] = others.json();
         }
         print_json(&answer);
         return;
     }
     lines(found, twice).iter().for_each(|line| println!("{line}"));
-    if let Some(log) = log {
+    if let Some(log) = further.log {
         println!("\n{}", log.line());
+    }
+    let audits = further.audits.map(audit::Audits::lines).into_iter();
+    for lines in audits.chain(further.others.map(countersigned::Countersigned::lines)) {
+        println!();
+        lines.iter().for_each(|line| println!("{line}"));
     }
 }
 
@@ -169,13 +228,23 @@ fn own_trust(folder: &Path, pinned: Option<Trust>) -> Result<(Trust, TrustOrigin
     }
 }
 
+/// Receipts in a folder, by the keys of a file of the checker's own.
+pub(super) fn strangers(path: &Path, trust: &Path) -> Result<Case, Failure> {
+    let case = folder(path, Some(read_trust(trust)?))?;
+    if case.bundles.is_empty() {
+        let what = format!("{} has no receipts", path.display());
+        return Err(Failure::new(Exit::Usage, what, "name a folder that `ii receipts export` wrote"));
+    }
+    Ok(case)
+}
+
 /// An exported folder, or that of one module in it.
 fn folder(path: &Path, pinned: Option<Trust>) -> Result<Case, Failure> {
     if path.join(bundle::RECEIPT).exists() {
         return file(&path.join(bundle::RECEIPT), pinned);
     }
     let (trust, origin) = own_trust(path, pinned)?;
-    Ok(Case { bundles: bundles_in(path)?, trust, origin })
+    Ok(Case { bundles: bundles_in(path)?, trust, origin, only: None })
 }
 
 fn bundles_in(path: &Path) -> Result<BTreeMap<String, Bundle>, Failure> {
@@ -221,7 +290,7 @@ fn file(path: &Path, pinned: Option<Trust>) -> Result<Case, Failure> {
         one.0.remove("trust.json");
     }
     // Only this receipt and those it rests on are of interest.
-    let case = Case { bundles: std::mem::take(&mut bundles), trust, origin };
+    let case = Case { bundles: std::mem::take(&mut bundles), trust, origin, only: Some(name.clone()) };
     let mut kept = ancestors(&case, &name);
     kept.insert(name, one);
     Ok(Case { bundles: kept, ..case })
@@ -259,7 +328,7 @@ async fn recorded(program: &Program, text: &str, pinned: Option<Trust>) -> Resul
         Some(trust) => trust,
         None => own_keys(program, &reader).await?,
     };
-    Ok(Case { bundles: from_journal_of(&reader, id).await?, trust, origin: TrustOrigin::Pinned })
+    Ok(Case { bundles: from_journal_of(&reader, id).await?, trust, origin: TrustOrigin::Pinned, only: None })
 }
 
 /// Whom this home's receipts are to be trusted by: its own keys, and the ledger that it pinned.

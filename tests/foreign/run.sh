@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 here=$PWD/tests/foreign
 work=$PWD/target/foreign
 ii=$PWD/target/debug/ii
-rm -rf "${work:?}/home" "${work:?}/receipts"
+rm -rf "${work:?}/home" "${work:?}/receipts" "${work:?}/audited"
 mkdir -p "$work"
 export II_HOME=$work/home
 
@@ -18,6 +18,11 @@ run=$("$ii" runs list --json | jq -r '.[0].id')
 
 "$here/openssl.sh" "$work/receipts"
 node "$here/check.mjs" "$work/receipts"
+
+beacon=$(printf 'a block that nobody knew' | sha256sum | cut -c1-64)
+"$ii" receipts disclose "$run" --audit "$beacon" --open all --out "$work/audited"
+"$ii" verify "$work/audited" --trust "$work/receipts/trust.json" --audit "$beacon" >/dev/null
+python3 "$here/audit.py" "$work/audited" "$beacon" 8
 
 venv=$work/venv
 if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import in_toto_attestation, securesystemslib, rfc8785' 2>/dev/null; then

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use receipts::ledger::rpc::Fault;
+
 #[cfg(target_os = "linux")]
 use crate::common::small_disk::{complaints, on_small_disk};
 use crate::{
@@ -73,6 +75,47 @@ fn what_a_witnessed_ledger_credited_verifies_as_valid_anywhere_and_a_changed_pro
     std::fs::copy(modules[0].join("ledger.tlog-proof"), modules[1].join("ledger.tlog-proof")).expect("copied");
     let found = results(&[out, "--trust", pinned]);
     assert!(found.contains(&"INVALID(ledger-proof)".to_owned()), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_ledger_contradicted_itself_by_is_proved_to_anybody_offline() {
+    let (place, ledger) = (Place::new(), Ledger::start(&["--faults"]));
+    let evidence = place.folder.path().join("evidence");
+    let file = evidence.join("equivocation-1.json");
+    let (folder, file) = (evidence.to_str().expect("text"), file.to_str().expect("text"));
+    assert_eq!(place.ii(&place.run_args(SIX_MODULES)).status.code(), Some(0));
+    let submit = ["receipts", "submit", "--ledger", &ledger.url, "--wait", "20"];
+    assert_eq!(place.ii(&submit).status.code(), Some(0));
+    let none = place.ii(&["receipts", "evidence", "--out", folder]);
+    assert!(none.status.success() && !evidence.exists(), "{}", words(&none));
+    ledger.fault(Fault::Equivocate).await;
+    let caught = place.ii(&["receipts", "submit", "--wait", "1"]);
+    assert_eq!(caught.status.code(), Some(9), "{}", words(&caught));
+    let written = place.ii(&["receipts", "evidence", "--out", folder]);
+    assert!(written.status.success(), "{}", words(&written));
+    let run = place.only_run().expect("a run");
+    let out = place.folder.path().join("receipts");
+    let out = out.to_str().expect("text");
+    assert!(place.ii(&["receipts", "export", &run, "--out", out]).status.success());
+    // Elsewhere, with the ledger stopped.
+    drop(ledger);
+    let elsewhere = Place::new();
+    let trust = format!("{out}/trust.json");
+    for trusted in [&[][..], &["--trust", &trust]] {
+        let proved = elsewhere.ii(&[&["verify", file], trusted].concat());
+        assert_eq!(proved.status.code(), Some(0), "{}", words(&proved));
+        let said = stdout(&proved);
+        assert!(said.starts_with("PROVED") && said.contains("size 6, root ") && said.contains("signed both"), "{said}");
+    }
+    let strangers = Place::new();
+    assert_eq!(strangers.ii(&strangers.run_args(SIX_MODULES)).status.code(), Some(0));
+    let other = strangers.folder.path().join("receipts");
+    let other = other.to_str().expect("text");
+    let run = strangers.only_run().expect("a run");
+    assert!(strangers.ii(&["receipts", "export", &run, "--out", other]).status.success());
+    let refused = elsewhere.ii(&["verify", file, "--trust", &format!("{other}/trust.json")]);
+    assert_eq!(refused.status.code(), Some(7), "{}", words(&refused));
+    assert!(stdout(&refused).contains("INVALID(no-evidence)"), "{}", stdout(&refused));
 }
 
 #[test]

@@ -29,7 +29,7 @@ use receipts::{
 pub use care::{Old, backup, renew};
 pub use curating::{CurationError, SealedCuration, next_line};
 pub use orders::Signatory;
-pub use sealing::{SealError, bundle_of, read_bundle};
+pub use sealing::{SealError, bundle_of, read_bundle, trace_of};
 
 use crate::home::Home;
 use authority::{Grant, Link, link};

@@ -1,4 +1,4 @@
-//! Signatures of people and guardians, on charters and orders that somebody else wrote.
+//! Signatures of people, guardians and countersigners, on what somebody else wrote.
 //!
 //! **Invariant:** a guardian's key signs nothing but what a guardian may sign: it is no person's, and the core knows it.
 
@@ -20,6 +20,8 @@ pub enum Signatory<'a> {
     Person,
     /// The guardian of this home; its key is made when it is first asked for.
     Guardian,
+    /// This home, where it counter-signs receipts of others; its key is made when it is first asked for.
+    Countersigner,
     /// Whoever keeps this key file.
     File(&'a Path),
 }
@@ -34,6 +36,10 @@ impl Signatory<'_> {
             Self::Guardian => {
                 home.create().map_err(|(path, source)| SignerError::Io { path, source })?;
                 keyfile::read_or_make(&path(home, "guardian"))
+            }
+            Self::Countersigner => {
+                home.create().map_err(|(path, source)| SignerError::Io { path, source })?;
+                keyfile::read_or_make(&path(home, "countersigner"))
             }
             Self::File(file) => {
                 keyfile::read(file)?.ok_or_else(|| SignerError::NoKey { name: file.display().to_string() })

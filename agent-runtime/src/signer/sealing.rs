@@ -132,6 +132,18 @@ impl Signer {
     }
 }
 
+/// The trace of the last attempt at a module, from its facts and the attempt's key: of an accepted module, what its receipt's
+/// tree is made of.
+///
+/// # Errors
+/// [`SealError`].
+pub fn trace_of(run: &Run, id: ModuleId, key: &[u8; 32]) -> Result<Trace, SealError> {
+    let missing = |why| SealError::Facts { module: id, why };
+    let module = run.modules.get(&id).ok_or(missing("no such module"))?;
+    let attempt = module.attempt().ok_or(missing("no attempt"))?;
+    Ok(Trace::new(&AttemptKey::new(*key), entries(run, id, module, attempt)?)?)
+}
+
 pub(super) fn bundle_files(sealed: &Sealed, delegations: [&Vec<u8>; 2]) -> Bundle {
     let mut files = Bundle::default();
     let mut add = |name: String, bytes: Vec<u8>| files.0.insert(name, bytes);

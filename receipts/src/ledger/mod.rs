@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod entry;
+pub mod evidence;
 pub mod outbox;
 pub mod rpc;
 pub mod submission;

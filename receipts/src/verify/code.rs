@@ -169,6 +169,10 @@ codes! {
     Usage = "usage",
     /// What is not claimed does not fit the custody.
     NonClaims = "non-claims",
+    /// A counter-signature is not in its one spelling, or not signed by the key it names.
+    Countersignature = "countersignature",
+    /// A counter-signature is of another receipt.
+    CountersignatureReceipt = "countersignature-receipt",
     /// A ledger's head is not signed by the trusted log, or not cosigned by enough trusted witnesses, or has other lines.
     LedgerHead = "ledger-head",
     /// A ledger's proof is not in its one spelling, or does not lead from the receipt to the head.

@@ -6,6 +6,7 @@ use crate::{
     curation::{self, CurationPredicate},
     entry::{self, Disclosure, Kinds, OPEN},
     merkle::root_from_inclusion,
+    multiproof::Multiproof,
     presorted,
     statement::Predicate,
     tlog_proof::TlogProof,
@@ -15,12 +16,14 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>, head: &Checkpoint)
     let mut first = None;
     for (index, bytes) in &files.disclosures {
         let disclosure = open(*index, bytes, files.checkpoint, head, &entry::MODULE)?;
-        let handed_in = disclosure.record.fields.get("deliverable").filter(|_| disclosure.record.kind == "output");
-        if handed_in.is_some_and(|output| predicate.verdicts.iter().any(|verdict| verdict.deliverable != *output)) {
-            return Err(Code::VerdictDeliverable);
-        }
+        handed_in(predicate, &disclosure)?;
         if *index == 0 {
             first = Some(disclosure);
+        }
+    }
+    if let Some(bytes) = files.multiproof {
+        for disclosure in open_all(bytes, head)? {
+            handed_in(predicate, &disclosure)?;
         }
     }
     let first = first.ok_or(Code::MissingDisclosure)?;
@@ -43,8 +46,18 @@ pub(super) fn check(predicate: &Predicate, files: &Files<'_>, head: &Checkpoint)
     Ok(())
 }
 
+/// Whether an entry, where it hands something in, hands in what the verdicts are on.
+fn handed_in(predicate: &Predicate, disclosure: &Disclosure) -> Result<(), Code> {
+    let handed_in = disclosure.record.fields.get("deliverable").filter(|_| disclosure.record.kind == "output");
+    let other = handed_in.is_some_and(|output| predicate.verdicts.iter().any(|verdict| verdict.deliverable != *output));
+    if other { Err(Code::VerdictDeliverable) } else { Ok(()) }
+}
+
 /// The disclosed entries of a curation: the first says of which ingest they are.
 pub(super) fn check_curation(predicate: &CurationPredicate, files: &Files<'_>, head: &Checkpoint) -> Result<(), Code> {
+    if files.multiproof.is_some() {
+        return Err(Code::UnknownFile);
+    }
     let mut first = None;
     for (index, bytes) in &files.disclosures {
         let disclosure = open(*index, bytes, files.checkpoint, head, &curation::KINDS)?;
@@ -96,4 +109,19 @@ fn open(index: u64, bytes: &[u8], checkpoint: &str, head: &Checkpoint, kinds: &K
         return Err(Code::Inclusion);
     }
     if disclosure.is_true() { Ok(disclosure) } else { Err(Code::Opening) }
+}
+
+/// The entries of a multiproof, which are looked at as those of single proofs are.
+fn open_all(bytes: &[u8], head: &Checkpoint) -> Result<Vec<Disclosure>, Code> {
+    let proof = Multiproof::parse(bytes).map_err(|_spelling| Code::Disclosure)?;
+    if (proof.size, proof.root) != (head.size, head.root) {
+        return Err(Code::DisclosureCheckpoint);
+    }
+    if !proof.entries.iter().all(|entry| entry.record.fits_among(&entry::MODULE, head.size)) {
+        return Err(Code::Record);
+    }
+    if proof.leads_to() != Ok(head.root) {
+        return Err(Code::Inclusion);
+    }
+    if proof.entries.iter().all(Disclosure::is_true) { Ok(proof.entries) } else { Err(Code::Opening) }
 }

@@ -29,6 +29,7 @@ use crate::{
     bundle::{self, Bundle, FileKind},
     checkpoint::Checkpoint,
     class::BenefitClass,
+    countersignature::Countersignature,
     curation::CurationPredicate,
     delegation::Delegation,
     digest::{Digest, PublicKey},
@@ -99,6 +100,8 @@ pub struct Verification {
     pub nullifier: Option<Digest>,
     /// Receipts it names as parents.
     pub parents: Vec<Digest>,
+    /// The head of its tree, once it is shown to be what the receipt names.
+    pub head: Option<Checkpoint>,
     /// Checks made, in order; the last one failed when the outcome is invalid.
     pub made: Vec<&'static str>,
     /// Checks not made, and why.
@@ -113,6 +116,7 @@ impl Verification {
             receipt: None,
             nullifier: None,
             parents: Vec::new(),
+            head: None,
             made: Vec::new(),
             not_made: Vec::new(),
         }
@@ -136,6 +140,10 @@ pub const NO_LOG: &str =
     "the documents one by one: their log is not here; who has it hands it over with --log, or discloses single lines";
 const NEVER: &str = "that the outputs are right, that nothing happened off the record, that wall clocks are true";
 
+/// Of a receipt with counter-signatures: what counting them would show.
+pub const NOT_COUNTED: &str =
+    "whose word the counter-signatures are: count those of keys you trust with --countersigned";
+
 /// What was not checked of a ledger, and what never can be.
 fn left_open(anchored: Anchored, evidence: bool) -> Vec<&'static str> {
     match anchored {
@@ -156,6 +164,8 @@ struct Files<'a> {
     verdicts: BTreeMap<u64, &'a [u8]>,
     logged: Option<&'a [u8]>,
     block: Option<&'a [u8]>,
+    multiproof: Option<&'a [u8]>,
+    countersignatures: Vec<&'a [u8]>,
 }
 
 /// Verifies one module's files. `has_parent` says whether a receipt of this id is at hand and valid.
@@ -312,7 +322,18 @@ fn accounted(
     found.made.push("authority goes from a trusted root to the principal to the associate, for this time and work");
     authority::check(claims, files, open)?;
     found.made.push(finding);
-    verdicts::check(claims, files, trust)
+    verdicts::check(claims, files, trust)?;
+    if !files.countersignatures.is_empty() {
+        found.made.push("counter-signatures are of this receipt, each signed by the key it names");
+        found.not_made.push(NOT_COUNTED);
+    }
+    for bytes in &files.countersignatures {
+        let one = Countersignature::open(bytes).map_err(|_refused| Code::Countersignature)?;
+        if found.receipt != Some(one.receipt) {
+            return Err(Code::CountersignatureReceipt);
+        }
+    }
+    Ok(())
 }
 
 /// Notes what a receipt is whose signatures verified, and opens the head of its tree.
@@ -328,7 +349,9 @@ fn headed(
     found.receipt = Some(envelope.id());
     found.nullifier = Some(claims.nullifier);
     found.made.push("the tree head is signed by the log and is what the receipt names");
-    receipt::checkpoint(claims, subject, files.checkpoint, trust)
+    let head = receipt::checkpoint(claims, subject, files.checkpoint, trust)?;
+    found.head = Some(head.clone());
+    Ok(head)
 }
 
 /// Why every verifier would refuse a receipt that says this, whomever it trusts: what [`crate::seal`] asks before it signs.
@@ -355,7 +378,8 @@ fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
     let mut disclosures = BTreeMap::new();
     let mut delegations = BTreeMap::new();
     let mut verdicts = BTreeMap::new();
-    let (mut logged, mut block) = (None, None);
+    let mut countersignatures = Vec::new();
+    let (mut logged, mut block, mut multiproof) = (None, None, None);
     if bundle.0.len() > bundle::MOST {
         return Err(Code::UnknownFile);
     }
@@ -364,6 +388,8 @@ fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
             FileKind::Receipt | FileKind::Checkpoint => {}
             FileKind::Logged => logged = Some(bytes.as_slice()),
             FileKind::Block => block = Some(bytes.as_slice()),
+            FileKind::Countersignature(_number) => countersignatures.push(bytes.as_slice()),
+            FileKind::Multiproof => multiproof = Some(bytes.as_slice()),
             FileKind::Disclosure(index) => drop(disclosures.insert(index, bytes.as_slice())),
             FileKind::Delegation(number) => drop(delegations.insert(number, bytes.as_slice())),
             FileKind::Verdict(number) => drop(verdicts.insert(number, bytes.as_slice())),
@@ -372,5 +398,5 @@ fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
     let receipt = bundle.0.get(bundle::RECEIPT).ok_or(Code::MissingReceipt)?;
     let checkpoint = bundle.0.get(bundle::CHECKPOINT).ok_or(Code::MissingCheckpoint)?;
     let checkpoint = std::str::from_utf8(checkpoint).map_err(|_binary| Code::Checkpoint)?;
-    Ok(Files { receipt, checkpoint, disclosures, delegations, verdicts, logged, block })
+    Ok(Files { receipt, checkpoint, disclosures, delegations, verdicts, logged, block, multiproof, countersignatures })
 }
