@@ -5,12 +5,13 @@ mod common;
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::mpsc::Sender,
     time::{Duration, Instant},
 };
 
 use common::{
     Place,
-    server::{ModelServer, Says, offers, rounds},
+    server::{Live, ModelServer, Piece, Says, offers, rounds},
     terminal::{PATIENCE, Terminal},
 };
 use serde_json::{Value, json};
@@ -161,6 +162,20 @@ fn a_question_to_the_person_waits_over_a_restart_and_is_answered() {
     let shown = terminal.sees("what really ran");
     assert!(shown.contains("openai:scripted") && shown.contains("in this program"), "{shown}");
     terminal.back();
+    // What the call changed is told from its record, whatever the file holds now.
+    std::fs::write(&note, "another\n").expect("written");
+    terminal.key("F2");
+    terminal.sees(" Plan ");
+    terminal.key("Enter");
+    terminal.sees("C changes");
+    terminal.key("C");
+    let shown = terminal.sees("+noted");
+    assert!(shown.contains(&format!("+ {}", note.display())) && !shown.contains("another"), "{shown}");
+    terminal.key("Escape");
+    terminal.sees("C changes");
+    terminal.key("Escape");
+    terminal.sees(" Plan ");
+    terminal.back();
     terminal.enter("/quit");
     terminal.has_given_back(0);
 }
@@ -185,6 +200,146 @@ fn one_module_is_held_while_the_others_go_on() {
     terminal.sees("completed in");
     let shown = terminal.transcript();
     assert!(shown.contains("module 1 is held: you interrupted it") && shown.contains("module 1 goes on"), "{shown}");
+}
+
+/// A model that plans one module, searches, and then says what the test says.
+fn speaker() -> (ModelServer, Sender<Piece>) {
+    let (live, says) = Live::new();
+    let server = ModelServer::start(move |request, _| {
+        if offers(request, "plan") {
+            let module = json!({ "name": "one", "kind": "answer", "question": ASKED, "inputs": [] });
+            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
+        }
+        match rounds(request) {
+            0 => Says::call("commons_search", json!({ "query": "who may pause a run" })),
+            _then => Says::Live(live.clone()),
+        }
+    });
+    (server, says)
+}
+
+/// A terminal whose model is this server, with one document.
+fn with_model(what: &str, server: &ModelServer) -> Option<Terminal> {
+    let environment = [
+        ("OPENAI_BASE_URL", server.url.as_str()),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("NO_PROXY", "127.0.0.1"),
+        ("II_MODEL", "openai:scripted"),
+    ];
+    let terminal = Terminal::open(what, 100, 30, &environment)?;
+    // The only document is the one that is quoted, so that it is the first passage.
+    for name in ["keys.md", "verifier.txt", "leases.html"] {
+        std::fs::remove_file(terminal.place.docs().join(name)).expect("removed");
+    }
+    Some(terminal)
+}
+
+/// Whether any file beneath this folder holds these bytes.
+fn holds(folder: &Path, wanted: &str) -> bool {
+    std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).any(|path| {
+        let bytes = || std::fs::read(&path).expect("a file");
+        if path.is_dir() {
+            holds(&path, wanted)
+        } else {
+            bytes().windows(wanted.len()).any(|at| at == wanted.as_bytes())
+        }
+    })
+}
+
+#[test]
+fn what_a_model_says_is_shown_while_it_says_it_and_goes_with_its_call() {
+    let (server, says) = speaker();
+    let Some(terminal) = with_model("a model that speaks", &server) else { return };
+    let say = |piece: Piece| says.send(piece).expect("the server listens");
+    let log = terminal.place.folder.path().join("log");
+    terminal.enter(&format!("clear; II_LOG=trace {} 2>{}; echo ended $?", env!("CARGO_BIN_EXE_ii"), log.display()));
+    terminal.sees("f1 help");
+    terminal.enter(ASKED);
+    // What would steer a terminal is shown as what it is, also when it comes in two pieces.
+    say(Piece::Words("I look at \u{1b}".to_owned()));
+    say(Piece::Words("]0;owned\u{7}\u{1b}[2Jthe rules".to_owned()));
+    let shown = terminal.sees("│ I look at \u{fffd}]0;owned\u{fffd}\u{fffd}[2Jthe rules");
+    assert!(shown.contains(&format!("› {ASKED}")), "the screen was cleared: {shown}");
+    assert_ne!(terminal.says("#{pane_title}"), "owned");
+    // Of a call, what people read of it.
+    say(Piece::Submit("{\"claims\":[{\"text\":\"Anyone of fl".to_owned()));
+    terminal.sees("│ Anyone of fl");
+    say(Piece::Submit("esh may".to_owned()));
+    let shown = terminal.sees("│ Anyone of flesh may");
+    assert!(!shown.contains("claims"), "{shown}");
+    terminal.key("F2");
+    terminal.sees(" Plan ");
+    terminal.key("Enter");
+    let shown = terminal.sees("nothing of it counts yet");
+    assert!(shown.contains("│ Anyone of flesh may"), "{shown}");
+    terminal.key("Escape");
+    terminal.sees(" Plan ");
+    terminal.back();
+    // The stream stops in the middle: what it said is gone, and the model is asked again.
+    say(Piece::Break);
+    terminal.until("nothing of a call that failed", |screen| {
+        screen.contains("esc interrupts") && !screen.contains("flesh") && !screen.contains("│")
+    });
+    say(Piece::Submit(format!("{{\"claims\":[{{\"text\":\"{QUOTE}\",\"citations\":[")));
+    terminal.sees(&format!("│ {QUOTE}"));
+    say(Piece::Submit(format!("{{\"passage\":\"p1\",\"quote\":\"{QUOTE}\"}}]}}]}}")));
+    say(Piece::End);
+    let shown = terminal.sees("completed in");
+    assert!(!shown.contains("│"), "what was said gave way to the answer: {shown}");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+    let transcript = terminal.transcript();
+    assert!(transcript.contains(&format!("  {QUOTE} [1]")) && !transcript.contains("flesh"), "{transcript}");
+    assert!(holds(&terminal.place.home(), ASKED), "the record is there");
+    assert!(!holds(&terminal.place.home(), "Anyone of flesh"), "what came to nothing is recorded nowhere");
+    assert!(!holds(&terminal.place.home(), "Anyone of fl"), "nor a part of it");
+    let logged = std::fs::read_to_string(&log).expect("a log");
+    assert!(!logged.is_empty() && !logged.contains("flesh") && !logged.contains(QUOTE), "words are in the log");
+}
+
+/// A program that is stopped until this is dropped.
+struct Stopped(String);
+
+impl Stopped {
+    fn new(process: String) -> Self {
+        assert!(Command::new("kill").args(["-s", "STOP", &process]).status().expect("kill runs").success());
+        Self(process)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        drop(Command::new("kill").args(["-s", "CONT", &self.0]).status());
+    }
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_more_stops_no_model() {
+    let (server, says) = speaker();
+    let Some(terminal) = with_model("a terminal that takes nothing more", &server) else { return };
+    terminal.start();
+    terminal.enter(ASKED);
+    says.send(Piece::Words("It begins. ".to_owned())).expect("the server listens");
+    terminal.sees("│ It begins.");
+    let stopped = Stopped::new(terminal.says("#{pid}"));
+    for number in 0..4_000 {
+        let words = format!("{number} {}\n", "words that fill a terminal. ".repeat(10));
+        says.send(Piece::Words(words)).expect("the server listens");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let claim = json!({ "text": QUOTE, "citations": [{ "passage": "p1", "quote": QUOTE }] });
+    says.send(Piece::Submit(json!({ "claims": [claim] }).to_string())).expect("the server listens");
+    says.send(Piece::End).expect("the server listens");
+    let begun = Instant::now();
+    while !runs(&terminal.place).iter().any(|run| run["outcome"] == "completed") {
+        assert!(begun.elapsed() < PATIENCE, "the run waits for the terminal");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    drop(stopped);
+    let shown = terminal.sees("completed in");
+    assert!(shown.contains(QUOTE) && !shown.contains("words that fill"), "{shown}");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
 }
 
 /// The program with another wiring, where this binary is started as one.

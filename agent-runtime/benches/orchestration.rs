@@ -197,6 +197,7 @@ async fn run(home: &Path, shape: Shape, calls: usize, parallel: u32) -> (Duratio
         charters: Vec::new(),
         interrupt: Arc::new(Notify::new()),
         observer: Box::new(|_, _| {}),
+        listener: None,
     };
     let start = Start::New { task: Box::new(task(parallel)), roster: signer.roster(), contents: Vec::new() };
     let began = Instant::now();

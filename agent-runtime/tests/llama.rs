@@ -138,7 +138,7 @@ async fn answer(model: &Llama, request: &ModelRequest) -> Result<Answer, ModelEr
         assert!(!done, "something came after the end");
         match event? {
             ModelEvent::Text(text) => answer.text += &text,
-            ModelEvent::Thinking(_) => {}
+            ModelEvent::Thinking(_) | ModelEvent::Draft { .. } => {}
             ModelEvent::Call(call) => answer.calls.push(call),
             ModelEvent::Done(used) => {
                 answer.used = used;

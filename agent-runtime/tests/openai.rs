@@ -110,6 +110,7 @@ fn both() -> Whole {
     Whole {
         text: "Both: é".to_owned(),
         thinking: "hm".to_owned(),
+        drafted: [(0, "{\"place\":\"east\"}".to_owned()), (1, "{\"n\":12345}".to_owned())].into(),
         calls: vec![call("a", "lookup", "{\"place\":\"east\"}"), call("b", "count_all", "{\"n\":12345}")],
         used: ModelUsage { tokens_in: 50, tokens_cached: 30, tokens_out: 20, tokens_thinking: 7 },
     }

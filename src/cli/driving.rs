@@ -7,7 +7,7 @@ use std::{
 };
 
 use agent_runtime::{
-    driver::{DriveError, End, Message, Observer, Parts, Placed, Start, drive},
+    driver::{DriveError, End, Listener, Message, Observer, Parts, Placed, Start, drive},
     journal::Journal,
     models::RoleModels,
     signer::Signer,
@@ -246,7 +246,7 @@ pub(super) async fn drive_shown(
     run: RunId,
     start: Start,
     interrupt: Arc<Notify>,
-    observer: Observer,
+    (observer, listener): (Observer, Option<Listener>),
 ) -> Result<End, Failure> {
     let parts = Parts {
         store: (program.wiring.store)(with.journal),
@@ -260,6 +260,7 @@ pub(super) async fn drive_shown(
         charters: guardians::charter_files(&program.home)?,
         interrupt,
         observer,
+        listener,
     };
     drive(parts, run, start).await.map_err(|error| from_drive(&error))
 }
@@ -283,7 +284,7 @@ async fn once(
         }
     });
     let journal = Arc::clone(&with.journal);
-    let driving = drive_shown(program, with, run, start, interrupt, observer);
+    let driving = drive_shown(program, with, run, start, interrupt, (observer, None));
     let watching = async {
         let mut tally = Tally::default();
         while let Some((placed, report)) = shown.recv().await {

@@ -5,6 +5,7 @@
 mod approvals;
 mod backup;
 mod commons;
+mod completions;
 mod config;
 mod doctor;
 mod driving;
@@ -90,6 +91,8 @@ enum Command {
     /// Show settings and where they came from; trust a project's settings.
     #[command(subcommand)]
     Config(config::Args),
+    /// Print what bash, zsh or fish loads to complete commands.
+    Completions(completions::Args),
     /// Write a copy of the journal to a file, also while runs go on.
     Backup(backup::Args),
     /// Make an empty home from a backup.
@@ -186,6 +189,9 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
     if let Command::Guardian(guardian::Args::Sentinel(args)) = &parsed.command {
         return guardian::sentinel::run(args);
     }
+    if let Command::Completions(args) = &parsed.command {
+        return Ok(completions::run(args, parsed.json));
+    }
     let here = std::env::current_dir().map_err(|error| {
         Failure::new(Exit::Usage, format!("the working folder cannot be read: {error}"), "change to another folder")
     })?;
@@ -216,6 +222,7 @@ fn dispatch(parsed: CommandLine, wiring: Wiring) -> Result<Exit, Failure> {
             Command::Keys(args) => keys::run(args, &program).await,
             Command::Models(args) => models::run(args, &program).await,
             Command::Config(args) => config::run(args, &program),
+            Command::Completions(args) => Ok(completions::run(&args, program.json)),
             Command::Backup(args) => backup::run(args, &program).await,
             Command::Restore(args) => restore::run(args, &program).await,
             Command::Doctor(args) => doctor::run(args, &program).await,

@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
     },
     thread,
     time::Duration,
@@ -29,8 +30,72 @@ pub enum Says {
     Status(u16, &'static str),
     /// Nothing for this long, then the end of the connection.
     Hang(Duration),
+    /// What the test says, as it says it.
+    Live(Live),
     /// Half an answer, then the end of the connection.
     Half,
+}
+
+/// An answer that is sent piece by piece, each when the test says so.
+#[derive(Debug, Clone)]
+pub struct Live(Arc<Mutex<Receiver<Piece>>>);
+
+/// A piece of it.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// Words beside the calls.
+    Words(String),
+    /// More of the arguments of a call of `submit`.
+    Submit(String),
+    /// The answer is whole.
+    End,
+    /// The connection ends in the midst of it.
+    Break,
+}
+
+impl Live {
+    /// An answer, and what says its pieces; several answers may take theirs from one.
+    pub fn new() -> (Self, Sender<Piece>) {
+        let (says, said) = channel();
+        (Self(Arc::new(Mutex::new(said))), says)
+    }
+
+    /// Whether the connection goes on.
+    fn answer(&self, connection: &mut TcpStream) -> bool {
+        let said = self.0.lock().expect("not poisoned");
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        drop(connection.write_all(head.as_bytes()));
+        let delta = |delta: Value| json!([{ "index": 0, "delta": delta, "finish_reason": null }]);
+        let mut calls = false;
+        while let Ok(piece) = said.recv_timeout(Duration::from_secs(60)) {
+            match piece {
+                Piece::Words(words) => send(connection, delta(json!({ "content": words })), Value::Null),
+                Piece::Submit(arguments) => {
+                    let name = if calls { Value::Null } else { json!("submit") };
+                    calls = true;
+                    let function = json!({ "name": name, "arguments": arguments });
+                    let call = json!({ "index": 0, "id": "a", "type": "function", "function": function });
+                    send(connection, delta(json!({ "tool_calls": [call] })), Value::Null);
+                }
+                Piece::End => {
+                    let finish = if calls { "tool_calls" } else { "stop" };
+                    let used = json!({ "prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18 });
+                    send(connection, json!([{ "index": 0, "delta": {}, "finish_reason": finish }]), used);
+                    drop(connection.write_all(b"data: [DONE]\n\n"));
+                    return false;
+                }
+                Piece::Break => return false,
+            }
+        }
+        false
+    }
+}
+
+/// One chunk of an answer that is said live.
+fn send(connection: &mut TcpStream, choices: Value, usage: Value) {
+    let chunk = json!({ "id": "x", "object": "chat.completion.chunk", "created": 1, "model": "scripted",
+        "choices": choices, "usage": usage });
+    drop(connection.write_all(format!("data: {chunk}\n\n").as_bytes()));
 }
 
 impl Says {
@@ -127,6 +192,7 @@ fn answer(connection: &mut TcpStream, request: &Value, says: &Says) -> bool {
             thread::sleep(*time);
             return false;
         }
+        Says::Live(live) => return live.answer(connection),
         Says::Half => {
             let chunk = json!({ "id": "x", "object": "chat.completion.chunk", "created": 1, "model": request["model"],
                 "choices": [{ "index": 0, "delta": { "tool_calls": [{ "index": 0, "id": "a", "type": "function",

@@ -4,7 +4,7 @@ use common_ground::{
     ApprovalId, Digest, Fact, Millis, ModuleId, RunId, approval::Answer, citation::Citation, report::Report,
 };
 
-use crate::keys::Chord;
+use crate::{heard::Spoken, keys::Chord};
 
 /// A fact that is on record, with its place and time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub enum Event {
         /// What happened.
         placed: Box<Placed>,
     },
+    /// A model said something: it waits in [`crate::Heard`].
+    Heard,
+    /// What models said since the last time.
+    Spoken(Vec<Spoken>),
     /// A run on record, from its first fact to its last. Nothing of it is done again.
     Opened {
         /// Which run.

@@ -208,6 +208,7 @@ actions! {
     Cancel "cancel" Runs ["X"] "give the run up"
     Verify "verify" Runs ["V"] "check its receipts"
 
+    Changes "changes" Modules ["C"] "the files that it changed, before and after"
     Hold "hold" Modules ["H"] "hold it while the others go on, or let it go on"
     GiveUp "give-up" Modules ["D"] "give it up, and all that need it"
 }

@@ -9,6 +9,7 @@
 pub mod composer;
 pub mod event;
 pub mod export;
+pub mod heard;
 pub mod keys;
 pub mod linear;
 mod markdown;
@@ -22,6 +23,7 @@ pub mod update;
 pub mod view;
 
 pub use event::{Ask, Event, Placed};
+pub use heard::Heard;
 pub use painter::Painter;
 pub use render::{Frame, render};
 pub use screen::Screen;

@@ -26,13 +26,13 @@ pub(crate) fn open(options: Options, joined: Joined) -> io::Result<()> {
     let size = Size { columns: COLUMNS, rows: ROWS };
     let mut view = View::new(size, Theme::Plain, options.keys);
     view.at = now();
-    read_lines(joined.happens);
+    read_lines(joined.happens.clone());
     let mut out = io::stdout();
     let mut shown = 0;
     let mut said = String::new();
     while view.leaving != Leaving::Now {
         let Ok(event) = joined.events.recv() else { return Ok(()) };
-        if !take(&mut view, event, &joined.asks) {
+        if !take(&mut view, event, &joined) {
             return Ok(());
         }
         for line in fresh(&mut view, &mut shown, &mut said) {
@@ -69,6 +69,7 @@ pub fn fresh(view: &mut View, shown: &mut usize, said: &mut String) -> Vec<Strin
 fn is_ready(view: &View) -> bool {
     match &view.pane {
         Pane::Runs { .. } => view.runs.is_some(),
+        Pane::Changes { module, .. } => crate::update::is_fetched(view, *module),
         Pane::Commons { query, .. } => query.is_empty() || view.found.as_ref().is_some_and(|(found, _)| found == query),
         Pane::Conversation
         | Pane::Help { .. }

@@ -7,7 +7,7 @@
 use std::{
     io::{self, Write},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, Sender},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -19,6 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     event::{Ask, Event, Looking, Size, TellTone, Told},
+    heard::Heard,
     keys::Keys,
     linear,
     screen::Screen,
@@ -60,6 +61,8 @@ pub enum Mode {
 pub struct Joined {
     /// What happens.
     pub events: Receiver<Event>,
+    /// What models say, as they say it.
+    pub heard: Arc<Heard>,
     /// Its other end, for keys.
     pub happens: Sender<Event>,
     /// What is asked.
@@ -84,19 +87,15 @@ fn drawn(options: Options, joined: Joined) -> io::Result<()> {
     restore_on_panic(joined.happens.clone());
     let mut screen = Screen::default();
     put(&screen.frame(&view))?;
-    read_keys(keys, joined.happens);
-    let ended = watch(&mut view, &mut screen, &joined.events, &joined.asks);
+    read_keys(keys, joined.happens.clone());
+    let ended = watch(&mut view, &mut screen, &joined);
     let left = put(&screen.leave());
     ended.and(left)
 }
 
 /// Takes events and draws, until the end.
-fn watch(
-    view: &mut View,
-    screen: &mut Screen,
-    events: &Receiver<Event>,
-    asks: &UnboundedSender<Ask>,
-) -> io::Result<()> {
+fn watch(view: &mut View, screen: &mut Screen, joined: &Joined) -> io::Result<()> {
+    let events = &joined.events;
     let mut drawn = Instant::now();
     let mut told = Instant::now();
     while view.leaving != Leaving::Now {
@@ -113,14 +112,14 @@ fn watch(
             let Ok(event) = events.recv() else { return Ok(()) };
             event
         };
-        if !take(view, event, asks) {
+        if !take(view, event, joined) {
             return Ok(());
         }
         // Whatever else comes before the next frame is due goes into it.
         while view.leaving != Leaving::Now {
             match events.recv_timeout(FRAME.saturating_sub(drawn.elapsed())) {
                 Ok(event) => {
-                    if !take(view, event, asks) {
+                    if !take(view, event, joined) {
                         return Ok(());
                     }
                 }
@@ -138,11 +137,12 @@ fn watch(
 }
 
 /// Gives an event to the view, and its asks to the program; false when that is gone.
-pub(crate) fn take(view: &mut View, event: Event, asks: &UnboundedSender<Ask>) -> bool {
+pub(crate) fn take(view: &mut View, event: Event, joined: &Joined) -> bool {
+    let event = if event == Event::Heard { Event::Spoken(joined.heard.take()) } else { event };
     if matches!(event, Event::Key(_)) && view.pane != Pane::Conversation {
         view.at = view.at.max(now());
     }
-    update(view, event).into_iter().all(|ask| asks.send(ask).is_ok())
+    update(view, event).into_iter().all(|ask| joined.asks.send(ask).is_ok())
 }
 
 fn put(bytes: &[u8]) -> io::Result<()> {

@@ -3,14 +3,16 @@
 mod world;
 
 use common_ground::{
-    Command, StepIndex,
+    Command, Digest, StepIndex,
     approval::{Answer, Question},
+    module::CallKind,
     run::{Outcome, PauseReason},
 };
 use tui::{
     Ask, Event,
     event::{Plans, RunLine, Source, Steer},
-    linear,
+    heard, linear,
+    theme::Theme,
     view::{Leaving, Pane, Working},
 };
 use world::{BEGIN, PERSON, RUN, Seen, World, approval, permission};
@@ -22,6 +24,7 @@ fn place(seen: &Seen) -> &'static str {
         Pane::Help { .. } => "help",
         Pane::Plan { .. } => "plan",
         Pane::Module { .. } => "module",
+        Pane::Changes { .. } => "changes",
         Pane::Approvals { .. } => "approvals",
         Pane::Trust { .. } => "trust",
         Pane::Commons { .. } => "commons",
@@ -59,6 +62,10 @@ fn held(seen: &mut Seen) {
     let mut world = World::planned("How high?", 2);
     world.say(PERSON, Command::PauseModule { module: world::module(1), reason: PauseReason::Interrupt });
     seen.facts(&world);
+}
+
+fn wrote(seen: &mut Seen) {
+    seen.facts(&world::writer());
 }
 
 fn accepted(seen: &mut Seen) {
@@ -109,6 +116,11 @@ fn each_key_in_each_pane() {
         (planned, "f2 H", &[steered(1, Steer::Hold)], "plan"),
         (planned, "f2 j D", &[steered(2, Steer::GiveUp)], "plan"),
         (planned, "f2 enter H esc", &[steered(1, Steer::Hold)], "plan"),
+        (wrote, "f2 C", &[Ask::Content(Digest::of(b"r"))], "changes"),
+        (wrote, "f2 enter C esc", &[Ask::Content(Digest::of(b"r"))], "module"),
+        (wrote, "f2 C esc C", &[Ask::Content(Digest::of(b"r"))], "changes"),
+        (wrote, "f2 C H", &[Ask::Content(Digest::of(b"r")), steered(1, Steer::Hold)], "changes"),
+        (nothing, "f2 C", &[], "plan"),
         (held, "f2 H", &[steered(1, Steer::Free)], "plan"),
         (accepted, "f2 H D", &[], "plan"),
         (nothing, "f2 H D", &[], "plan"),
@@ -164,6 +176,11 @@ fn each_command() {
         (nothing, "/hold maybe", &[], "conversation"),
         (nothing, "/resume", &[], "conversation"),
         (nothing, "/verify", &[], "conversation"),
+        (wrote, "/changes", &[Ask::Content(Digest::of(b"r"))], "changes"),
+        (wrote, "/changes 1", &[Ask::Content(Digest::of(b"r"))], "changes"),
+        (wrote, "/changes 2", &[], "conversation"),
+        (planned, "/changes", &[], "conversation"),
+        (nothing, "/changes", &[], "conversation"),
         (paused, "/resume", &[Ask::Resume { run: RUN }], "conversation"),
         (paused, "/cancel", &[Ask::Cancel { run: RUN }], "conversation"),
         (paused, "/verify", &[Ask::Verify { run: RUN }], "conversation"),
@@ -231,6 +248,87 @@ fn an_answer_on_record_leaves_the_queue() {
 }
 
 #[test]
+fn what_is_said_goes_when_its_step_is_on_record_or_comes_to_nothing() {
+    let mut world = World::planned("How high?", 3);
+    let model = || CallKind::Model { model: "ollama:qwen3:8b".to_owned() };
+    world.claim(1, 0);
+    world.start(1, model());
+    world.claim(2, 1);
+    world.start(2, model());
+    let mut seen = Seen::ready(80, 24);
+    seen.view.work = Working::Driving;
+    seen.facts(&world);
+    let (one, two) = (world::spoken(&world, 1, "one says"), world::spoken(&world, 2, "two says"));
+    seen.event(one.clone());
+    seen.event(two.clone());
+    let shown = seen.shown();
+    assert!(shown.contains("│ one says") && shown.contains("│ two says"), "{shown}");
+    // The fact that ends the step takes what it said, and no other's.
+    world.finish(1, None);
+    seen.facts(&world);
+    let shown = seen.shown();
+    assert!(!shown.contains("one says") && shown.contains("│ two says"), "{shown}");
+    let Event::Spoken(mut gone) = two.clone() else { unreachable!("spoken") };
+    gone[0].before = heard::Before::Goes;
+    gone[0].more.clear();
+    seen.event(Event::Spoken(gone));
+    assert!(!seen.shown().contains("two says"));
+    // A run that rests says nothing more, and another run's words are not this one's.
+    seen.event(two.clone());
+    assert!(seen.shown().contains("two says"));
+    seen.event(Event::Rested { detail: String::new() });
+    assert!(!seen.shown().contains("two says"));
+    let Event::Spoken(mut foreign) = two else { unreachable!("spoken") };
+    foreign[0].run = common_ground::RunId(uuid::Uuid::from_u128(9));
+    seen.event(Event::Spoken(foreign));
+    assert_eq!(seen.view.drafts.iter().count(), 0);
+}
+
+#[test]
+fn a_long_speech_costs_few_bytes_a_frame() {
+    let mut world = World::planned("How high?", 1);
+    world.claim(1, 0);
+    world.start(1, CallKind::Model { model: "ollama:qwen3:8b".to_owned() });
+    let mut seen = Seen::ready(80, 24);
+    seen.view.work = Working::Driving;
+    seen.facts(&world);
+    let mut most = 0;
+    for number in 0..2_000 {
+        seen.event(world::spoken(&world, 1, &format!("word{number} ")));
+        most = most.max(seen.bytes.len());
+        assert!(seen.view.drafts.iter().all(|draft| draft.text.len() <= tui::heard::MOST));
+    }
+    // Six rows that move up by one are all that one frame can change.
+    assert!(most <= 6 * 80 + 200, "{most} bytes");
+    seen.frame();
+    assert!(seen.bytes.is_empty(), "the same view gives no byte");
+}
+
+#[test]
+fn the_marks_of_a_difference_have_colours_where_there_are_any() {
+    use ratatui::{buffer::Buffer, layout::Rect, style::Color};
+    for (theme, coloured) in [(Theme::Dark, true), (Theme::Plain, false)] {
+        let mut seen = Seen::ready(80, 30);
+        seen.view.theme = theme;
+        seen.facts(&world::writer());
+        seen.keys("f2 C");
+        let mut changes = world::changes();
+        changes[1].diff = changes[1].diff.replace("new", "\u{1b}[2J\u{202e}");
+        seen.event(Event::Content { digest: Digest::of(b"r"), text: Ok(world::record(changes)) });
+        let mut cells = Buffer::empty(Rect::new(0, 0, 80, 30));
+        tui::render(&seen.view, &mut tui::Frame::new(&mut cells));
+        let row = |wanted: &str| {
+            let text = |row: u16| (0..80).map(|column| cells[(column, row)].symbol()).collect::<String>();
+            (0..30).find(|row| text(*row).trim() == wanted).unwrap_or_else(|| panic!("no {wanted}"))
+        };
+        let colours = ["+14 m", "-12 m", "# Tides"].map(|line| cells[(2, row(line))].fg);
+        assert_eq!(colours[0] != colours[1] && colours[1] != colours[2] && colours[0] != colours[2], coloured);
+        row("+a \u{fffd}[2J\u{fffd} line");
+        assert!(coloured || colours == [Color::Reset; 3], "{colours:?}");
+    }
+}
+
+#[test]
 fn lines_say_what_drawings_show() {
     let mut seen = Seen::ready(80, 24);
     let (mut shown, mut said) = (0, String::new());
@@ -254,4 +352,25 @@ fn lines_say_what_drawings_show() {
     assert_eq!(seen.view.leaving, Leaving::No);
     seen.event(Event::Line("/quit".to_owned()));
     assert_eq!((seen.view.leaving, seen.asks.last()), (Leaving::Now, Some(&Ask::Quit)));
+}
+
+#[test]
+fn lines_have_no_half_sentences_and_wait_for_what_was_changed() {
+    let mut seen = Seen::ready(80, 24);
+    let (mut shown, mut said) = (0, String::new());
+    // Half a sentence is read to nobody.
+    let mut world = world::writer();
+    world.start(1, CallKind::Model { model: "ollama:qwen3:8b".to_owned() });
+    seen.facts(&world);
+    seen.event(world::spoken(&world, 1, "half a sen"));
+    let lines = linear::fresh(&mut seen.view, &mut shown, &mut said);
+    assert!(!lines.iter().any(|line| line.contains("half a sen")), "{lines:?}");
+    // What was changed is read once it is there.
+    seen.event(Event::Line("/changes".to_owned()));
+    assert!(linear::fresh(&mut seen.view, &mut shown, &mut said).is_empty());
+    seen.event(Event::Content { digest: Digest::of(b"r"), text: Ok(world::record(world::changes())) });
+    let lines = linear::fresh(&mut seen.view, &mut shown, &mut said);
+    for wanted in ["~ /data/tides.md", "  -12 m", "  +14 m", "- /data/old.bin", "  removed, it was "] {
+        assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted} in {lines:?}");
+    }
 }

@@ -6,6 +6,7 @@ use common_ground::{
     Command, Digest, Millis,
     approval::Question,
     grant::Tier,
+    module::CallKind,
     run::{Outcome, PauseReason},
 };
 use tui::{
@@ -120,6 +121,17 @@ fn preparing_and_working() {
         seen.facts(&halfway());
         seen.event(Event::Clock(Millis(BEGIN + 75_000)));
     });
+    shows("working-said", |seen| {
+        seen.view.work = Working::Driving;
+        let mut world = halfway();
+        world.finish(2, Some(Tier::Builtin));
+        world.start(2, CallKind::Model { model: "ollama:qwen3:8b".to_owned() });
+        seen.facts(&world);
+        seen.event(Event::Clock(Millis(BEGIN + 75_000)));
+        seen.event(world::spoken(&world, 2, "The first line is long gone.\n"));
+        seen.event(world::spoken(&world, 2, &"The tide at Granville rises up to 14 m. ".repeat(9)));
+        seen.event(world::spoken(&world, 2, "\nIt is high, 大潮の高"));
+    });
     shows("stopping", |seen| {
         seen.view.work = Working::Driving;
         seen.facts(&halfway());
@@ -179,6 +191,28 @@ fn a_module() {
         let text = serde_json::to_string(&deliverable).map_err(|error| error.to_string());
         seen.event(Event::Content { digest: world::deliverable(), text });
         seen.keys("pagedown");
+    });
+}
+
+#[test]
+fn what_a_module_says_and_changed() {
+    shows("module-said", |seen| {
+        let mut world = world::writer();
+        world.start(1, CallKind::Model { model: "ollama:qwen3:8b".to_owned() });
+        seen.facts(&world);
+        seen.event(world::spoken(&world, 1, "I put it down:\nthe tide rises up to 14 m."));
+        seen.keys("f2 enter G");
+    });
+    shows("changes", |seen| {
+        seen.facts(&world::writer());
+        seen.keys("f2 enter C");
+        assert_eq!(seen.asks, [tui::Ask::Content(Digest::of(b"r"))], "one record, asked for once");
+        seen.event(Event::Content { digest: Digest::of(b"r"), text: Ok(world::record(world::changes())) });
+    });
+    shows("changes-unread", |seen| {
+        seen.facts(&world::writer());
+        seen.keys("f2 C");
+        seen.event(Event::Content { digest: Digest::of(b"r"), text: Err("it is not on record".to_owned()) });
     });
 }
 

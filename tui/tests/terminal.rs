@@ -20,7 +20,8 @@ fn child() {
     }
     let (happens, events) = mpsc::channel();
     let (asks, mut asked) = tokio::sync::mpsc::unbounded_channel();
-    let joined = Joined { events, happens: happens.clone(), asks };
+    let heard = std::sync::Arc::new(tui::Heard::new(happens.clone()));
+    let joined = Joined { events, heard, happens: happens.clone(), asks };
     std::thread::Builder::new()
         .name("drawing".to_owned())
         .spawn(move || open(Options::default(), joined))

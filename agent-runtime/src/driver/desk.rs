@@ -14,13 +14,13 @@ use common_ground::{
     grant::Grant,
     module::{CallKind, CallOutcome, Compaction, Owner, Step, StepState, Usage},
     port::{
-        model::{Call, Model, ModelError, ModelEvent, ModelRequest, ModelUsage},
+        model::{Call, Model, ModelError, ModelRequest, ModelUsage},
         tool::{Called, StepKey, Tool, ToolCall, ToolError, ToolSpec},
     },
     record::{Exit, Limit, Traced},
     role::Role,
 };
-use futures_util::{StreamExt, future::join_all};
+use futures_util::future::join_all;
 use receipts::{Digest, PublicKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     event::Ask,
     permits::{Permit, Permits},
+    speech::{Listener, Voice, collect},
 };
 use crate::{
     ask_person,
@@ -114,6 +115,8 @@ pub(super) struct Room {
     pub clock: Clock,
     pub patience: Patience,
     pub post: mpsc::Sender<Ask>,
+    /// Who hears models while they speak.
+    pub listener: Option<Listener>,
 }
 
 /// A role at work under one owner.
@@ -229,7 +232,8 @@ impl Desk {
             return Ok((self.recorded_answer(&places, first).await?, false));
         };
         let before = self.room.clock.now_ms();
-        let asked = tokio::time::timeout(self.room.patience.model, collect(&*model, request)).await;
+        let voice = Voice::new(self.room.listener.as_ref(), self.owner, StepIndex(first), &request.reply);
+        let asked = tokio::time::timeout(self.room.patience.model, collect(&*model, request, voice)).await;
         let (answer, used) = match asked {
             Ok(Ok((answer, used))) => (answer, used),
             Ok(Err(error)) => {
@@ -452,22 +456,6 @@ async fn made(
         Permit::Ask { .. } => Called::refused(tool.spec(), call(&nothing, &[]), Vec::new(), Exit::Refused),
     };
     Some((called, room.clock.now_ms().saturating_sub(before)))
-}
-
-/// Reads a stream to its end. A stream that breaks off is an error, never half an answer.
-async fn collect(model: &dyn Model, request: &ModelRequest) -> Result<(Answer, ModelUsage), ModelError> {
-    let mut stream = model.complete(request);
-    let mut text = String::new();
-    let mut calls = Vec::new();
-    while let Some(event) = stream.next().await {
-        match event? {
-            ModelEvent::Text(more) => text.push_str(&more),
-            ModelEvent::Thinking(_unrecorded) => {}
-            ModelEvent::Call(call) => calls.push(call),
-            ModelEvent::Done(usage) => return Ok((Answer::Said { text, calls }, usage)),
-        }
-    }
-    Err(ModelError::Broken { model: request.model.clone(), reason: "the answer broke off".to_owned() })
 }
 
 /// What a call without an answer is booked at: nothing when the model did not take the request, else the worst case,

@@ -76,6 +76,7 @@ impl Flow {
             clock: parts.clock.clone(),
             patience: parts.patience,
             post,
+            listener: parts.listener.clone(),
         };
         let mut flow = Self {
             parts,

@@ -12,6 +12,7 @@ mod event;
 mod flow;
 mod orders;
 mod permits;
+mod speech;
 mod start;
 mod tasks;
 
@@ -33,6 +34,7 @@ pub use desk::{Answer, Patience, Stop, ToolAnswer};
 pub(crate) use desk::{Desk, request_digest};
 pub use event::Message;
 pub use orders::{Paper, Readers, obey};
+pub use speech::{Listener, Said, Spoken};
 
 use crate::{
     clock::Clock,
@@ -73,6 +75,8 @@ pub struct Parts {
     pub interrupt: Arc<Notify>,
     /// Shown each fact once it is on disk, and the report with the fact that closes the run.
     pub observer: Observer,
+    /// Hears what models say while they say it, where somebody watches.
+    pub listener: Option<Listener>,
 }
 
 /// Whether a run begins or goes on.

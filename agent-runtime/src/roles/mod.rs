@@ -5,6 +5,7 @@ pub(crate) mod associate;
 mod claims;
 mod context;
 mod conversation;
+pub(crate) mod draft;
 mod faults;
 pub(crate) mod handover;
 mod judge;

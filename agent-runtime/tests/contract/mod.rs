@@ -3,7 +3,13 @@
 //! It asks for forms, never for sense, so that random weights pass as well as trained ones. A model that writes without
 //! end is allowed [`ModelError::Cut`] where only words are asked; where a schema bounds the answer it is not.
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use common_ground::{
     port::{
@@ -50,6 +56,8 @@ pub struct Whole {
     pub text: String,
     /// All thinking.
     pub thinking: String,
+    /// All that was shown of each call while it was written.
+    pub drafted: BTreeMap<u32, String>,
     /// The calls in order.
     pub calls: Vec<Call>,
     /// What was used.
@@ -57,17 +65,26 @@ pub struct Whole {
 }
 
 /// Reads an answer to its end and checks the rules of every stream: `Done` exactly once and last, an error last,
-/// calls with a name and ids that are unique.
+/// calls with a name and ids that are unique, each shown before while it was written.
 pub async fn answer(model: &dyn Model, request: &ModelRequest) -> Result<Whole, ModelError> {
     let mut stream = model.complete(request);
-    let mut whole =
-        Whole { text: String::new(), thinking: String::new(), calls: Vec::new(), used: ModelUsage::default() };
+    let mut whole = Whole {
+        text: String::new(),
+        thinking: String::new(),
+        drafted: BTreeMap::new(),
+        calls: Vec::new(),
+        used: ModelUsage::default(),
+    };
     let mut ended = None;
     while let Some(item) = stream.next().await {
         assert!(ended.is_none(), "{item:?} after the end");
         match item {
             Ok(ModelEvent::Text(text)) => whole.text.push_str(&text),
             Ok(ModelEvent::Thinking(text)) => whole.thinking.push_str(&text),
+            Ok(ModelEvent::Draft { call, more }) => {
+                assert!(whole.calls.is_empty(), "{more} after a call was whole");
+                whole.drafted.entry(call).or_default().push_str(&more);
+            }
             Ok(ModelEvent::Call(call)) => whole.calls.push(call),
             Ok(ModelEvent::Done(used)) => {
                 whole.used = used;
@@ -80,6 +97,9 @@ pub async fn answer(model: &dyn Model, request: &ModelRequest) -> Result<Whole, 
     let ids: BTreeSet<&str> = whole.calls.iter().map(|call| call.id.as_str()).collect();
     assert_eq!(ids.len(), whole.calls.len(), "ids are unique: {whole:?}");
     assert!(whole.calls.iter().all(|call| !call.id.is_empty() && !call.tool.is_empty()), "{whole:?}");
+    let shown =
+        |call: &Call| call.arguments == "{}" || whole.drafted.values().any(|drafted| drafted.contains(&call.arguments));
+    assert!(whole.calls.iter().all(shown), "{whole:?}");
     Ok(whole)
 }
 

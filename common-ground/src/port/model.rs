@@ -94,6 +94,14 @@ pub enum ModelEvent {
     Text(String),
     /// More of what the model thinks before it answers. Shown at most; never recorded and never handed to anybody.
     Thinking(String),
+    /// More of a call that is still being written, as JSON cut anywhere: its arguments, or the call around them. Shown at
+    /// most; never recorded, never acted on. Where a model gives only whole calls there is none.
+    Draft {
+        /// Which call of the answer, from 0.
+        call: u32,
+        /// What comes next of it.
+        more: String,
+    },
     /// One whole call; never half a call. Its arguments are what the model wrote, not checked against any schema.
     Call(Call),
     /// The end, with what it used. Always last, exactly once.

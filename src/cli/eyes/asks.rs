@@ -12,7 +12,7 @@ use common_ground::RunId;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::sync::{Notify, OnceCell};
 use tui::{
-    Ask, Event,
+    Ask, Event, Heard,
     event::{Plans, Setup, Source, TellTone, Told},
 };
 
@@ -63,6 +63,8 @@ pub(super) struct AtWork {
 pub(super) struct Shared<'p> {
     pub program: &'p Program,
     pub happens: Sender<Event>,
+    /// What models say while they say it.
+    pub heard: Arc<Heard>,
     pub chosen: Rc<RefCell<Chosen>>,
     journal: Rc<OnceCell<Arc<Journal>>>,
     /// The drive at work.
@@ -111,10 +113,11 @@ pub(super) struct Desk<'p> {
 }
 
 impl<'p> Desk<'p> {
-    pub fn new(program: &'p Program, chosen: Chosen, happens: Sender<Event>) -> Self {
+    pub fn new(program: &'p Program, chosen: Chosen, happens: Sender<Event>, heard: Arc<Heard>) -> Self {
         let shared = Shared {
             program,
             happens,
+            heard,
             chosen: Rc::new(RefCell::new(chosen)),
             journal: Rc::new(OnceCell::new()),
             at_work: Rc::new(RefCell::new(None)),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use agent_runtime::driver::{DriveError, End, Message, Observer, Placed, Start};
+use agent_runtime::driver::{DriveError, End, Listener, Message, Observer, Placed, Said, Spoken, Start};
 use common_ground::{ApprovalId, ModuleId, RunId, approval::Answer, report::Report, run::Asks};
 use tokio::sync::{Notify, mpsc::unbounded_channel};
 use tui::{
     Event,
     event::{Plans, Steer, TellTone},
+    heard,
 };
 
 use super::{
@@ -99,6 +100,8 @@ async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interr
             tracing::debug!("the eyes are closed");
         }
     });
+    let heard = Arc::clone(&shared.heard);
+    let listener: Listener = Arc::new(move |spoken| heard.add(as_heard(run, spoken)));
     let beside = match shared.config().and_then(|(config, _)| beside(shared.program, &config, &with.journal)) {
         Ok(beside) => beside,
         Err(failure) => {
@@ -106,7 +109,7 @@ async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interr
             None
         }
     };
-    let ended = drive_shown(shared.program, with, run, start, interrupt, observer).await;
+    let ended = drive_shown(shared.program, with, run, start, interrupt, (observer, Some(listener))).await;
     shared.at_work.replace(None);
     let detail = match ended {
         Ok(End::Closed { .. }) => String::new(),
@@ -124,6 +127,16 @@ async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interr
             shared.fail(&failure);
         }
     }
+}
+
+/// What a model says in the form that the eyes take.
+fn as_heard(run: RunId, spoken: Spoken<'_>) -> heard::Spoken {
+    let Spoken { owner, step, said } = spoken;
+    let (before, more) = match said {
+        Said::More(more) => (heard::Before::Stays, more.to_owned()),
+        Said::Nothing => (heard::Before::Goes, String::new()),
+    };
+    heard::Spoken { run, owner, step, before, more }
 }
 
 /// A fact in the form that the eyes take.

@@ -7,11 +7,17 @@ mod asks;
 mod drives;
 mod looks;
 
-use std::{ffi::OsString, io::IsTerminal, path::PathBuf, sync::mpsc, time::Duration};
+use std::{
+    ffi::OsString,
+    io::IsTerminal,
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::{mpsc::unbounded_channel, oneshot};
-use tui::{Ask, Event, Joined, terminal};
+use tui::{Ask, Event, Heard, Joined, terminal};
 
 use self::asks::{Chosen, Desk};
 use super::Program;
@@ -62,7 +68,8 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     }
     let (happens, events) = mpsc::channel();
     let (asks, asked) = unbounded_channel();
-    let joined = Joined { events, happens: happens.clone(), asks };
+    let heard = Arc::new(Heard::new(happens.clone()));
+    let joined = Joined { events, heard: Arc::clone(&heard), happens: happens.clone(), asks };
     let (over, closed) = oneshot::channel();
     let open = move || {
         if over.send(tui::open(options, joined)).is_err() {
@@ -70,7 +77,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         }
     };
     std::thread::Builder::new().name(terminal::THREAD.to_owned()).spawn(open).map_err(Failure::internal)?;
-    let desk = Desk::new(program, chosen, happens);
+    let desk = Desk::new(program, chosen, happens, heard);
     serve(desk, asked, closed).await
 }
 

@@ -74,7 +74,7 @@ pub(super) async fn measure(model: &dyn Model, request: &ModelRequest) -> (Measu
             measured.pieces += 1;
             match event? {
                 ModelEvent::Text(text) => measured.text.push_str(&text),
-                ModelEvent::Thinking(_) => {}
+                ModelEvent::Thinking(_) | ModelEvent::Draft { .. } => {}
                 ModelEvent::Call(call) => measured.calls.push((call.tool, call.arguments)),
                 ModelEvent::Done(used) => {
                     measured.pieces -= 1;

@@ -8,7 +8,7 @@ use common_ground::{
 use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Frame, fit, toned};
+use super::{Frame, draft, fit, toned};
 use crate::{
     event::{TellTone, Told},
     keys::Action,
@@ -216,6 +216,7 @@ fn running(view: &View, watched: &Watched, stopping: bool, columns: u16) -> Vec<
     if busy.len() > AT_WORK {
         lines.push(toned(theme, Tone::Faint, format!("  and {} more", busy.len() - AT_WORK)));
     }
+    lines.extend(draft::last_rows(view, columns));
     lines
 }
 

@@ -3,8 +3,10 @@
 //! **Invariant:** pure. Draws what the view says and changes nothing; the same view gives the same cells.
 
 mod approvals;
+mod changes;
 mod commons;
 mod conversation;
+mod draft;
 mod help;
 mod module;
 mod plan;
@@ -24,7 +26,7 @@ use crate::{
     keys::Action,
     text::{self, cut},
     theme::{Theme, Tone},
-    view::{Pane, View},
+    view::{Pane, View, Watched, may_have_changed},
 };
 
 /// Cells to draw on.
@@ -61,6 +63,7 @@ pub fn render(view: &View, frame: &mut Frame<'_>) {
         Pane::Sources { .. } => over(view, frame, "Sources", &sources::list(view, frame.area)),
         Pane::Help { top } => scrolled(view, frame, "Help", *top),
         Pane::Module { top, .. } => scrolled(view, frame, "Module", *top),
+        Pane::Changes { top, .. } => scrolled(view, frame, "Changes", *top),
         Pane::Trust { top } => scrolled(view, frame, "Trust", *top),
     }
 }
@@ -70,6 +73,7 @@ fn text_of(view: &View, columns: usize) -> Vec<Line<'static>> {
     let lines = match &view.pane {
         Pane::Help { .. } => help::lines(view),
         Pane::Module { module, .. } => module::lines(view, *module),
+        Pane::Changes { module, .. } => changes::lines(view, *module),
         Pane::Trust { .. } => trust::lines(view),
         Pane::Conversation
         | Pane::Plan { .. }
@@ -125,12 +129,13 @@ fn scrolled(view: &View, frame: &mut Frame<'_>, title: &str, top: usize) {
     let end = (top + room).min(lines.len());
     let note = if lines.len() > room { format!("lines {}–{end} of {}", top + 1, lines.len()) } else { String::new() };
     let keys = match &view.pane {
-        Pane::Module { .. } => vec![
-            (Action::Hold, "hold"),
-            (Action::GiveUp, "give up"),
-            (Action::Verify, "verify"),
-            (Action::PageDown, "on"),
-        ],
+        Pane::Module { module, .. } => {
+            let run = view.watched.as_ref().and_then(Watched::run);
+            let module = run.and_then(|run| run.modules.get(module));
+            let changes = module.is_some_and(may_have_changed).then_some((Action::Changes, "changes"));
+            let steers = [(Action::Hold, "hold"), (Action::GiveUp, "give up")];
+            changes.into_iter().chain(steers).chain([(Action::Verify, "verify"), (Action::PageDown, "on")]).collect()
+        }
         Pane::Trust { .. } => vec![(Action::Verify, "verify"), (Action::PageDown, "on")],
         _reads => vec![(Action::PageDown, "on")],
     };

@@ -10,7 +10,7 @@ use common_ground::{
 };
 use ratatui::text::{Line, Span};
 
-use super::{pair, plan, toned};
+use super::{draft, pair, plan, toned};
 use crate::{
     text::{count, duration, squeezed},
     theme::{Theme, Tone},
@@ -32,6 +32,7 @@ pub(super) fn lines(view: &View, id: ModuleId) -> Vec<Line<'static>> {
     for attempt in &module.attempts {
         lines.extend(tried(theme, run, module, attempt));
     }
+    lines.extend(draft::of_module(view, id));
     lines.extend(given(view, module));
     lines.extend(receipt(theme, watched, module));
     lines

@@ -3,6 +3,7 @@
 use common_ground::{
     RunId,
     approval::{Answer, Question},
+    module::Module,
 };
 
 use super::{interrupt, leave, show};
@@ -10,7 +11,7 @@ use crate::{
     event::{Ask, Plans, Source, TellTone, Told},
     export,
     theme::Tone,
-    view::{Block, Pane, View},
+    view::{Block, Pane, View, may_have_changed},
 };
 
 /// A command.
@@ -41,6 +42,7 @@ commands! {
     "collection" "NAME" "answer from a collection as it is" |view, given| source(view, given, Source::Collection);
     "commons" "WORDS" "search the documents" search;
     "plan" "" "the plan: modules and where they are" |view, _| show(view, Pane::Plan { layout: Default::default(), chosen: 0 });
+    "changes" "NUMBER" "the files that a module changed, before and after" changes;
     "approvals" "" "the questions that wait for you" |view, _| show(view, Pane::Approvals { chosen: 0, words: String::new() });
     "trust" "" "what it cost, what really ran, receipts" |view, _| show(view, Pane::Trust { top: 0 });
     "answer" "ANSWER" "answer the first question that waits: once, run, always, no, or words" answer;
@@ -141,6 +143,27 @@ fn open(view: &mut View, given: &str) -> Vec<Ask> {
     match line.map(|line| line.run) {
         Some(run) => vec![Ask::Open { run }],
         None => missing(view, "name it by its number in the list: /runs, then /open 1"),
+    }
+}
+
+/// What a module changed: the one of this number in the plan, else the first that may have changed anything.
+fn changes(view: &mut View, given: &str) -> Vec<Ask> {
+    let Some(watched) = &view.watched else {
+        return missing(view, "no run is in view: ask something, or choose one with /runs");
+    };
+    let wanted: Option<usize> = given.parse().ok();
+    let meant = |number: usize, module: &Module| match wanted {
+        Some(wanted) => number == wanted,
+        None => given.is_empty() && may_have_changed(module),
+    };
+    let found = watched.modules().find(|(number, _, module)| meant(*number, module)).map(|(_, module, _)| module);
+    match (found, given) {
+        (Some(module), _) => {
+            view.pane = Pane::Changes { module, top: 0 };
+            super::panes::contents(view)
+        }
+        (None, "") => missing(view, "no module has changed a file"),
+        (None, _) => missing(view, "name a module by its number in the plan: /changes 1"),
     }
 }
 

@@ -8,6 +8,8 @@ mod panes;
 pub mod proposals;
 mod writing;
 
+pub(crate) use panes::is_fetched;
+
 use common_ground::{Fact, RunId};
 
 use crate::{
@@ -41,12 +43,20 @@ pub fn update(view: &mut View, event: Event) -> Vec<Ask> {
                 view.work = Working::Driving;
             }
             fact(view, run, &placed);
+            return panes::contents(view);
+        }
+        // Who reads events takes what waits, and gives it as the next one.
+        Event::Heard => {}
+        Event::Spoken(said) => {
+            let of = view.watched.as_ref().map(|watched| watched.run);
+            said.into_iter().filter(|one| of == Some(one.run)).for_each(|one| view.drafts.hear(one));
         }
         Event::Opened { run, facts, worked_on } => opened(view, run, &facts, worked_on),
         Event::Recorded { run, facts } => {
             if view.watched.as_ref().is_some_and(|watched| watched.run == run) {
                 facts.iter().for_each(|placed| fact(view, run, placed));
             }
+            return panes::contents(view);
         }
         Event::Preparing(words) => {
             if let Working::Preparing { words: shown, .. } = &mut view.work {
@@ -58,7 +68,7 @@ pub fn update(view: &mut View, event: Event) -> Vec<Ask> {
         Event::Told(told) => tell(view, told),
         Event::Runs(runs) => view.runs = Some(runs),
         Event::Content { digest, text } => {
-            view.contents.insert(digest, text);
+            panes::came(view, digest, text);
         }
         Event::Found { query, hits } => view.found = Some((query, hits)),
         Event::Passage { citation, text } => {
@@ -97,6 +107,7 @@ fn welcome(view: &mut View, setup: &Setup) {
 fn fact(view: &mut View, run: RunId, placed: &Placed) {
     if view.watched.as_ref().is_none_or(|watched| watched.run != run) {
         view.watched = Some(Watched::new(run));
+        view.drafts.clear();
     }
     view.at = view.at.max(placed.at);
     let Some(watched) = &mut view.watched else { return };
@@ -106,6 +117,7 @@ fn fact(view: &mut View, run: RunId, placed: &Placed) {
         return;
     }
     view.blocks.extend(more);
+    view.drafts.follow(&placed.fact);
     match &placed.fact {
         Fact::ModuleBlocked { .. } | Fact::RunClosed { .. } | Fact::RunPaused { .. } => view.call(),
         _not_worth_a_call => {}
@@ -121,6 +133,7 @@ fn opened(view: &mut View, run: RunId, facts: &[Placed], worked_on: Work) {
     }
     view.blocks.extend(blocks);
     view.pane = Pane::Conversation;
+    view.drafts.clear();
     if worked_on == Work::Rests {
         watched.work = Work::Rests;
     }
@@ -131,6 +144,7 @@ fn opened(view: &mut View, run: RunId, facts: &[Placed], worked_on: Work) {
 fn rested(view: &mut View, detail: &str) -> Vec<Ask> {
     let stopped = view.work == Working::Stopping;
     view.work = Working::Resting;
+    view.drafts.clear();
     if let Some(watched) = &mut view.watched {
         watched.work = Work::Rests;
     }
@@ -243,6 +257,7 @@ fn show(view: &mut View, pane: Pane) -> Vec<Ask> {
         | Pane::Help { .. }
         | Pane::Plan { .. }
         | Pane::Module { .. }
+        | Pane::Changes { .. }
         | Pane::Approvals { .. }
         | Pane::Trust { .. }
         | Pane::Commons { .. } => Vec::new(),

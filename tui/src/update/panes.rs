@@ -3,7 +3,8 @@
 use common_ground::{
     Digest, ModuleId,
     approval::{Answer, Question},
-    module::Life,
+    module::{Life, Module, StepState},
+    record::Record,
 };
 
 use super::{commands, leave};
@@ -11,7 +12,7 @@ use crate::{
     event::{Ask, Steer},
     keys::{Action, Chord, Place},
     text,
-    view::{Layout, Pane, View, Watched},
+    view::{Layout, Pane, View, Watched, changing},
 };
 
 /// Lines or rows that a page has.
@@ -27,7 +28,7 @@ pub(super) fn pressed(view: &mut View, chord: Chord) -> Vec<Ask> {
     let places: &[Place] = match view.pane {
         Pane::Approvals { .. } => &[Place::Approvals, Place::Panes],
         Pane::Runs { .. } | Pane::Trust { .. } => &[Place::Runs, Place::Panes],
-        Pane::Plan { .. } | Pane::Module { .. } => &[Place::Modules, Place::Runs, Place::Panes],
+        Pane::Plan { .. } | Pane::Module { .. } | Pane::Changes { .. } => &[Place::Modules, Place::Runs, Place::Panes],
         Pane::Conversation | Pane::Help { .. } | Pane::Commons { .. } | Pane::Sources { .. } => &[Place::Panes],
     };
     match view.keys.action(places, chord) {
@@ -48,6 +49,7 @@ pub(crate) fn writes(view: &View) -> bool {
         | Pane::Help { .. }
         | Pane::Plan { .. }
         | Pane::Module { .. }
+        | Pane::Changes { .. }
         | Pane::Trust { .. }
         | Pane::Runs { .. }
         | Pane::Sources { .. } => false,
@@ -74,6 +76,7 @@ pub(super) fn pasted(view: &mut View, pasted: &str) {
         Pane::Help { .. }
         | Pane::Plan { .. }
         | Pane::Module { .. }
+        | Pane::Changes { .. }
         | Pane::Trust { .. }
         | Pane::Runs { .. }
         | Pane::Sources { .. } => {}
@@ -107,6 +110,7 @@ fn act(view: &mut View, action: Action) -> Vec<Ask> {
             view.pane = Pane::Conversation;
             return asks;
         }
+        Action::Changes => return changes(view),
         Action::Hold => {
             return steer(view, |life| if let Life::Paused { .. } = life { Steer::Free } else { Steer::Hold });
         }
@@ -124,6 +128,7 @@ fn close(view: &mut View) {
             let number = view.watched.as_ref().and_then(|watched| watched.modules().find(|(_, id, _)| id == module));
             Pane::Plan { layout: Layout::Tree, chosen: number.map_or(0, |(number, ..)| number - 1) }
         }
+        Pane::Changes { module, .. } => Pane::Module { module: *module, top: 0 },
         Pane::Conversation
         | Pane::Help { .. }
         | Pane::Plan { .. }
@@ -144,7 +149,7 @@ fn moved(view: &mut View, to: impl Fn(usize, usize) -> usize) -> Vec<Ask> {
         Pane::Runs { .. } => view.runs.as_ref().map_or(0, Vec::len),
         Pane::Sources { .. } => view.report().map_or(0, |report| report.sources.len()),
         // How many lines there are is known when they are drawn; drawing holds the place at the last.
-        Pane::Conversation | Pane::Help { .. } | Pane::Module { .. } | Pane::Trust { .. } => {
+        Pane::Conversation | Pane::Help { .. } | Pane::Module { .. } | Pane::Changes { .. } | Pane::Trust { .. } => {
             crate::render::lines_of_pane(view)
         }
     };
@@ -157,6 +162,7 @@ fn moved(view: &mut View, to: impl Fn(usize, usize) -> usize) -> Vec<Ask> {
         | Pane::Sources { chosen: at }
         | Pane::Help { top: at }
         | Pane::Module { top: at, .. }
+        | Pane::Changes { top: at, .. }
         | Pane::Trust { top: at } => *at = to((*at).min(last), last),
         Pane::Conversation => {}
     }
@@ -186,36 +192,84 @@ fn open(view: &mut View) -> Vec<Ask> {
         Pane::Conversation
         | Pane::Help { .. }
         | Pane::Module { .. }
+        | Pane::Changes { .. }
         | Pane::Approvals { .. }
         | Pane::Trust { .. }
         | Pane::Sources { .. } => Vec::new(),
     }
 }
 
-/// Asks for what a module's pane shows and is not there yet.
-fn contents(view: &View) -> Vec<Ask> {
-    let (Pane::Module { module, .. }, Some(run)) = (&view.pane, view.watched.as_ref().and_then(Watched::run)) else {
-        return Vec::new();
+/// The module that stands out.
+fn chosen(view: &View) -> Option<ModuleId> {
+    let watched = view.watched.as_ref()?;
+    match &view.pane {
+        Pane::Plan { chosen, .. } => watched.modules().nth(*chosen).map(|(_, module, _)| module),
+        Pane::Module { module, .. } | Pane::Changes { module, .. } => Some(*module),
+        Pane::Conversation
+        | Pane::Help { .. }
+        | Pane::Approvals { .. }
+        | Pane::Trust { .. }
+        | Pane::Commons { .. }
+        | Pane::Runs { .. }
+        | Pane::Sources { .. } => None,
+    }
+}
+
+/// Opens what the module that stands out changed.
+fn changes(view: &mut View) -> Vec<Ask> {
+    let Some(module) = chosen(view) else { return Vec::new() };
+    view.pane = Pane::Changes { module, top: 0 };
+    contents(view)
+}
+
+/// Asks for what a module's pane shows and was not asked for yet.
+pub(super) fn contents(view: &mut View) -> Vec<Ask> {
+    let run = view.watched.as_ref().and_then(Watched::run);
+    let shown = match &view.pane {
+        Pane::Module { module, .. } => run.and_then(|run| run.modules.get(module)).map(deliverables),
+        Pane::Changes { module, .. } => run.and_then(|run| run.modules.get(module)).map(records),
+        Pane::Conversation
+        | Pane::Help { .. }
+        | Pane::Plan { .. }
+        | Pane::Approvals { .. }
+        | Pane::Trust { .. }
+        | Pane::Commons { .. }
+        | Pane::Runs { .. }
+        | Pane::Sources { .. } => None,
     };
-    let Some(module) = run.modules.get(module) else { return Vec::new() };
-    let wanted: Vec<Digest> = module.attempts.iter().filter_map(|attempt| attempt.deliverable).collect();
-    let of_life = match &module.life {
-        Life::Submitted { deliverable, .. } | Life::Judged { deliverable, .. } | Life::Accepted { deliverable, .. } => {
-            Some(*deliverable)
-        }
-        Life::Proposed
-        | Life::Ready(_)
-        | Life::Leased(_)
-        | Life::Blocked { .. }
-        | Life::Paused { .. }
-        | Life::Cancelled
-        | Life::Failed { .. } => None,
-    };
-    let mut asks: Vec<Digest> =
-        wanted.into_iter().chain(of_life).filter(|digest| !view.contents.contains_key(digest)).collect();
-    asks.sort_unstable();
-    asks.dedup();
-    asks.into_iter().map(Ask::Content).collect()
+    let fresh = shown.unwrap_or_default().into_iter().filter(|digest| view.asked.insert(*digest));
+    fresh.map(Ask::Content).collect()
+}
+
+fn deliverables(module: &Module) -> Vec<Digest> {
+    module.attempts.iter().filter_map(|attempt| attempt.deliverable).collect()
+}
+
+/// The records of calls that may have changed files.
+fn records(module: &Module) -> Vec<Digest> {
+    let steps = module.attempts.iter().flat_map(|attempt| &attempt.steps).filter(|step| changing(step));
+    let traced = steps.filter_map(|step| match &step.state {
+        StepState::Finished { traced, .. } => traced.as_ref().map(|traced| traced.record),
+        StepState::Started => None,
+    });
+    traced.collect()
+}
+
+/// Whether everything that a module's changes are read from is there.
+pub(crate) fn is_fetched(view: &View, module: ModuleId) -> bool {
+    let run = view.watched.as_ref().and_then(Watched::run);
+    let wanted = run.and_then(|run| run.modules.get(&module)).map(records).unwrap_or_default();
+    wanted.iter().all(|digest| view.changes.contains_key(digest) || view.contents.contains_key(digest))
+}
+
+/// Keeps a content that came. The record of a call is kept as what it changed.
+pub(super) fn came(view: &mut View, digest: Digest, text: Result<String, String>) {
+    // Only a record has its form: what is none is kept as it came.
+    let record = text.as_ref().ok().and_then(|text| serde_json::from_str::<Record>(text).ok());
+    match record {
+        Some(record) => drop(view.changes.insert(digest, record.changes)),
+        None => drop(view.contents.insert(digest, text)),
+    }
 }
 
 /// Asks for the cited passage that stands out, where it was not opened yet.
@@ -250,7 +304,7 @@ fn steer(view: &View, to: impl Fn(&Life) -> Steer) -> Vec<Ask> {
     let Some(watched) = &view.watched else { return Vec::new() };
     let stands_out = |number: usize, id: ModuleId| match &view.pane {
         Pane::Plan { chosen, .. } => number - 1 == *chosen,
-        Pane::Module { module, .. } => id == *module,
+        Pane::Module { module, .. } | Pane::Changes { module, .. } => id == *module,
         _no_module => false,
     };
     let found = watched.modules().find(|(number, id, module)| stands_out(*number, *id) && !module.life.is_over());

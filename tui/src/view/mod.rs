@@ -1,17 +1,21 @@
 //! What is on the screen, as data. Facts and keys go in through [`crate::update()`]; drawing only reads.
 //!
 //! **Invariant:** what is shown of a run is a function of its facts: the same facts, live or from the record, one by one or
-//! at once, give the same view.
+//! at once, give the same view. What models are saying now stands beside it until a fact says how it ended.
 
+mod drafts;
 mod narrate;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use common_ground::{ApprovalId, Digest, Millis, ModuleId, approval::Approval, citation::Citation, report::Report};
+use common_ground::{
+    ApprovalId, Digest, Millis, ModuleId, approval::Approval, citation::Citation, record::Change, report::Report,
+};
 
+pub use drafts::{Draft, Drafts};
 pub use narrate::{asked, ended, name as module_name};
-pub use watched::{Watched, who};
+pub use watched::{Watched, changing, may_have_changed, who};
 
 use crate::{
     composer::Composer,
@@ -43,6 +47,8 @@ pub struct View {
     pub blocks: Vec<Block>,
     /// The run in view.
     pub watched: Option<Watched>,
+    /// What models of that run are saying now.
+    pub drafts: Drafts,
     /// What the program does for the person now.
     pub work: Working,
     /// What the person sent while a run went on.
@@ -53,6 +59,10 @@ pub struct View {
     pub pane: Pane,
     /// Contents that were fetched, by digest.
     pub contents: BTreeMap<Digest, Result<String, String>>,
+    /// What calls changed, by the digest of their record.
+    pub changes: BTreeMap<Digest, Vec<Change>>,
+    /// Contents that were asked for.
+    pub asked: BTreeSet<Digest>,
     /// Cited passages that were opened.
     pub passages: BTreeMap<Citation, Result<Around, String>>,
     /// What the last search found.
@@ -154,6 +164,13 @@ pub enum Pane {
         /// First line shown.
         top: usize,
     },
+    /// What one module changed.
+    Changes {
+        /// Which.
+        module: ModuleId,
+        /// First line shown.
+        top: usize,
+    },
     /// Questions that wait.
     Approvals {
         /// Which one stands out.
@@ -209,11 +226,14 @@ impl View {
             proposal: 0,
             blocks: Vec::new(),
             watched: None,
+            drafts: Drafts::default(),
             work: Working::Resting,
             queue: VecDeque::new(),
             sent: BTreeSet::new(),
             pane: Pane::Conversation,
             contents: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            asked: BTreeSet::new(),
             passages: BTreeMap::new(),
             found: None,
             runs: None,

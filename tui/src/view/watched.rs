@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use common_ground::{
     ApprovalId, Digest, Fact, Millis, ModuleId, PublicKey, Run, RunId, State, apply,
     approval::Approval,
-    module::{Life, Module},
+    grant::{Access, Item},
+    module::{CallKind, Life, Module, Step, StepState},
     report::Report,
     role::Roster,
     run::Phase,
@@ -122,6 +123,18 @@ impl Watched {
         let end = if self.goes_on() { now.max(self.at) } else { self.at };
         end.since(run.opened)
     }
+}
+
+/// Whether a call is over that might write: only of those the record can tell of changed files.
+pub fn changing(step: &Step) -> bool {
+    let writes = |need: &Item| matches!(need, Item::Path { access: Access::Write, .. });
+    let might = matches!(&step.call, CallKind::Tool { needs, .. } if needs.iter().any(writes));
+    might && matches!(step.state, StepState::Finished { traced: Some(_), .. })
+}
+
+/// Whether a module has such a call.
+pub fn may_have_changed(module: &Module) -> bool {
+    module.attempts.iter().any(|attempt| attempt.steps.iter().any(changing))
 }
 
 /// Who acts under a key, in words.

@@ -16,7 +16,7 @@ use common_ground::{
     grant::{Basis, Grant, Item, Policy, Tier},
     guardian::RequiredVerdict,
     module::{CallKind, CallOutcome, Handover, Input, Life, ModuleKind, ModuleSpec, Owner, Usage, WorkError},
-    record::Traced,
+    record::{Change, Exit, Record, Spent, Traced},
     report::{Gap, Report, ReportClaim, Section},
     role::{Role, Roster},
     run::{Asks, Models, Outcome, PauseReason, PlanReason, Task},
@@ -24,6 +24,7 @@ use common_ground::{
 use tui::{
     Ask, Event, Placed, Screen, View,
     event::{Plans, Setup, Size},
+    heard::{Before, Spoken},
     keys::{Chord, Keys},
     theme::Theme,
     update,
@@ -124,7 +125,7 @@ impl World {
         self.state.run().expect("open").modules[&module(number)].attempt().expect("an attempt").number
     }
 
-    fn owner(&self, number: u128) -> Owner {
+    pub fn owner(&self, number: u128) -> Owner {
         Owner::Attempt { module: module(number), attempt: self.attempt(number), epoch: self.epoch(number) }
     }
 
@@ -458,6 +459,73 @@ impl Seen {
 
 fn typed(letter: char) -> termina::event::KeyCode {
     termina::event::KeyCode::Char(letter)
+}
+
+/// One module that may write beneath `/data`, with two calls on record that may have.
+pub fn writer() -> World {
+    let items = [Item::write("/data").expect("a path")].into();
+    let grant = Grant { items, ..Grant::default() };
+    let mut world = World::default();
+    let task = Box::new(Task { grant: grant.clone(), ..task("Put the tide down.") });
+    world.say(PRINCIPAL, Command::Open { run: RUN, task, roster: Box::new(roster()) });
+    let modules = vec![(module(1), ModuleSpec { grant, ..spec("Put the tide down.", &[]) })];
+    world.say(PRINCIPAL, Command::Propose { plan: PlanReason::Single, modules });
+    world.claim(1, 0);
+    for _call in 0..2 {
+        let needs = vec![Item::write("/data/tides.md").expect("a path")];
+        let CallKind::Tool { tool, tool_digest, idempotent, .. } = tool() else { unreachable!("a tool") };
+        world.start(1, CallKind::Tool { tool, tool_digest, idempotent, needs });
+        world.finish(1, Some(Tier::Builtin));
+    }
+    world
+}
+
+/// What the call of a module that is under way says next.
+pub fn spoken(world: &World, number: u128, more: &str) -> Event {
+    let (owner, step) = (world.owner(number), StepIndex(world.steps(number) - 1));
+    Event::Spoken(vec![Spoken { run: RUN, owner, step, before: Before::Stays, more: more.to_owned() }])
+}
+
+/// The record of a call that changed files as told.
+pub fn record(changes: Vec<Change>) -> String {
+    let record = Record {
+        tool: Digest::of(b"tool"),
+        grant: Digest::of(b"g"),
+        tier: Tier::Builtin,
+        held: Vec::new(),
+        epoch: Epoch(1),
+        input: Digest::of(b"in"),
+        output: Digest::of(b"out"),
+        output_bytes: 3,
+        truncated: false,
+        allowed: Vec::new(),
+        egress: Vec::new(),
+        refusals: Vec::new(),
+        changes,
+        spent: Spent::default(),
+        exit: Exit::Done,
+    };
+    serde_json::to_string(&record).expect("JSON")
+}
+
+/// A file that was changed, one that was made, one that was removed.
+pub fn changes() -> Vec<Change> {
+    let change = |path: &str, before: Option<&[u8]>, after: Option<&[u8]>, diff: &str| Change {
+        path: path.to_owned(),
+        before: before.map(Digest::of),
+        after: after.map(Digest::of),
+        diff: diff.to_owned(),
+    };
+    vec![
+        change(
+            "/data/tides.md",
+            Some(b"a"),
+            Some(b"b"),
+            "--- /data/tides.md\n+++ /data/tides.md\n@@ -1,3 +1,3 @@\n # Tides\n-12 m\n+14 m\n--- no header\n",
+        ),
+        change("/data/new.md", None, Some(b"c"), "--- /data/new.md\n+++ /data/new.md\n@@ -0,0 +1 @@\n+a new line\n"),
+        change("/data/old.bin", Some(b"d"), None, ""),
+    ]
 }
 
 /// The Principal's role, for calls at the level of the run.

@@ -26,8 +26,10 @@ pub(super) struct Reader {
     form: Form,
     /// Bytes that are no whole character yet.
     bytes: Vec<u8>,
-    /// Text not handed on yet.
+    /// Text not handed on yet; of calls all of it, since only whole ones are.
     text: String,
+    /// Bytes of it that were handed on as a draft.
+    drafted: usize,
     place: Place,
 }
 
@@ -50,7 +52,7 @@ struct Written<'a> {
 impl Reader {
     pub(super) fn new(form: Form) -> Self {
         let place = if form == Form::Words { Place::Beginning } else { Place::Answer };
-        Self { form, bytes: Vec::new(), text: String::new(), place }
+        Self { form, bytes: Vec::new(), text: String::new(), drafted: 0, place }
     }
 
     /// Whether what comes now is thought.
@@ -63,9 +65,16 @@ impl Reader {
         self.bytes.extend_from_slice(bytes);
         self.take_characters(false);
         match self.form {
-            Form::Calls { .. } => None,
+            Form::Calls { .. } => self.draft(),
             Form::Words | Form::Json => self.next(false),
         }
+    }
+
+    /// What was written of the calls since the last time.
+    fn draft(&mut self) -> Option<ModelEvent> {
+        let more = self.text.get(self.drafted..).unwrap_or_default().to_owned();
+        self.drafted = self.text.len();
+        Some(more).filter(|more| !more.is_empty()).map(|more| ModelEvent::Draft { call: 0, more })
     }
 
     /// Moves whole characters from the bytes to the text; what can never become one is replaced.
@@ -149,7 +158,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use common_ground::port::model::ModelEvent::{self, Call, Text, Thinking};
+    use common_ground::port::model::ModelEvent::{self, Call, Draft, Text, Thinking};
 
     use super::{CallForm, Form, Reader};
 
@@ -189,19 +198,22 @@ mod tests {
             array.clone(),
             &[b"[{\"name\":\"a\",\"argu", b"ments\":{\"x\": 1.0}},{\"name\":\"b\",\"arguments\":{}}]"],
         );
-        let calls: Vec<(String, String, String)> = events
-            .expect("calls")
-            .into_iter()
-            .map(|event| match event {
-                Call(call) => (call.id, call.tool, call.arguments),
+        let (mut drafted, mut calls) = (Vec::new(), Vec::new());
+        for event in events.expect("calls") {
+            match event {
+                Call(call) => calls.push((call.id, call.tool, call.arguments)),
+                Draft { call: 0, more } => drafted.push(more),
                 other => panic!("{other:?} is no call"),
-            })
-            .collect();
+            }
+        }
+        let pieces = ["[{\"name\":\"a\",\"argu", "ments\":{\"x\": 1.0}},{\"name\":\"b\",\"arguments\":{}}]"];
+        assert_eq!(drafted, pieces, "what is written is shown as it comes");
         let expected = [("call_2", "a", "{\"x\": 1.0}"), ("call_3", "b", "{}")];
         assert_eq!(calls, expected.map(|(id, tool, arguments)| (id.to_owned(), tool.to_owned(), arguments.to_owned())));
         let tagged = Form::Calls { form: CallForm::Tagged, taken: Vec::new() };
         let one = "<tool_call>\n{\"name\":\"a\",\"arguments\":{}}\n</tool_call>";
-        assert_eq!(read(tagged, &[format!("{one}\n{one}").as_bytes()]).expect("calls").len(), 2);
+        let events = read(tagged, &[format!("{one}\n{one}").as_bytes()]).expect("calls");
+        assert_eq!(events.iter().filter(|event| matches!(event, Call(_))).count(), 2);
         assert!(read(array, &[b"[{\"name\":"]).is_err());
     }
 }

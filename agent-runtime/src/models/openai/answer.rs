@@ -73,13 +73,14 @@ impl Answer {
                 (Some(written), Some(piece)) => {
                     self.call_bytes += piece.len();
                     written.push_str(&piece);
+                    events.push(ModelEvent::Draft { call: 0, more: piece });
                 }
                 (None, Some(piece)) => events.push(ModelEvent::Text(piece)),
                 (_, None) => {}
             }
             self.refused |= spoken(delta.refusal).is_some();
             for call in delta.tool_calls {
-                self.grow(call);
+                events.extend(self.grow(call));
             }
             if self.calls.len() > MOST_CALLS || self.call_bytes > MOST_CALL_BYTES {
                 return Err(Flaw::Nonsense(format!("its calls go beyond {MOST_CALLS} or {MOST_CALL_BYTES} bytes")));
@@ -104,7 +105,8 @@ impl Answer {
         Ok(events)
     }
 
-    fn grow(&mut self, delta: CallDelta) {
+    /// Adds to a call; gives what came of its arguments.
+    fn grow(&mut self, delta: CallDelta) -> Option<ModelEvent> {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let (id, name) = (given(delta.id), given(delta.function.name));
         let last = self.calls.last_key_value().map(|(index, _)| *index);
@@ -136,6 +138,7 @@ impl Answer {
         if let Some(name) = name.filter(|_| call.name.is_empty()) {
             call.name = name;
         }
+        Some(arguments).filter(|more| !more.is_empty()).map(|more| ModelEvent::Draft { call: index, more })
     }
 
     /// What the server says it used, once it has said it.
