@@ -78,7 +78,8 @@ fn words(line: &Command, written: &[String]) -> Vec<Word> {
     } else if current.starts_with('-') && !at.plain {
         at.command.get_arguments().filter(|arg| !arg.is_hide_set()).flat_map(flags).collect()
     } else {
-        let commands = at.command.get_subcommands().filter(|command| !command.is_hide_set());
+        let begins = at.given == 0 && !at.plain;
+        let commands = at.command.get_subcommands().filter(|command| begins && !command.is_hide_set());
         let own = at.command.get_positionals().filter(|arg| !arg.is_hide_set()).nth(at.given);
         let commands = commands.map(|command| Word::new(command.get_name(), about(command.get_about())));
         commands.chain(own.into_iter().flat_map(values)).collect()
