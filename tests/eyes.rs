@@ -181,6 +181,39 @@ fn a_question_to_the_person_waits_over_a_restart_and_is_answered() {
 }
 
 #[test]
+fn a_folder_is_taken_in_from_the_search_and_found_there() {
+    let Some(terminal) = Terminal::open("a folder that is taken in", 100, 30, &[]) else { return };
+    let place = &terminal.place;
+    let more = place.folder.path().join("more");
+    std::fs::create_dir(&more).expect("a folder");
+    std::fs::write(more.join("tides.md"), "# Tides\n\nThe spring tide comes twice a month.\n").expect("written");
+    terminal.start();
+    terminal.key("F5");
+    terminal.write("no/such/folder");
+    terminal.sees("take in this folder");
+    terminal.key("C-t");
+    terminal.back();
+    terminal.sees("no/such/folder is no folder");
+    terminal.key("F5");
+    terminal.write(&more.display().to_string());
+    terminal.key("C-t");
+    terminal.back();
+    terminal.sees("1 added, 0 replaced");
+    terminal.sees("of revision 1");
+    let listed = common::json(&place.ii(&["commons", "list", "--json"]));
+    assert!(listed.to_string().contains(&more.display().to_string()), "{listed}");
+    terminal.enter(&format!("/docs {}", more.display()));
+    terminal.sees("answers come from");
+    terminal.key("F5");
+    terminal.write("spring tide");
+    terminal.key("Enter");
+    terminal.sees("twice a month");
+    terminal.back();
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+#[test]
 fn one_module_is_held_while_the_others_go_on() {
     let Some(terminal) = Terminal::open("a module that is held", 100, 30, &[]) else { return };
     let own = std::env::current_exe().expect("a test binary").display().to_string();

@@ -65,6 +65,8 @@ pub enum Event {
     },
     /// How far the preparation of a run is, in words.
     Preparing(String),
+    /// How far a folder that is taken in is, in words; none when that is over.
+    Adding(Option<String>),
     /// The drive of a run ended: it is closed, or stands still for the reason that its facts tell.
     Rested {
         /// What stood in the way, or what to do next; empty where the facts say it all.
@@ -311,6 +313,13 @@ pub enum Ask {
         /// Plain words.
         query: String,
     },
+    /// A folder taken into the commons.
+    Add {
+        /// Which.
+        folder: String,
+    },
+    /// That the folder being taken in is left as far as it is.
+    StopAdding,
     /// Another source of answers: a folder, or a collection by its name.
     Source(Source),
     /// Another model for all roles.

@@ -124,6 +124,8 @@ pub enum Place {
     Panes,
     /// On a question that waits.
     Approvals,
+    /// In a search.
+    Searches,
     /// On a run in the picker, and on the run that is shown.
     Runs,
     /// On a module.
@@ -138,6 +140,7 @@ impl Place {
             Self::Composer => "writing",
             Self::Panes => "in a pane",
             Self::Approvals => "on a question",
+            Self::Searches => "in a search",
             Self::Runs => "on a run",
             Self::Modules => "on a module",
         }
@@ -203,6 +206,8 @@ actions! {
     ForRun "for-run" Approvals ["r"] "yes, exactly this in this run"
     Always "always" Approvals ["a"] "yes, exactly this from now on"
     Deny "deny" Approvals ["n"] "no"
+
+    Add "add" Searches ["ctrl+t"] "take the folder that is written here into the commons"
 
     Resume "resume" Runs ["R"] "let the run go on"
     Cancel "cancel" Runs ["X"] "give the run up"
@@ -327,7 +332,8 @@ mod tests {
         // What holds everywhere is not hidden by a place.
         let everywhere = ACTIONS.iter().filter(|(_, _, place, ..)| *place == Place::Everywhere);
         for text in everywhere.flat_map(|(_, _, _, chords, _)| *chords) {
-            for place in [Place::Composer, Place::Panes, Place::Approvals, Place::Runs, Place::Modules] {
+            for place in [Place::Composer, Place::Panes, Place::Approvals, Place::Searches, Place::Runs, Place::Modules]
+            {
                 assert_eq!(keys.action(&[place], chord(text)), None, "{text} in {place:?}");
             }
         }

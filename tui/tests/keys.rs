@@ -64,6 +64,10 @@ fn held(seen: &mut Seen) {
     seen.facts(&world);
 }
 
+fn adding(seen: &mut Seen) {
+    seen.event(Event::Adding(Some("reading files 3/9".to_owned())));
+}
+
 fn wrote(seen: &mut Seen) {
     seen.facts(&world::writer());
 }
@@ -109,6 +113,9 @@ fn each_key_in_each_pane() {
         (nothing, "f5 a esc", &[], "conversation"),
         (nothing, "f5 q space k enter", &[Ask::Search { query: "q k".to_owned() }], "commons"),
         (nothing, "f5 enter", &[], "commons"),
+        (nothing, "f5 ~ / d ctrl+t", &[Ask::Add { folder: "~/d".to_owned() }], "commons"),
+        (nothing, "f5 ctrl+t", &[], "commons"),
+        (adding, "esc", &[Ask::StopAdding], "conversation"),
         (planned, "f2 enter", &[], "module"),
         (planned, "f2 j enter esc", &[], "plan"),
         (planned, "f2 V", &[Ask::Verify { run: RUN }], "conversation"),
@@ -169,6 +176,8 @@ fn each_command() {
         (nothing, "/docs ~/notes", &[Ask::Source(Source::Folder("~/notes".to_owned()))], "conversation"),
         (nothing, "/docs", &[], "conversation"),
         (nothing, "/collection x", &[Ask::Source(Source::Collection("x".to_owned()))], "conversation"),
+        (nothing, "/add ~/notes", &[Ask::Add { folder: "~/notes".to_owned() }], "conversation"),
+        (nothing, "/add", &[], "conversation"),
         (nothing, "/commons high tide", &[Ask::Search { query: "high tide".to_owned() }], "commons"),
         (nothing, "/model llama:x", &[Ask::Model("llama:x".to_owned())], "conversation"),
         (nothing, "/models", &[Ask::Models], "conversation"),

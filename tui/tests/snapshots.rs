@@ -259,6 +259,18 @@ fn the_commons() {
 }
 
 #[test]
+fn a_folder_that_is_taken_in() {
+    let told =
+        || Event::Adding(Some("reading files 12/300, 1.20 MB of 9.00 MB (2.40 MB a second, 4 s left)".to_owned()));
+    shows("adding", |seen| seen.event(told()));
+    shows("adding-commons", |seen| {
+        seen.keys("f5");
+        seen.write("spring");
+        seen.event(told());
+    });
+}
+
+#[test]
 fn the_runs() {
     shows("runs", |seen| {
         seen.keys("f6");

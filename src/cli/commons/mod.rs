@@ -1,6 +1,6 @@
 //! `ii commons`: the collections of this home. What is in them, what changed, and whether it is what its signed heads say.
 
-mod add;
+pub(super) mod add;
 mod diff;
 mod export;
 mod import;

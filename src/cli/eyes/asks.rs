@@ -16,7 +16,7 @@ use tui::{
     event::{Plans, Setup, Source, TellTone, Told},
 };
 
-use super::{drives, looks};
+use super::{drives, looks, takes};
 use crate::{
     cli::{Program, config, models},
     config::Config,
@@ -69,6 +69,8 @@ pub(super) struct Shared<'p> {
     journal: Rc<OnceCell<Arc<Journal>>>,
     /// The drive at work.
     pub at_work: Rc<RefCell<Option<AtWork>>>,
+    /// What stops the folder that is being taken in, where one is.
+    pub taking: Rc<RefCell<Option<Arc<Notify>>>>,
     /// How many runs were opened: who follows an earlier one stops.
     pub opened: Rc<Cell<u64>>,
     /// The run that was told last from its first fact.
@@ -121,6 +123,7 @@ impl<'p> Desk<'p> {
             chosen: Rc::new(RefCell::new(chosen)),
             journal: Rc::new(OnceCell::new()),
             at_work: Rc::new(RefCell::new(None)),
+            taking: Rc::new(RefCell::new(None)),
             opened: Rc::new(Cell::new(0)),
             in_view: Rc::new(Cell::new(None)),
         };
@@ -161,6 +164,13 @@ impl<'p> Desk<'p> {
             Ask::Runs => looks::runs(shared).boxed_local(),
             Ask::Content(digest) => looks::content(shared, digest).boxed_local(),
             Ask::Passage { run, citation } => looks::passage(shared, run, *citation).boxed_local(),
+            Ask::Add { folder } => takes::add(shared, folder).boxed_local(),
+            Ask::StopAdding => {
+                if let Some(stop) = &*shared.taking.borrow() {
+                    stop.notify_one();
+                }
+                return None;
+            }
             Ask::Search { query } => looks::search(shared, query).boxed_local(),
             Ask::Verify { run } => looks::verify(shared, run).boxed_local(),
             Ask::Names => looks::names(shared).boxed_local(),
@@ -226,18 +236,23 @@ impl<'p> Desk<'p> {
     }
 }
 
+/// The folder that a person names; `~/` is the person's own. `command` names it again.
+pub(super) fn folder_of(named: &str, command: &str) -> Result<PathBuf, Failure> {
+    let path = match (named.strip_prefix("~/"), crate::config::environment("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        (_, _) => PathBuf::from(named),
+    };
+    if !path.is_dir() {
+        let what = format!("{} is no folder", path.display());
+        return Err(Failure::new(crate::exit::Exit::Usage, what, format!("name one that is there: {command}")));
+    }
+    Ok(path)
+}
+
 fn of_source(chosen: &mut Chosen, source: Source) -> Result<String, Failure> {
-    let usage = |what: String, fix: &str| Failure::new(crate::exit::Exit::Usage, what, fix);
     match source {
         Source::Folder(folder) => {
-            let home = crate::config::environment("HOME");
-            let path = match (folder.strip_prefix("~/"), home) {
-                (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-                (_, _) => PathBuf::from(&folder),
-            };
-            if !path.is_dir() {
-                return Err(usage(format!("{} is no folder", path.display()), "name one that is there: /docs FOLDER"));
-            }
+            let path = folder_of(&folder, "/docs FOLDER")?;
             let said = format!("answers come from {}", path.display());
             (chosen.docs, chosen.collection) = (Some(path), None);
             Ok(said)

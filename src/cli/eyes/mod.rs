@@ -6,6 +6,7 @@
 mod asks;
 mod drives;
 mod looks;
+mod takes;
 
 use std::{
     ffi::OsString,

@@ -19,7 +19,8 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
     let theme = view.theme;
     let line = format!("› {}", text::plain(query));
     let cursor = u16::try_from(width(&line)).ok().map(|column| (column, 0));
-    let mut lines = vec![toned(theme, Tone::Person, line), Line::default()];
+    let going = view.adding.as_ref().map(|words| toned(theme, Tone::Good, fit(&format!("… {words}"), area.width, 0)));
+    let mut lines = vec![toned(theme, Tone::Person, line), going.unwrap_or_default()];
     let source = view.setup.as_ref().and_then(|setup| setup.source.clone());
     let note = source.unwrap_or_else(|| "no documents named: /docs FOLDER".to_owned());
     match &view.found {
@@ -44,5 +45,5 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
             }
         }
     }
-    Body { note, lines, keys: vec![(Action::Open, "search")], cursor }
+    Body { note, lines, keys: vec![(Action::Open, "search"), (Action::Add, "take in this folder")], cursor }
 }

@@ -165,6 +165,13 @@ fn at_work(view: &View, columns: u16) -> Vec<Line<'static>> {
             lines.extend(standing_still(view));
         }
     }
+    if let Some(words) = &view.adding {
+        let ends = match view.work {
+            Working::Resting => format!(" · {} stops it", view.keys.of(Action::Interrupt)),
+            Working::Preparing { .. } | Working::Driving | Working::Stopping => String::new(),
+        };
+        lines.push(toned(theme, Tone::Faint, fit(&format!("… {words}{ends}"), columns, 0)));
+    }
     let waiting = view.waiting().len();
     if waiting > 0 {
         let plural = if waiting == 1 { "question waits" } else { "questions wait" };

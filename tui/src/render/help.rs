@@ -14,7 +14,15 @@ use crate::{
 pub(super) fn lines(view: &View) -> Vec<Line<'static>> {
     let theme = view.theme;
     let mut lines = Vec::new();
-    for place in [Place::Everywhere, Place::Composer, Place::Panes, Place::Approvals, Place::Runs, Place::Modules] {
+    for place in [
+        Place::Everywhere,
+        Place::Composer,
+        Place::Panes,
+        Place::Approvals,
+        Place::Searches,
+        Place::Runs,
+        Place::Modules,
+    ] {
         lines.push(toned(theme, Tone::Strong, place.name()));
         for (action, _, _, _, about) in ACTIONS.iter().filter(|(_, _, of, ..)| *of == place) {
             let keys = Span::styled(format!("  {:<28}", view.keys.all_of(*action)), theme.style(Tone::Link));

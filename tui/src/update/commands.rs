@@ -41,6 +41,7 @@ commands! {
     "docs" "FOLDER" "answer from a folder of documents" |view, given| source(view, given, Source::Folder);
     "collection" "NAME" "answer from a collection as it is" |view, given| source(view, given, Source::Collection);
     "commons" "WORDS" "search the documents" search;
+    "add" "FOLDER" "take a folder into the commons, with a receipt" add;
     "plan" "" "the plan: modules and where they are" |view, _| show(view, Pane::Plan { layout: Default::default(), chosen: 0 });
     "changes" "NUMBER" "the files that a module changed, before and after" changes;
     "approvals" "" "the questions that wait for you" |view, _| show(view, Pane::Approvals { chosen: 0, words: String::new() });
@@ -90,6 +91,13 @@ fn source(view: &mut View, given: &str, of: fn(String) -> Source) -> Vec<Ask> {
     }
     view.names = None;
     vec![Ask::Source(of(given.to_owned()))]
+}
+
+fn add(view: &mut View, given: &str) -> Vec<Ask> {
+    if given.is_empty() {
+        return missing(view, "name it: /add FOLDER");
+    }
+    vec![Ask::Add { folder: given.to_owned() }]
 }
 
 fn search(view: &mut View, given: &str) -> Vec<Ask> {

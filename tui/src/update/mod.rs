@@ -63,6 +63,7 @@ pub fn update(view: &mut View, event: Event) -> Vec<Ask> {
                 *shown = text::plain(&words);
             }
         }
+        Event::Adding(words) => view.adding = words.map(|words| text::plain(&words)),
         Event::Rested { detail } => return rested(view, &detail),
         Event::NotAsked { question, why } => not_asked(view, &question, &why),
         Event::Told(told) => tell(view, told),
@@ -212,6 +213,7 @@ fn interrupt(view: &mut View) -> Vec<Ask> {
             view.work = Working::Stopping;
             vec![Ask::Interrupt]
         }
+        Working::Resting if view.adding.is_some() => vec![Ask::StopAdding],
         Working::Resting => {
             let elsewhere = view.watched.as_ref().filter(|watched| watched.goes_on());
             elsewhere.map(|watched| Ask::Pause { run: watched.run }).into_iter().collect()

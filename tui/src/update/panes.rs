@@ -29,7 +29,8 @@ pub(super) fn pressed(view: &mut View, chord: Chord) -> Vec<Ask> {
         Pane::Approvals { .. } => &[Place::Approvals, Place::Panes],
         Pane::Runs { .. } | Pane::Trust { .. } => &[Place::Runs, Place::Panes],
         Pane::Plan { .. } | Pane::Module { .. } | Pane::Changes { .. } => &[Place::Modules, Place::Runs, Place::Panes],
-        Pane::Conversation | Pane::Help { .. } | Pane::Commons { .. } | Pane::Sources { .. } => &[Place::Panes],
+        Pane::Commons { .. } => &[Place::Searches, Place::Panes],
+        Pane::Conversation | Pane::Help { .. } | Pane::Sources { .. } => &[Place::Panes],
     };
     match view.keys.action(places, chord) {
         Some(action) => act(view, action),
@@ -110,6 +111,7 @@ fn act(view: &mut View, action: Action) -> Vec<Ask> {
             view.pane = Pane::Conversation;
             return asks;
         }
+        Action::Add => return add(view),
         Action::Changes => return changes(view),
         Action::Hold => {
             return steer(view, |life| if let Life::Paused { .. } = life { Steer::Free } else { Steer::Hold });
@@ -197,6 +199,13 @@ fn open(view: &mut View) -> Vec<Ask> {
         | Pane::Trust { .. }
         | Pane::Sources { .. } => Vec::new(),
     }
+}
+
+/// Has the folder that is written in the search taken in.
+fn add(view: &mut View) -> Vec<Ask> {
+    let Pane::Commons { query, .. } = &mut view.pane else { return Vec::new() };
+    let folder = std::mem::take(query).trim().to_owned();
+    if folder.is_empty() { Vec::new() } else { vec![Ask::Add { folder }] }
 }
 
 /// The module that stands out.

@@ -51,6 +51,8 @@ pub struct View {
     pub drafts: Drafts,
     /// What the program does for the person now.
     pub work: Working,
+    /// How far the folder that is taken in is, where one is.
+    pub adding: Option<String>,
     /// What the person sent while a run went on.
     pub queue: VecDeque<String>,
     /// Questions that were answered here and whose answers are not on record yet.
@@ -228,6 +230,7 @@ impl View {
             watched: None,
             drafts: Drafts::default(),
             work: Working::Resting,
+            adding: None,
             queue: VecDeque::new(),
             sent: BTreeSet::new(),
             pane: Pane::Conversation,
