@@ -131,9 +131,15 @@ wants_sandboxes() {
   [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the tests of the sandboxes" "${missing[@]}"
 }
 
-# The terminal that the tests of the conversation type into.
+# The terminal that the tests of the conversation type into, and the shells that load the completions.
+missing_terminal() {
+  local name
+  for name in tmux zsh fish; do has "$name" || echo "$name"; done
+}
 wants_terminal() {
-  has tmux || install tmux || name_packages "for the tests in a terminal" tmux
+  local missing
+  mapfile -t missing < <(missing_terminal)
+  [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the tests in a terminal" "${missing[@]}"
 }
 
 # A Postgres with pgvector for the tests of the commons, as a file under target/ that nothing is installed from. Where it

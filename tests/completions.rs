@@ -13,8 +13,8 @@ use common::{Place, terminal::Terminal};
 fn shell(place: &Place, name: &str, arguments: &[&str]) -> Option<Output> {
     let there = Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
     if !there {
-        // bash is on every machine that runs these tests; of the others each says why nothing was tried.
-        assert_ne!(name, "bash", "bash is missing");
+        // bash is on every machine that runs these tests; of the others each says why nothing was tried, but not under CI.
+        assert!(name != "bash" && std::env::var_os("CI").is_none(), "{name} is missing");
         println!("skipped: completions in {name}: it is not installed");
         return None;
     }
