@@ -14,6 +14,8 @@ use std::{
     collections::BinaryHeap,
     fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Seek, Write},
+    num::NonZeroUsize,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -32,6 +34,11 @@ const MAGIC: &[u8; 8] = b"iivec 1\n";
 const MICRO: f64 = 1e6;
 /// Twice as many are scored as are wanted, and these more: the fast product errs by thousandths.
 const SPARE: usize = 64;
+
+/// So many vectors are worth a thread of their own: to start one takes as long as a thousand of them.
+const A_THREADS_WORTH: usize = 16_384;
+/// Threads of one search at most.
+const MOST_THREADS: usize = 8;
 
 /// Half-precision numbers as the fast product takes them.
 pub(crate) fn halves(vector: &[f32]) -> Vec<u16> {
@@ -224,18 +231,47 @@ impl Vectors {
 
     /// The nearest passages that are allowed, (score in millionths, passage), best first, equal scores by text and place.
     pub(crate) fn nearest(&self, query: &[f32], limit: usize, allowed: &Allowed) -> Vec<(i64, u64)> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
+        let worth = self.rows.len() / A_THREADS_WORTH;
+        self.nearest_by(query, limit, allowed, threads.min(worth).max(1))
+    }
+
+    /// The same by so many threads, each over its share of the passages.
+    fn nearest_by(&self, query: &[f32], limit: usize, allowed: &Allowed, threads: usize) -> Vec<(i64, u64)> {
         if query.len() != self.dimensions || limit == 0 {
             return Vec::new();
         }
         let query = halves(query);
         let fast: Vec<simsimd::f16> = query.iter().map(|bits| simsimd::f16(*bits)).collect();
         let most = limit.saturating_mul(2).saturating_add(SPARE);
+        let share = self.rows.len().div_ceil(threads);
+        let find = |part: usize| self.foremost(&fast, most, allowed, part * share..(part + 1) * share);
+        let places: Vec<usize> = std::thread::scope(|scope| {
+            let find = &find;
+            let others: Vec<_> = (1..threads).map(|part| scope.spawn(move || find(part))).collect();
+            let own = find(0);
+            let joined =
+                others.into_iter().map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            own.into_iter().chain(joined.flatten()).collect()
+        });
+        let mut found: Vec<(i64, usize)> =
+            places.into_iter().map(|place| (self.score_at(&query, place), place)).collect();
+        found.sort_by_key(|(score, place)| (Reverse(*score), *place));
+        found.truncate(limit);
+        found.into_iter().map(|(score, place)| (score, self.rows[place].0)).collect()
+    }
+
+    /// The places of the `most` nearest of a share of the passages, in no order.
+    fn foremost(&self, query: &[simsimd::f16], most: usize, allowed: &Allowed, share: Range<usize>) -> Vec<usize> {
         let mut best: BinaryHeap<Reverse<(Ordered, Reverse<usize>)>> = BinaryHeap::with_capacity(most + 1);
-        for (place, (row, vector)) in self.rows.iter().zip(self.numbers.chunks_exact(self.dimensions)).enumerate() {
+        let share = share.start.min(self.rows.len())..share.end.min(self.rows.len());
+        let numbers = &self.numbers[share.start * self.dimensions..share.end * self.dimensions];
+        let rows = share.clone().zip(&self.rows[share]);
+        for ((place, row), vector) in rows.zip(numbers.chunks_exact(self.dimensions)) {
             if !allowed.document(row.1) {
                 continue;
             }
-            let near = Ordered(simsimd::f16::dot(&fast, vector).unwrap_or(f64::NEG_INFINITY));
+            let near = Ordered(simsimd::f16::dot(query, vector).unwrap_or(f64::NEG_INFINITY));
             if best.len() < most {
                 best.push(Reverse((near, Reverse(place))));
             } else if let Some(mut last) = best.peek_mut()
@@ -244,11 +280,7 @@ impl Vectors {
                 *last = Reverse((near, Reverse(place)));
             }
         }
-        let mut found: Vec<(i64, usize)> =
-            best.into_iter().map(|Reverse((_near, Reverse(place)))| (self.score_at(&query, place), place)).collect();
-        found.sort_by_key(|(score, place)| (Reverse(*score), *place));
-        found.truncate(limit);
-        found.into_iter().map(|(score, place)| (score, self.rows[place].0)).collect()
+        best.into_iter().map(|Reverse((_near, Reverse(place)))| place).collect()
     }
 
     /// The score of one passage.
@@ -280,5 +312,37 @@ impl PartialOrd for Ordered {
 impl Ord for Ordered {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.0.total_cmp(&other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allowed, SPARE, Vectors};
+
+    #[test]
+    fn any_number_of_threads_finds_the_same() {
+        const DIMENSIONS: usize = 8;
+        let count = 4 * SPARE as u64 + 3;
+        let mut state = 1_u64;
+        let mut drawn = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Few different ones, so that many are equally near.
+            ((state >> 40) % 3) as f32 - 1.0
+        };
+        let numbers = (0..count as usize * DIMENSIONS).map(|_| simsimd::f16::from_f32(drawn())).collect();
+        let rows: Vec<(u64, u64)> = (0..count).map(|place| (count - place, place / 2)).collect();
+        let by_row = (0..count as u32).rev().collect();
+        let vectors = Vectors { dimensions: DIMENSIONS, rows, by_row, numbers };
+        let query: Vec<f32> = (0..DIMENSIONS).map(|_| drawn()).collect();
+        let some = Allowed::of(0..40);
+        for allowed in [Allowed::All, some] {
+            for limit in [1, 20, 5_000] {
+                let alone = vectors.nearest_by(&query, limit, &allowed, 1);
+                assert!(alone.len() == limit.min(if matches!(allowed, Allowed::All) { count as usize } else { 80 }));
+                for threads in [2, 3, 7, 1_000] {
+                    assert_eq!(vectors.nearest_by(&query, limit, &allowed, threads), alone, "{threads} threads");
+                }
+            }
+        }
     }
 }
