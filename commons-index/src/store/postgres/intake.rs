@@ -170,13 +170,17 @@ impl Session {
     }
 
     pub(crate) async fn only_adds(&mut self, revision: i64) -> Result<bool, StoreError> {
+        // Each new document asks for those of its text by their index (`OFFSET 0`, `+ 0`): a planner that knows nothing yet of the
+        // tables after a large ingest compares each with each otherwise, for hours.
         let query = sqlx::query(
             "SELECT (NOT EXISTS (SELECT FROM documents WHERE collection = $1 AND until = $2) AND NOT EXISTS (
-                SELECT text FROM documents
-                WHERE collection = $1 AND until IS NULL
-                    AND text IN (SELECT text FROM documents WHERE collection = $1 AND since = $2)
-                GROUP BY text
-                HAVING min(path) FILTER (WHERE since = $2) < min(path) FILTER (WHERE since < $2)))::int::bigint AS adds",
+                SELECT FROM documents n WHERE n.collection = $1 AND n.since = $2 AND (n.until IS NULL OR n.until + 0 > $2)
+                AND EXISTS (
+                    SELECT FROM documents o WHERE o.collection = $1 AND o.text = n.text AND o.since + 0 < $2
+                    AND (o.until IS NULL OR o.until + 0 > $2) OFFSET 0)
+                AND NOT EXISTS (
+                    SELECT FROM documents o WHERE o.collection = $1 AND o.text = n.text AND o.path < n.path AND o.since + 0 < $2
+                    AND (o.until IS NULL OR o.until + 0 > $2) OFFSET 0)))::int::bigint AS adds",
         );
         let query = query.bind(self.collection).bind(revision);
         Ok(self.one(query, |row| row.number("adds")).await? == Some(1))
