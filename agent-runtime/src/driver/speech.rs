@@ -151,8 +151,8 @@ mod tests {
         events.iter().for_each(|event| voice.hear(event));
         voice.whole = whole;
         drop(voice);
-        let kept = kept.lock().expect("not poisoned").clone();
-        kept
+        drop(listener);
+        Arc::into_inner(kept).expect("the voice is gone").into_inner().expect("not poisoned")
     }
 
     fn text(more: &str) -> ModelEvent {
