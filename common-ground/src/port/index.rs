@@ -135,7 +135,7 @@ pub struct Hit {
     pub passage: Passage,
     /// What it was ranked by, in thousandths, so that facts and reports carry no floating point: a BM25 score where words
     /// alone were searched, else 0 to 1000. After further searches it is a share of the best first hit's score, to which what
-    /// they add comes, so that it may be more than 1000. Where a reranker put the hits in order, what it says of this one.
+    /// they add comes, so that it may be more than 1000. Where a reranker put the hits in order, what it says of this one; 0 for one that it was not asked about.
     pub score_milli: u64,
     /// What that score is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]

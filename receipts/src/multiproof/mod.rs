@@ -5,7 +5,7 @@
 //! `u64 index ‖ u8 kind ‖ u64 parent (none for index 0) ‖ commitment[32] of each field, by name ‖ u8 opened ‖ opened…` and an
 //! opened field `u8 place among the fields ‖ salt[16] ‖ u32 length ‖ value`.
 //!
-//! A kind's number is its place in the alphabet of kinds, from 1.
+//! A kind's number is its place, from 1, in `KINDS` of [`entry`](crate::entry), where new ones come last.
 //!
 //! **Invariant:** bytes that parse are, byte for byte, what their own values would be written as.
 //! **Invariant:** entries and opened fields stand in their order, each once; hashes are as many as the entries need.

@@ -32,9 +32,11 @@ const TURN: Duration = Duration::from_millis(5);
 const MOST_AT_ONCE: u32 = 128;
 /// Most memory of one guest, whatever its grant says: the pool keeps address space for it.
 const MOST_MEMORY: usize = 1 << 30;
-/// So much of what a guest touched stays with its place in the pool: with all places used once, a quarter of a gigabyte.
-const KEPT_MEMORY: usize = 1 << 20;
-const KEPT_TABLE: usize = 64 << 10;
+/// Bytes of memories and of tables that a guest touched and that stay with its place in the pool: with all places used to the
+/// full, a quarter of a gigabyte.
+const KEPT_TOUCHED: (usize, usize) = (1 << 20, 64 << 10);
+/// The same where the kernel cannot say what was touched (before Linux 6.7): the first of it is wiped at each call, touched or not.
+const KEPT_FIRST: (usize, usize) = (128 << 10, 4 << 10);
 /// Memories, tables and module instances of one component.
 const MOST_MEMORIES: u32 = 2;
 const MOST_TABLES: u32 = 8;
@@ -154,6 +156,8 @@ fn take_turns(engine: &wasmtime::Engine, turns: &Turns) {
 }
 
 fn config() -> Config {
+    let told = PoolingAllocationConfig::is_pagemap_scan_available();
+    let (memory, table) = if told { KEPT_TOUCHED } else { KEPT_FIRST };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(MOST_AT_ONCE)
         .total_core_instances(MOST_AT_ONCE * MOST_INSTANCES)
@@ -166,10 +170,9 @@ fn config() -> Config {
         .max_tables_per_module(MOST_TABLES)
         .max_memory_size(MOST_MEMORY)
         .table_elements(MOST_TABLE)
-        // What a call touched is wiped and not handed back to the kernel, which costs more; where the kernel can say what that
-        // is (Linux 6.7), else the first of it.
-        .linear_memory_keep_resident(KEPT_MEMORY)
-        .table_keep_resident(KEPT_TABLE)
+        // What is wiped is not handed back to the kernel, which costs more.
+        .linear_memory_keep_resident(memory)
+        .table_keep_resident(table)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config

@@ -311,12 +311,8 @@ pub(super) fn answer(view: &mut View, answer: Answer) -> Vec<Ask> {
 /// Steers the module that stands out, where it is not over.
 fn steer(view: &View, to: impl Fn(&Life) -> Steer) -> Vec<Ask> {
     let Some(watched) = &view.watched else { return Vec::new() };
-    let stands_out = |number: usize, id: ModuleId| match &view.pane {
-        Pane::Plan { chosen, .. } => number - 1 == *chosen,
-        Pane::Module { module, .. } | Pane::Changes { module, .. } => id == *module,
-        _no_module => false,
-    };
-    let found = watched.modules().find(|(number, id, module)| stands_out(*number, *id) && !module.life.is_over());
+    let stands_out = chosen(view);
+    let found = watched.modules().find(|(_, id, module)| Some(*id) == stands_out && !module.life.is_over());
     found.map(|(_, module, of)| Ask::Steer { run: watched.run, module, to: to(&of.life) }).into_iter().collect()
 }
 
