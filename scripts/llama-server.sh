@@ -18,6 +18,9 @@ fail() { say "$*"; exit 1; }
 command -v apt-get >/dev/null || fail "apt-get is missing: this needs a Debian system"
 mkdir -p "$prefix"
 prefix=$(cd "$prefix" && pwd)
+# Two that ask at once fetch once: the second waits for the first.
+exec 9>"$prefix/lock"
+flock 9
 
 # apt OPTION…: with lists of its own, and no package installed as far as it knows.
 apt() {
@@ -56,11 +59,13 @@ backend=$libraries/ggml/backends0/libggml-cpu-$cpu.so
 [ -f "$backend" ] || fail "$backend is missing; remove $prefix and run this again"
 
 for program in llama-server llama-bench; do
-  cat >"$prefix/$program" <<EOF
+  # In one step: another may be starting the one that was there.
+  cat >"$prefix/$program.new" <<EOF
 #!/bin/sh
 GGML_BACKEND_PATH='$backend' exec '$loader' --library-path '$libraries:$libraries/llama' '$prefix/root/usr/bin/$program' "\$@"
 EOF
-  chmod +x "$prefix/$program"
+  chmod +x "$prefix/$program.new"
+  mv "$prefix/$program.new" "$prefix/$program"
 done
 said=$("$prefix/llama-server" --version 2>&1) || fail "$prefix/llama-server does not run: $(tail -n 1 <<<"$said")"
 version=$(sed -n 's/^version: //p' <<<"$said")

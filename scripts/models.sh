@@ -15,8 +15,13 @@ judge=$folder/judge-of-nothing.gguf
 if [ "${2:-}" != --judge ]; then judge=; fi
 say() { printf 'models.sh: %s\n' "$*" >&2; }
 
+mkdir -p "$folder"
+# Two that ask at once fetch once, where the system has a lock for it; where not, each puts the whole file in its place.
+if command -v flock >/dev/null; then
+  exec 9>"$folder/.lock"
+  flock 9
+fi
 if [ ! -f "$file" ] || { [ -n "$judge" ] && [ ! -f "$judge" ]; }; then
-  mkdir -p "$folder"
   fetched=$(mktemp -d)
   trap 'rm -rf "$fetched"' EXIT
   python=python3
