@@ -410,7 +410,7 @@ fn a_whole_run_with_rework_compaction_a_budget_stop_and_a_resume() {
     std::fs::write(place.home().join("config.toml"), config).expect("a file");
     let docs = place.docs().display().to_string();
     let words = ["run", THREE, "--docs", &docs, "--model", "scripted:m", "--judge", "It says exactly what was asked."];
-    let output = run(&place, &server, &[&words[..], &["--budget-cost", "0.05"]].concat());
+    let output = run(&place, &server, &[&words[..], &["--budget-cost", "0.03"]].concat());
     assert_eq!(output.status.code(), Some(5), "{}", both(&output));
     assert!(stderr(&output).contains("--budget-cost"), "{}", stderr(&output));
     let run_id = place.only_run().expect("a run");
