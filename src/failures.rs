@@ -6,6 +6,7 @@ use agent_runtime::{
     publisher::{AskError, OtherLedger, PublishError},
     signer::{SealError, SignerError},
 };
+use common_ground::Refusal;
 use commons_index::{BundleError, IngestError, StoreError, VectorError};
 
 use crate::exit::{Exit, Failure, chain};
@@ -106,6 +107,11 @@ pub fn from_drive(error: &DriveError) -> Failure {
             Exit::NotCompleted,
             format!("the run began under key {key}, which this home no longer has"),
             "cancel it and ask again",
+        ),
+        DriveError::Refused(refusal @ Refusal::Quarantined { .. }) => Failure::new(
+            Exit::Refused,
+            refusal.to_string(),
+            "cancel it with `ii runs cancel` and ask again, with another model where it is the model",
         ),
         DriveError::Refused(_)
         | DriveError::Seal(_)

@@ -12,7 +12,7 @@ use std::{
 
 use agent_runtime::{driver::Readers, home::Home};
 use common_ground::{RunId, chain::Head, guardian::Charter};
-use guardian::{Concern, charter, order};
+use guardian::{Concern, advice::Advice, charter, order};
 use receipts::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -228,22 +228,61 @@ pub fn places(home: &Home) -> Result<BTreeMap<RunId, Head>, Failure> {
     Ok(places.into_iter().map(|place| (place.run, place.head)).collect())
 }
 
+/// What a model said on a concern.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advised {
+    concern: Digest,
+    advice: Advice,
+}
+
+/// Where advice is kept: by concern, the latest of a model last.
+fn advice_file(home: &Home) -> PathBuf {
+    home.guardian().join("advice.jsonl")
+}
+
+/// What the model `by` said on concerns before.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn advice(home: &Home, by: &str) -> Result<BTreeMap<Digest, Advice>, Failure> {
+    let said = lines::<Advised>(&advice_file(home))?.into_iter().filter(|one| one.advice.by == by);
+    Ok(said.map(|one| (one.concern, one.advice)).collect())
+}
+
+/// Keeps what a model said on a concern, so that it is not asked again.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn keep_advice(home: &Home, concern: Digest, advice: &Advice) -> Result<(), Failure> {
+    make(&home.guardian())?;
+    let path = advice_file(home);
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(cannot(&path))?;
+    end_line(&path, &file)?;
+    let line = serde_json::to_string(&Advised { concern, advice: advice.clone() }).map_err(Failure::internal)?;
+    file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(cannot(&path))
+}
+
 /// What was found so far, oldest first. Half a line, which a watch that died may leave, is none.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn concerns(home: &Home) -> Result<Vec<Concern>, Failure> {
-    let path = home.guardian().join("concerns.jsonl");
-    let file = match File::open(&path) {
+    lines(&home.guardian().join("concerns.jsonl"))
+}
+
+/// The lines of a file that are whole; none where there is no file.
+fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(cannot(&path)(error)),
+        Err(error) => return Err(cannot(path)(error)),
     };
-    let mut concerns = Vec::new();
+    let mut read = Vec::new();
     for line in BufReader::new(file).lines() {
-        if let Ok(concern) = serde_json::from_str(&line.map_err(cannot(&path))?) {
-            concerns.push(concern);
+        if let Ok(one) = serde_json::from_str(&line.map_err(cannot(path))?) {
+            read.push(one);
         }
     }
-    Ok(concerns)
+    Ok(read)
 }

@@ -105,7 +105,7 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
                 *module,
                 &OrderLeaf { order: *id, act: Some(act.kind()), by: by.first().copied(), refused: None },
             );
-            obeyed::executed(run, *id, act, module.is_none().then_some(*until).flatten())
+            obeyed::executed(run, at, *id, act, module.is_none().then_some(*until).flatten())
         }
         Fact::OrderRefused { order: id, act, module, by, why, .. } => {
             let act = act.as_ref().map(Act::kind);

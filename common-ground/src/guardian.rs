@@ -78,11 +78,8 @@ pub enum Act {
         /// What.
         item: Item,
     },
-    /// Call this tool no more.
-    Quarantine {
-        /// Its name.
-        tool: String,
-    },
+    /// Use this no more.
+    Quarantine(Suspect),
     /// Begin nothing new, then stand still.
     Drain,
     /// Answer a question: a permission for this one call, a required verdict for its module.
@@ -92,6 +89,28 @@ pub enum Act {
         /// What is said.
         says: Says,
     },
+}
+
+/// What a run uses no more, from an order on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspect {
+    /// A tool, by its name: it is not called.
+    Tool(String),
+    /// A model, by its id: it is not asked. A run one of whose roles has it stands still.
+    Model(String),
+    /// A skill, by its name: it is not read.
+    Skill(String),
+}
+
+impl std::fmt::Display for Suspect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tool(name) => write!(f, "tool {name}"),
+            Self::Model(id) => write!(f, "model {id}"),
+            Self::Skill(name) => write!(f, "skill {name}"),
+        }
+    }
 }
 
 /// A guardian's answer to a question.
@@ -112,7 +131,7 @@ impl Act {
             Self::Resume => ActKind::Resume,
             Self::Cancel => ActKind::Cancel,
             Self::Revoke { .. } => ActKind::Revoke,
-            Self::Quarantine { .. } => ActKind::Quarantine,
+            Self::Quarantine(_) => ActKind::Quarantine,
             Self::Drain => ActKind::Drain,
             Self::Answer { .. } => ActKind::Answer,
         }
@@ -171,6 +190,9 @@ pub struct Charter {
     pub quorum: u32,
     /// What it may have done by its own signature.
     pub standing: Vec<Standing>,
+    /// Logs whose heads it may cosign as their witness, by origin.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub cosigns: BTreeSet<String>,
     /// From when.
     pub not_before: Millis,
     /// Until when.

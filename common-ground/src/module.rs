@@ -232,7 +232,23 @@ pub enum CallKind {
         /// What exactly it does; empty where it only looks at what the run has, and where it was refused and not made.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         needs: Vec<Item>,
+        /// It is on record and not made: something that it would do, or the tool itself, is not allowed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
+}
+
+impl CallKind {
+    /// Whether `now` is this call again, or this call as it is refused by now.
+    pub(crate) fn is_again(&self, now: &Self) -> bool {
+        match (self, now) {
+            (
+                Self::Tool { tool, tool_digest, .. },
+                Self::Tool { tool: same, tool_digest: unchanged, refused: true, .. },
+            ) => tool == same && tool_digest == unchanged,
+            (recorded, now) => recorded == now,
+        }
+    }
 }
 
 /// What a finished call used.

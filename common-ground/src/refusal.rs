@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     budget::Amount,
+    guardian::Suspect,
     id::{ApprovalId, Epoch, ModuleId, StepIndex},
     role::Role,
 };
@@ -56,6 +57,9 @@ pub enum Refusal {
     /// A tool or model that was not granted.
     #[error("{name} was not granted")]
     NotGranted { name: String },
+    /// An order says that it is used no more.
+    #[error("the {what} is quarantined by an order")]
+    Quarantined { what: Suspect },
     /// The task requires a verdict before the module's first tool call.
     #[error("module {module} waits for its verdict")]
     NoVerdict { module: ModuleId },

@@ -10,7 +10,7 @@ use crate::{
     budget::{Account, Amount, BudgetPart},
     criterion::Criterion,
     grant::{Grant, Item, Policy},
-    guardian::{Registered, RequiredVerdict},
+    guardian::{Registered, RequiredVerdict, Suspect},
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{Module, Step, StepState},
     port::index::CorpusHead,
@@ -104,6 +104,11 @@ impl Models {
     /// One model for all roles.
     pub fn one(id: &str) -> Self {
         Self { principal: id.to_owned(), associate: id.to_owned(), verifier: id.to_owned() }
+    }
+
+    /// Whether this is a model that one of the roles has.
+    pub fn names(&self, what: &Suspect) -> bool {
+        matches!(what, Suspect::Model(id) if self.distinct().contains(&id.as_str()))
     }
 
     /// Each model once, in the order of the roles.
@@ -226,8 +231,8 @@ pub struct Run {
     pub charters: BTreeMap<PublicKey, Registered>,
     /// Ids of the orders that were carried out.
     pub orders: BTreeSet<Digest>,
-    /// Tools that are not called any more, by order.
-    pub quarantined: BTreeSet<String>,
+    /// What is used no more, by order, and since when.
+    pub quarantined: BTreeMap<Suspect, Millis>,
     /// When a pause by order ends by itself, while there is one that does.
     pub held_until: Option<Millis>,
     /// Whether nothing new is begun.

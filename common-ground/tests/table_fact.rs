@@ -149,8 +149,13 @@ fn facts_are_written_as_journals_have_them() {
     let key = |byte: &str| byte.repeat(32);
     let id = |end: &str| format!("00000000-0000-0000-0000-0000000000{end}");
     let request = Digest::of(b"request");
-    let call =
-        CallKind::Tool { tool: TOOL.to_owned(), tool_digest: Digest::of(b"tool"), idempotent: true, needs: Vec::new() };
+    let call = CallKind::Tool {
+        tool: TOOL.to_owned(),
+        tool_digest: Digest::of(b"tool"),
+        idempotent: true,
+        needs: Vec::new(),
+        refused: false,
+    };
     let started = started_fact(owner(A, 1, 2), 3, call, amount(5, 2, 1));
     assert_eq!(
         encoded(&started),

@@ -35,7 +35,13 @@ fn history(module: Grant) -> Vec<Line> {
 
 fn call(step: u32, epoch: u64, needs: &[&str]) -> Command {
     let needs = needs.iter().copied().map(item).collect();
-    let call = CallKind::Tool { tool: TOOL.to_owned(), tool_digest: Digest::of(b"tool"), idempotent: false, needs };
+    let call = CallKind::Tool {
+        tool: TOOL.to_owned(),
+        tool_digest: Digest::of(b"tool"),
+        idempotent: false,
+        needs,
+        refused: false,
+    };
     start(owner(A, 1, epoch), step, call, amount(0, 0, 1))
 }
 

@@ -6,7 +6,10 @@ use common_ground::{
     Action, ApprovalId, AttemptNumber, Command, Ctx, Epoch, Fact, Millis, Refusal, StepIndex,
     approval::{Answer, Question},
     decide,
-    guardian::{Act, ActKind, Charter, CharterRefusal, Defect, Order, OrderRefusal, RequiredVerdict, Says, Scope},
+    guardian::{
+        Act, ActKind, Charter, CharterRefusal, Defect, Order, OrderRefusal, RequiredVerdict, Says, Scope, Suspect,
+    },
+    module::{CallKind, CallOutcome, Usage},
     run::{PauseReason, Phase, Task},
     wants,
 };
@@ -225,10 +228,73 @@ fn what_is_revoked_is_forbidden_and_what_runs_under_it_ends() {
 
 #[test]
 fn a_quarantined_tool_is_not_called() {
-    let away = order(Act::Quarantine { tool: TOOL.to_owned() });
+    let away = order(Act::Quarantine(Suspect::Tool(TOOL.to_owned())));
     let history = then(&watched(), &[(NOBODY, ordered(&away, &[PERSON])), (WORKER, claim(A))]);
     let call = start(owner(A, 1, 2), 0, tool(TOOL, true), amount(1, 1, 1));
-    check(&history, &call, WORKER, Err(Refusal::NotGranted { name: TOOL.to_owned() }));
+    let what = Suspect::Tool(TOOL.to_owned());
+    check(&history, &call, WORKER, Err(Refusal::Quarantined { what }));
+    // That it was wanted is on record, that it was made is not.
+    let refused = |needs: &[&str]| {
+        let needs = needs.iter().map(|need| need.parse().expect("an item")).collect();
+        let call = tool(TOOL, true);
+        let CallKind::Tool { tool, tool_digest, idempotent, .. } = call else { unreachable!("a tool") };
+        start(
+            owner(A, 1, 2),
+            0,
+            CallKind::Tool { tool, tool_digest, idempotent, needs, refused: true },
+            amount(1, 1, 1),
+        )
+    };
+    check(&history, &refused(&["run:process"]), WORKER, Err(Refusal::NotGranted { name: TOOL.to_owned() }));
+    let wanted = then(&history, &[(WORKER, refused(&[]))]);
+    let ended = |outcome| match finish(owner(A, 1, 2), 0, Usage { tool_calls: 1, ..Usage::default() }) {
+        Command::FinishStep { owner, step, response, usage, traced, .. } => {
+            Command::FinishStep { owner, step, outcome, response, usage, traced }
+        }
+        other => other,
+    };
+    check(&wanted, &ended(CallOutcome::Done), WORKER, Err(Refusal::NotGranted { name: TOOL.to_owned() }));
+    then(&wanted, &[(WORKER, ended(CallOutcome::Failed))]);
+}
+
+#[test]
+fn a_call_in_doubt_is_not_made_again_once_its_tool_is_quarantined() {
+    let begun = then(&watched(), &[(WORKER, start(owner(A, 1, 1), 0, tool(TOOL, true), amount(1, 1, 1)))]);
+    let away = order(Act::Quarantine(Suspect::Tool(TOOL.to_owned())));
+    let history = then(&begun, &[(NOBODY, ordered(&away, &[PERSON])), (WORKER, claim(A))]);
+    let again = start(owner(A, 1, 2), 0, tool(TOOL, true), amount(1, 1, 1));
+    check(&history, &again, WORKER, Err(Refusal::Quarantined { what: Suspect::Tool(TOOL.to_owned()) }));
+    let CallKind::Tool { tool, tool_digest, idempotent, needs, .. } = tool(TOOL, true) else { unreachable!("a tool") };
+    let refused = CallKind::Tool { tool, tool_digest, idempotent, needs, refused: true };
+    then(&history, &[(WORKER, start(owner(A, 1, 2), 0, refused, amount(1, 1, 1)))]);
+}
+
+#[test]
+fn a_run_whose_model_is_quarantined_stands_still_for_good() {
+    let other = order(Act::Quarantine(Suspect::Model("another".to_owned())));
+    let goes_on = then(&watched(), &[(NOBODY, ordered(&other, &[PERSON]))]);
+    assert!(matches!(run_after(&goes_on).phase, Phase::Open), "nobody here asks that one");
+    let what = Suspect::Model(MODEL.to_owned());
+    let away = order(Act::Quarantine(what.clone()));
+    let lost = lost_fact(A, 1, 1);
+    let paused = Fact::RunPaused { run: RUN, reason: PauseReason::Guardian };
+    check(&watched(), &ordered(&away, &[PERSON]), NOBODY, Ok(vec![executed(&away, &[PERSON]), lost, paused]));
+    let stands = then(&watched(), &[(NOBODY, ordered(&away, &[PERSON]))]);
+    check(&stands, &Command::Resume, PERSON, Err(Refusal::Quarantined { what }));
+    assert_eq!(why(&stands, &order(Act::Resume), &[PERSON]), Some(OrderRefusal::NotNow));
+    // An order against what stands still already is carried out all the same.
+    let paused = then(&watched(), &[(PERSON, Command::Pause { reason: PauseReason::Interrupt })]);
+    let stands = then(&paused, &[(NOBODY, ordered(&away, &[PERSON]))]);
+    assert!(run_after(&stands).quarantined.contains_key(&Suspect::Model(MODEL.to_owned())));
+    assert!(matches!(run_after(&then(&stands, &[(PERSON, Command::Cancel)])).phase, Phase::Closed { .. }));
+}
+
+#[test]
+fn an_order_against_a_tool_reads_as_it_was_written_before_there_were_others() {
+    let old = r#"{"act":"quarantine","tool":"shell"}"#;
+    let act = Act::Quarantine(Suspect::Tool("shell".to_owned()));
+    assert_eq!(serde_json::from_str::<Act>(old).expect("an act"), act);
+    assert_eq!(serde_json::to_string(&act).expect("JSON"), old);
 }
 
 #[test]

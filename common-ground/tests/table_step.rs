@@ -128,8 +128,13 @@ fn a_repeated_call_is_the_recorded_one() {
         request: Digest::of(b"another request"),
         reserve: reserve(),
     };
-    let other_tool =
-        CallKind::Tool { tool: TOOL.to_owned(), tool_digest: Digest::of(b"x"), idempotent: true, needs: Vec::new() };
+    let other_tool = CallKind::Tool {
+        tool: TOOL.to_owned(),
+        tool_digest: Digest::of(b"x"),
+        idempotent: true,
+        needs: Vec::new(),
+        refused: false,
+    };
     let done = then(&begun(), &[(WORKER, finish(MINE, 0, used(3, 1, 1)))]);
     for history in [begun(), done] {
         check(&history, &other_request, WORKER, diverged.clone());

@@ -40,6 +40,7 @@ fn fact(seq: u64) -> Fact {
             tool_digest: Digest(name),
             idempotent: true,
             needs: Vec::new(),
+            refused: false,
         };
         let reserved = Amount { tokens: 0, cost_micro: 0, tool_calls: 1 };
         return Fact::StepStarted { owner, step, call, request: Digest(name), reserved };

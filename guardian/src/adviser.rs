@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::concern::{Concern, Severity};
+use crate::{
+    advice::Advice,
+    concern::{Concern, Severity},
+};
 
 /// Something that can be done, and the command that does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,9 @@ pub struct Brief {
     pub next: String,
     /// What can be done, the mildest first.
     pub options: Vec<Choice>,
+    /// What a model said on it, where one was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
 }
 
 /// What would happen next, by rule.
@@ -74,5 +80,5 @@ pub fn brief(concern: Concern) -> Brief {
         options.push(choice("verify its receipts", format!("ii verify {run}")));
     }
     let next = next(&concern.rule).to_owned();
-    Brief { concern, next, options }
+    Brief { concern, next, options, advice: None }
 }

@@ -43,6 +43,8 @@ struct WireScope {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Wire {
     acts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cosigns: Vec<String>,
     critical: Vec<String>,
     guardian: PublicKey,
     name: String,
@@ -81,6 +83,7 @@ pub fn payload(charter: &Charter, signers: &BTreeSet<PublicKey>) -> Result<Vec<u
     let standing = charter.standing.iter();
     let wire = Wire {
         acts: names(&charter.acts),
+        cosigns: charter.cosigns.iter().cloned().collect(),
         critical: names(&charter.critical),
         guardian: charter.guardian,
         name: charter.name.clone(),
@@ -108,6 +111,7 @@ impl Form for Wire {
 
     fn terms(self) -> Option<(Charter, Digest)> {
         let persons: BTreeSet<PublicKey> = self.persons.iter().copied().collect();
+        let cosigns: BTreeSet<String> = self.cosigns.iter().cloned().collect();
         let scope = match (self.scope.collection, self.scope.run) {
             (None, None) => Scope::Every,
             (Some(name), None) => Scope::Collection { name },
@@ -125,6 +129,7 @@ impl Form for Wire {
             critical: kinds(&self.critical)?,
             quorum: u32::try_from(self.quorum.0).ok()?,
             standing: standing.map(|one| Standing { rule: one.rule, most_ms: one.most_ms.0 }).collect(),
+            cosigns: cosigns.iter().eq(&self.cosigns).then_some(cosigns)?,
             not_before: Millis(parse_millis(&self.not_before).ok()?),
             not_after: Millis(parse_millis(&self.not_after).ok()?),
             persons: persons.iter().eq(&self.persons).then_some(persons)?,

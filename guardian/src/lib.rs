@@ -5,6 +5,7 @@
 //! orders go out. What is to be done is signed elsewhere and decided in `common-ground`.
 //! **Invariant:** memory is bounded, however many facts come by and whatever stands in them.
 
+pub mod advice;
 pub mod adviser;
 pub mod charter;
 pub mod concern;

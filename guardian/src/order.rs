@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common_ground::{
     ApprovalId, Millis, ModuleId, RunId,
     grant::Item,
-    guardian::{Act, Order, Presented, Says},
+    guardian::{Act, Order, Presented, Says, Suspect},
 };
 use receipts::{
     Digest, PublicKey,
@@ -32,9 +32,13 @@ struct WireAct {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     item: Option<Item>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     most_ms: Option<Decimal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     says: Option<Says>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skill: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tool: Option<String>,
 }
@@ -46,7 +50,9 @@ impl WireAct {
             Act::Pause { most_ms } => wire.most_ms = most_ms.map(Decimal),
             Act::Resume | Act::Cancel | Act::Drain => {}
             Act::Revoke { item } => wire.item = Some(item.clone()),
-            Act::Quarantine { tool } => wire.tool = Some(tool.clone()),
+            Act::Quarantine(Suspect::Tool(tool)) => wire.tool = Some(tool.clone()),
+            Act::Quarantine(Suspect::Model(model)) => wire.model = Some(model.clone()),
+            Act::Quarantine(Suspect::Skill(skill)) => wire.skill = Some(skill.clone()),
             Act::Answer { approval, says } => (wire.approval, wire.says) = (Some(*approval), Some(*says)),
         }
         wire
@@ -54,14 +60,21 @@ impl WireAct {
 
     /// The act; none for fields that are not its own.
     fn act(self) -> Option<Act> {
-        let Self { act, approval, item, most_ms, says, tool } = self;
-        match (act.as_str(), approval, item, most_ms, says, tool) {
+        let Self { act, approval, item, model, most_ms, says, skill, tool } = self;
+        let suspect = match (tool, model, skill) {
+            (None, None, None) => None,
+            (Some(tool), None, None) => Some(Suspect::Tool(tool)),
+            (None, Some(model), None) => Some(Suspect::Model(model)),
+            (None, None, Some(skill)) => Some(Suspect::Skill(skill)),
+            _several => return None,
+        };
+        match (act.as_str(), approval, item, most_ms, says, suspect) {
             ("pause", None, None, most_ms, None, None) => Some(Act::Pause { most_ms: most_ms.map(|most| most.0) }),
             ("resume", None, None, None, None, None) => Some(Act::Resume),
             ("cancel", None, None, None, None, None) => Some(Act::Cancel),
             ("drain", None, None, None, None, None) => Some(Act::Drain),
             ("revoke", None, Some(item), None, None, None) => Some(Act::Revoke { item }),
-            ("quarantine", None, None, None, None, Some(tool)) => Some(Act::Quarantine { tool }),
+            ("quarantine", None, None, None, None, Some(what)) => Some(Act::Quarantine(what)),
             ("answer", Some(approval), None, None, Some(says), None) => Some(Act::Answer { approval, says }),
             _other => None,
         }

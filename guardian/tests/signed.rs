@@ -5,7 +5,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use common_ground::guardian::{Act, Charter, Defect, Order, Says, Scope};
+use common_ground::guardian::{Act, Charter, Defect, Order, Says, Scope, Suspect};
 use guardian::{charter, order};
 use receipts::{
     Digest, PublicKey,
@@ -43,7 +43,9 @@ fn acts() -> Vec<Act> {
         Act::Resume,
         Act::Cancel,
         Act::Revoke { item: "net:https://example.org:443 GET".parse().expect("an item") },
-        Act::Quarantine { tool: "shell".to_owned() },
+        Act::Quarantine(Suspect::Tool("shell".to_owned())),
+        Act::Quarantine(Suspect::Model("openai:gpt".to_owned())),
+        Act::Quarantine(Suspect::Skill("compare".to_owned())),
         Act::Drain,
         Act::Answer { approval: APPROVAL, says: Says::Yes },
         Act::Answer { approval: APPROVAL, says: Says::No },
@@ -59,6 +61,10 @@ fn what_was_signed_is_read_back_with_its_signers() {
         let read = charter::open(&bytes).said.expect("a charter");
         assert_eq!((read.terms, read.by), (terms, publics(&[&one])));
     }
+    let cosigns = ["ii-0123456789abcdef".to_owned(), "log.example".to_owned()].into();
+    let terms = Charter { cosigns, ..world::charter() };
+    let bytes = signed(charter::payload(&terms, &publics(&[&one])).expect("a payload"), &[&one]);
+    assert_eq!(charter::open(&bytes).said.expect("a charter").terms, terms);
     for act in acts() {
         for module in [None, Some(world::A)] {
             let terms = Order { module, rule: module.map(|_| "spend".to_owned()), ..world::order(act.clone()) };

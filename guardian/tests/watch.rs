@@ -105,7 +105,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         (owner(), number(), text(), digest()).prop_map(|(owner, step, tool, request)| Fact::StepStarted {
             owner,
             step: StepIndex(step as u32),
-            call: CallKind::Tool { tool, tool_digest: request, idempotent: true, needs: Vec::new() },
+            call: CallKind::Tool { tool, tool_digest: request, idempotent: true, needs: Vec::new(), refused: false },
             request,
             reserved: Amount::UNLIMITED,
         }),

@@ -95,6 +95,8 @@ pub struct Config {
     pub file_bytes: u64,
     /// URL of the database that folders are taken into, without a password; none when the home keeps them.
     pub postgres: Option<String>,
+    /// The model that adds its words to briefs; none when rules alone write them.
+    pub adviser: Option<String>,
     /// Whether modules wait for a verdict.
     pub verdict: RequiredVerdict,
     /// Ledger network.
@@ -144,6 +146,7 @@ impl Config {
         let providers = resolved.providers.typed()?;
         let embeddings = embeddings(resolved, &providers)?;
         let rerank = rerank(resolved, &providers)?;
+        let adviser = adviser(resolved, &providers)?;
         let model = |name: &'static str| {
             let name = if resolved.text(name).is_empty() { "model" } else { name };
             let model = resolved.text(name);
@@ -193,6 +196,7 @@ impl Config {
             rerank,
             file_bytes: number(resolved, "commons.max_file_mb", 1, 1024)? * 1024 * 1024,
             postgres: postgres(resolved)?,
+            adviser,
             verdict: match resolved.text("guardian.verdict") {
                 "none" => RequiredVerdict::None,
                 "tools" => RequiredVerdict::Tools,
@@ -272,6 +276,15 @@ fn ledger_key(resolved: &Resolved) -> Result<Option<String>, Failure> {
 }
 
 /// A database's URL. A password in it is refused, and not shown: a setting is read by more than this program.
+fn adviser(resolved: &Resolved, providers: &BTreeMap<String, Provider>) -> Result<Option<String>, Failure> {
+    let model = resolved.text("guardian.adviser");
+    if model.is_empty() {
+        return Ok(None);
+    }
+    check_named(resolved, "guardian.adviser", providers, "llama:NAME or PROVIDER:NAME")?;
+    Ok(Some(model.to_owned()))
+}
+
 fn postgres(resolved: &Resolved) -> Result<Option<String>, Failure> {
     let text = resolved.text("commons.postgres");
     if text.is_empty() {

@@ -257,6 +257,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "`tools` when each module waits for your verdict, or an order's, before its first tool call; else `none`",
     },
     Setting {
+        name: "guardian.adviser",
+        variable: "II_GUARDIAN_ADVISER",
+        default: "",
+        project: false,
+        about: "model that adds its words to `ii guardian briefs`: llama:NAME or PROVIDER:NAME; none when empty",
+    },
+    Setting {
         name: "eyes.theme",
         variable: "II_THEME",
         default: "auto",

@@ -12,6 +12,7 @@ use common_ground::{
     Command, Refusal, RunId, StepIndex,
     budget::Amount,
     grant::Grant,
+    guardian::Suspect,
     module::{CallKind, CallOutcome, Compaction, Owner, Step, StepState, Usage},
     port::{
         model::{Call, Model, ModelError, ModelRequest, ModelUsage},
@@ -184,6 +185,11 @@ impl Desk {
         self.waiting.push(Command::Compact { owner: self.owner, step: StepIndex(self.next), compaction });
     }
 
+    /// Whether it was set aside before this work began, so that it is not offered.
+    pub fn hides(&self, what: &Suspect) -> bool {
+        self.permits.hides(what)
+    }
+
     /// The words of a granted tool, when this program has it.
     pub fn tool(&self, name: &str) -> Option<&Arc<dyn Tool>> {
         self.room.tools.iter().find(|tool| tool.spec().name == name)
@@ -301,6 +307,9 @@ impl Desk {
         if let Some(wait) = self.permits.verdict(key, &tool.spec().name, arguments) {
             return wait;
         }
+        if let Some(refusal) = self.permits.quarantined(&tool.spec().name, arguments) {
+            return refusal;
+        }
         if tool.spec().name == ask_person::NAME
             && let Ok(question) = ask_person::question(arguments)
         {
@@ -414,8 +423,9 @@ fn intent_of(spec: &ToolSpec, arguments: &str, permit: &Permit) -> Intent {
         Permit::Ask { .. } | Permit::Refuse { .. } | Permit::Said(_) => Vec::new(),
     };
     let (tool, tool_digest, idempotent) = (spec.name.clone(), spec.digest(), spec.idempotent);
+    let refused = matches!(permit, Permit::Refuse { .. });
     Intent {
-        call: CallKind::Tool { tool, tool_digest, idempotent, needs },
+        call: CallKind::Tool { tool, tool_digest, idempotent, needs, refused },
         request: request_digest(&spec.name, arguments),
         reserve: Amount { tokens: 0, cost_micro: 0, tool_calls: 1 },
     }

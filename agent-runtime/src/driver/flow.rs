@@ -178,7 +178,7 @@ impl Flow {
                     self.person(&Command::Raise { limit, wall_ms })?;
                 }
                 if paused {
-                    self.person(&Command::Resume)?;
+                    self.go_on()?;
                 }
                 if open {
                     self.node(&Command::Reclaim { holder_gone: true })?;

@@ -5,7 +5,7 @@
 //! cannot be read is handed on as that, and the core refuses it on record.
 
 use common_ground::{
-    Command, Millis, RunId,
+    Command, Millis, Refusal, RunId,
     guardian::{Charter, Defect, Order, Presented},
 };
 use receipts::Digest;
@@ -80,6 +80,15 @@ impl Flow {
     pub(super) fn obey(&mut self, file: &str) -> Result<(), DriveError> {
         let (now, readers) = (self.now(), self.parts.readers);
         order(&mut self.book, now, readers, file)
+    }
+
+    /// The person lets a paused run go on. That an order set its model aside is said: nothing that could be waited for lifts it.
+    pub(super) fn go_on(&mut self) -> Result<(), DriveError> {
+        let by = self.book.roster()?.person;
+        match self.put(by, &Command::Resume)? {
+            Err(refusal @ Refusal::Quarantined { .. }) => Err(DriveError::Refused(refusal)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Lets a drained run stand still.

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use common_ground::{
-    ApprovalId, ModuleId,
+    ApprovalId, Millis, ModuleId,
     approval::{Answer, Approval, Needed, Question},
     grant::{Decision, Grant, Item, Policy},
-    guardian::RequiredVerdict,
+    guardian::{RequiredVerdict, Suspect},
     port::tool::{StepKey, ToolSpec},
     record::{Allowed, Denial, Exit},
     run::{Asks, Run},
@@ -17,6 +17,7 @@ use common_ground::{
 use receipts::Digest;
 
 use super::desk::request_digest;
+use crate::skills;
 
 /// Permissions of one attempt, as the state had them when its lease began.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,9 @@ pub(super) struct Permits {
     asks: Option<Asks>,
     verdict: RequiredVerdict,
     approvals: BTreeMap<ApprovalId, Approval>,
+    quarantined: BTreeMap<Suspect, Millis>,
+    /// When the attempt began. What it was offered then does not change, so that it can be replayed.
+    began: Millis,
 }
 
 /// What is to be done about a call.
@@ -57,7 +61,23 @@ impl Permits {
             asks: Some(run.task.asks),
             verdict: run.task.verdict,
             approvals: run.approvals.clone(),
+            quarantined: run.quarantined.clone(),
+            began: run.modules.get(&module).and_then(|module| module.attempt()).map_or(Millis(0), |open| open.started),
         }
+    }
+
+    /// Whether it was set aside before the attempt began.
+    pub fn hides(&self, what: &Suspect) -> bool {
+        self.quarantined.get(what).is_some_and(|since| *since < self.began)
+    }
+
+    /// The refusal of a call of what an order has set aside.
+    pub fn quarantined(&self, tool: &str, arguments: &str) -> Option<Permit> {
+        let skill = (tool == skills::READ).then(|| skills::asked_for(arguments)).flatten();
+        let what = [Some(Suspect::Tool(tool.to_owned())), skill.map(Suspect::Skill)];
+        let what = what.into_iter().flatten().find(|what| self.quarantined.contains_key(what))?;
+        let denials = vec![Denial { what: what.to_string(), why: "it is quarantined by an order".to_owned() }];
+        Some(Permit::Refuse { denials, exit: Exit::Refused })
     }
 
     /// What to do about a call of a tool that would do `needs`.

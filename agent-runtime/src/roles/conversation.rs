@@ -10,6 +10,7 @@ use std::{
 
 use common_ground::{
     deliverable::Deliverable,
+    guardian::Suspect,
     module::WorkError,
     port::{
         model::{Call, ModelError, Turn},
@@ -59,7 +60,8 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub fn new(desk: &Desk, job: &Job, task: WorkTask) -> Self {
-        let granted: Vec<Arc<dyn Tool>> = job.spec.tools.iter().filter_map(|name| desk.tool(name).cloned()).collect();
+        let kept = job.spec.tools.iter().filter(|name| !desk.hides(&Suspect::Tool((*name).clone())));
+        let granted: Vec<Arc<dyn Tool>> = kept.filter_map(|name| desk.tool(name).cloned()).collect();
         let language = desk.model().is_language_model();
         let own = granted.iter().map(|tool| if language { Passages::offer(tool.spec()) } else { tool.spec().clone() });
         let submit = if language { acts::submit_claims() } else { acts::submit() };

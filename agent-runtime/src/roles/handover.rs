@@ -4,6 +4,7 @@
 
 use common_ground::{
     deliverable::Deliverable,
+    guardian::Suspect,
     module::{CallKind, Handover, ModuleKind, Step, StepState, WorkError},
     port::model::{Call, ModelRequest, Reply, Turn},
     role::Role,
@@ -35,7 +36,8 @@ pub(super) async fn rules(desk: &Desk, task: &Task) -> Result<String, Stop> {
     for rules in &task.rules {
         text.push_str(&own_rules(desk, rules).await?);
     }
-    let catalogue = skills::catalogue(&task.skills);
+    let catalogue =
+        skills::catalogue(task.skills.iter().filter(|skill| !desk.hides(&Suspect::Skill(skill.name.clone()))));
     if !catalogue.is_empty() {
         text.push('\n');
         text.push_str(&catalogue);

@@ -10,15 +10,15 @@ mod read;
 pub use folder::{Loaded, SkillFault, load, load_all};
 pub use front::{Front, front};
 pub use read::SkillRead;
-pub(crate) use read::{READ, body_request};
+pub(crate) use read::{READ, asked_for, body_request};
 
 use common_ground::run::Skill;
 
 /// The catalogue as it stands in the rules; empty without skills.
-pub(crate) fn catalogue(skills: &[Skill]) -> String {
-    if skills.is_empty() {
+pub(crate) fn catalogue<'a>(skills: impl Iterator<Item = &'a Skill>) -> String {
+    let lines = skills.map(|skill| format!("- {}: {}\n", skill.name, skill.description)).collect::<String>();
+    if lines.is_empty() {
         return String::new();
     }
-    let lines = skills.iter().map(|skill| format!("- {}: {}\n", skill.name, skill.description)).collect::<String>();
     format!("# Skills\n\nRead a skill with {READ} before you do what it is for.\n\n{lines}")
 }

@@ -31,6 +31,11 @@ pub(crate) fn body_request(name: &str) -> String {
     json!({ "name": name }).to_string()
 }
 
+/// The skill that these arguments name, where they can be read.
+pub(crate) fn asked_for(arguments: &str) -> Option<String> {
+    serde_json::from_str(arguments).ok().map(|Arguments { name, .. }| name)
+}
+
 /// Reads the skills of one run.
 pub struct SkillRead {
     store: Arc<dyn Store>,

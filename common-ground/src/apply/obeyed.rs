@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What only the state keeps of an order; facts of their own say the rest.
-pub(super) fn executed(run: &mut Run, order: Digest, act: &Act, until: Option<Millis>) -> super::Applied {
+pub(super) fn executed(run: &mut Run, at: Millis, order: Digest, act: &Act, until: Option<Millis>) -> super::Applied {
     if !run.orders.insert(order) {
         return Err("the order was carried out before");
     }
@@ -19,8 +19,8 @@ pub(super) fn executed(run: &mut Run, order: Digest, act: &Act, until: Option<Mi
         Act::Revoke { item } => {
             run.task.permissions.deny.insert(item.clone());
         }
-        Act::Quarantine { tool } => {
-            run.quarantined.insert(tool.clone());
+        Act::Quarantine(what) => {
+            run.quarantined.entry(what.clone()).or_insert(at);
         }
         Act::Drain => run.draining = true,
         Act::Resume | Act::Cancel | Act::Answer { .. } => {}

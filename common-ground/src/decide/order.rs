@@ -12,6 +12,7 @@ use crate::{
     fact::Fact,
     guardian::{
         Act, ActKind, Charter, CharterRefusal, Defect, Order, OrderRefusal, Presented, Registered, Says, Scope, Signed,
+        Suspect,
     },
     id::{Millis, ModuleId},
     module::Life,
@@ -114,9 +115,7 @@ pub(super) fn order(run: &Run, presented: &Presented<Order>, ctx: &Ctx) -> Vec<F
     };
     let until = match signed.terms.act {
         Act::Pause { most_ms } => most_ms.map(|most| ctx.at.plus(most)),
-        Act::Resume | Act::Cancel | Act::Revoke { .. } | Act::Quarantine { .. } | Act::Drain | Act::Answer { .. } => {
-            None
-        }
+        Act::Resume | Act::Cancel | Act::Revoke { .. } | Act::Quarantine(_) | Act::Drain | Act::Answer { .. } => None,
     };
     let mut facts = vec![Fact::OrderExecuted {
         order: *id,
@@ -191,10 +190,11 @@ fn consequences(run: &Run, order: &Order, ctx: &Ctx) -> Result<Vec<Fact>, OrderR
         (Act::Resume, Some(module)) => super::run::resume_module(run, module),
         (Act::Cancel, None) => super::run::cancel(run),
         (Act::Cancel, Some(module)) => super::run::cancel_module(run, module),
-        (Act::Revoke { .. } | Act::Quarantine { .. }, None) => return live(run).map(|()| given_up(run)),
+        (Act::Revoke { .. }, None) => return live(run).map(|()| given_up(run)),
+        (Act::Quarantine(what), None) => return live(run).map(|()| quarantined(run, what)),
         (Act::Drain, None) => return live(run).map(|()| Vec::new()),
         (Act::Answer { approval, says }, _) => return answered(run, *approval, *says, order.module, ctx),
-        (Act::Revoke { .. } | Act::Quarantine { .. } | Act::Drain, Some(_)) => return Err(OrderRefusal::WrongTarget),
+        (Act::Revoke { .. } | Act::Quarantine(_) | Act::Drain, Some(_)) => return Err(OrderRefusal::WrongTarget),
     };
     follows.map_err(|_refusal| OrderRefusal::NotNow)
 }
@@ -213,6 +213,15 @@ fn given_up(run: &Run) -> Vec<Fact> {
         Some(_) | None => None,
     });
     leases.collect()
+}
+
+/// What no role can go on without lets the run stand still.
+fn quarantined(run: &Run, what: &Suspect) -> Vec<Fact> {
+    let mut facts = given_up(run);
+    if run.task.models.names(what) && matches!(run.phase, Phase::Open) {
+        facts.push(Fact::RunPaused { run: run.id, reason: PauseReason::Guardian });
+    }
+    facts
 }
 
 /// An order answers permissions and required verdicts; what is asked in words only the person answers.

@@ -106,7 +106,10 @@ pub(super) fn pause(run: &Run, reason: PauseReason) -> Result<Vec<Fact>, Refusal
 
 pub(super) fn resume(run: &Run) -> Result<Vec<Fact>, Refusal> {
     match run.phase {
-        Phase::Paused { .. } => Ok(vec![Fact::RunResumed { run: run.id }]),
+        Phase::Paused { .. } => match run.quarantined.keys().find(|what| run.task.models.names(what)) {
+            Some(what) => Err(Refusal::Quarantined { what: what.clone() }),
+            None => Ok(vec![Fact::RunResumed { run: run.id }]),
+        },
         Phase::Open | Phase::Closed { .. } => Err(Refusal::NotOpen),
     }
 }

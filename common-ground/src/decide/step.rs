@@ -8,7 +8,7 @@ use crate::{
     command::Ctx,
     fact::Fact,
     grant::{Decision, Item},
-    guardian::RequiredVerdict,
+    guardian::{RequiredVerdict, Suspect},
     id::{Epoch, ModuleId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, Lease, Life, Owner, Step, StepState, Usage},
     record::Traced,
@@ -62,7 +62,7 @@ pub(super) fn start(run: &Run, ctx: &Ctx, starting: &Starting<'_>) -> Result<Vec
     let steps = steps(run, starting.owner)?;
     let index = starting.step.0 as usize;
     if let Some(recorded) = steps.get(index) {
-        return again(starting, recorded);
+        return again(run, starting, recorded);
     }
     if index != steps.len() {
         return Err(Refusal::WrongStep { step: starting.step });
@@ -102,11 +102,12 @@ fn warnings(run: &Run, ctx: &Ctx, more: Amount) -> Vec<Fact> {
 }
 
 /// A recorded step asked for again: only one in doubt, unchanged and idempotent, is made again.
-fn again(starting: &Starting<'_>, recorded: &Step) -> Result<Vec<Fact>, Refusal> {
+fn again(run: &Run, starting: &Starting<'_>, recorded: &Step) -> Result<Vec<Fact>, Refusal> {
     let step = starting.step;
-    if recorded.request != starting.request || recorded.call != *starting.call {
+    if recorded.request != starting.request || !recorded.call.is_again(starting.call) {
         return Err(Refusal::Diverged { step });
     }
+    in_use(run, starting.call)?;
     match (&recorded.state, &recorded.call) {
         (StepState::Finished { .. }, _) => Err(Refusal::WrongStep { step }),
         (StepState::Started, CallKind::Tool { idempotent: false, .. }) => Err(Refusal::InDoubt { step }),
@@ -114,6 +115,16 @@ fn again(starting: &Starting<'_>, recorded: &Step) -> Result<Vec<Fact>, Refusal>
             Ok(vec![Fact::StepRetried { owner: starting.owner, step }])
         }
     }
+}
+
+/// Nothing that an order has set aside is used again.
+fn in_use(run: &Run, call: &CallKind) -> Result<(), Refusal> {
+    let what = match call {
+        CallKind::Model { model } => Suspect::Model(model.clone()),
+        CallKind::Tool { refused: true, .. } => return Ok(()),
+        CallKind::Tool { tool, .. } => Suspect::Tool(tool.clone()),
+    };
+    if run.quarantined.contains_key(&what) { Err(Refusal::Quarantined { what }) } else { Ok(()) }
 }
 
 fn granted(run: &Run, starting: &Starting<'_>) -> Result<(), Refusal> {
@@ -125,18 +136,20 @@ fn granted(run: &Run, starting: &Starting<'_>) -> Result<(), Refusal> {
                 Owner::Attempt { .. } => &models.associate,
                 Owner::Verifier { .. } => &models.verifier,
             };
-            if model == granted { Ok(()) } else { Err(Refusal::NotGranted { name: model.clone() }) }
+            if model == granted { in_use(run, starting.call) } else { Err(Refusal::NotGranted { name: model.clone() }) }
         }
-        (CallKind::Tool { tool, needs, .. }, Owner::Attempt { module, .. })
+        (CallKind::Tool { tool, needs, refused, .. }, Owner::Attempt { module, .. })
             if super::module(run, module)?.spec.tools.contains(tool) =>
         {
             let verdict = run.task.verdict == RequiredVerdict::Tools;
             if verdict && !matches!(run.verdict(module), Some(Answer::Run)) {
                 return Err(Refusal::NoVerdict { module });
             }
-            if run.quarantined.contains(tool) {
-                return Err(Refusal::NotGranted { name: tool.clone() });
+            if *refused {
+                // What is not made needs nothing.
+                return if needs.is_empty() { Ok(()) } else { Err(Refusal::NotGranted { name: tool.clone() }) };
             }
+            in_use(run, starting.call)?;
             let grant = &super::module(run, module)?.grant;
             let approved = run.approved(module, starting.step);
             let allowed =
@@ -157,8 +170,10 @@ pub(super) fn finish(run: &Run, ctx: &Ctx, finishing: &Finishing) -> Result<Vec<
     if matches!(run.phase, Phase::Closed { .. }) {
         return Err(Refusal::NotOpen);
     }
-    if steps(run, owner)?.get(step.0 as usize).is_none_or(|recorded| recorded.state != StepState::Started) {
-        return Err(Refusal::WrongStep { step });
+    let recorded = steps(run, owner)?.get(step.0 as usize).filter(|recorded| recorded.state == StepState::Started);
+    let Some(recorded) = recorded else { return Err(Refusal::WrongStep { step }) };
+    if let (CallKind::Tool { tool, refused: true, .. }, CallOutcome::Done) = (&recorded.call, outcome) {
+        return Err(Refusal::NotGranted { name: tool.clone() });
     }
     let mut facts = vec![Fact::StepFinished { owner, step, outcome, response, usage, traced }];
     facts.extend(warnings(run, ctx, usage.amount()));

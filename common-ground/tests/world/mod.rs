@@ -208,7 +208,13 @@ pub fn owner(module: ModuleId, attempt: u32, epoch: u64) -> Owner {
 pub const PLANNER: Owner = Owner::Role { role: Role::Principal };
 
 pub fn tool(name: &str, idempotent: bool) -> CallKind {
-    CallKind::Tool { tool: name.to_owned(), tool_digest: Digest::of(b"tool"), idempotent, needs: Vec::new() }
+    CallKind::Tool {
+        tool: name.to_owned(),
+        tool_digest: Digest::of(b"tool"),
+        idempotent,
+        needs: Vec::new(),
+        refused: false,
+    }
 }
 
 pub fn model(name: &str) -> CallKind {
@@ -329,6 +335,7 @@ pub fn charter() -> Charter {
         persons: [PERSON, SECOND].into(),
         quorum: 2,
         standing: vec![Standing { rule: "spend".to_owned(), most_ms: 100 }],
+        cosigns: Default::default(),
         not_before: Millis(5),
         not_after: Millis(5_000),
     }

@@ -199,7 +199,8 @@ impl Story {
     pub fn tool(&mut self, work: Work, tool: &str, needs: &[&str], arguments: &str, returned: &str, came: Came) {
         let step = self.next(work);
         let needs: Vec<Item> = needs.iter().map(|need| need.parse().expect("an item")).collect();
-        let call = CallKind::Tool { tool: tool.to_owned(), tool_digest: hash(tool), idempotent: true, needs };
+        let call =
+            CallKind::Tool { tool: tool.to_owned(), tool_digest: hash(tool), idempotent: true, needs, refused: false };
         let request = hash(&format!("{tool}\n{arguments}"));
         let reserve = Amount { tool_calls: 1, ..Amount::default() };
         let owner = Self::owner(work);

@@ -26,7 +26,7 @@ pub enum Args {
     /// List the charters of this home.
     List,
     /// Make a charter for the guardian of this home and sign it.
-    Make(Make),
+    Make(Box<Make>),
     /// Have a run that was opened before obey a charter too; runs opened later do by themselves.
     Register {
         /// The charter's name.
@@ -60,6 +60,13 @@ pub struct Make {
     /// Watch by this rule, with this threshold; all with their usual ones when none is given.
     #[arg(long, value_name = "RULE=THRESHOLD", value_parser = standing)]
     rule: Vec<(String, u64)>,
+    /// Charter this guardian, by its public key, instead of the one of this home: a witness, by the key that `ii-ledger keys`
+    /// prints.
+    #[arg(long, value_name = "KEY")]
+    guardian: Option<PublicKey>,
+    /// Let it cosign heads of this log as its witness, by the log's name. Can be given more than once.
+    #[arg(long, value_name = "LOG")]
+    cosign: Vec<String>,
     /// Only runs that answer from this collection.
     #[arg(long, value_name = "NAME")]
     collection: Option<String>,
@@ -83,7 +90,7 @@ const DAY_MS: u64 = 86_400_000;
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     match args {
         Args::List => list(program),
-        Args::Make(make) => make_one(make, program),
+        Args::Make(make) => make_one(*make, program),
         Args::Register { name, run } => register(program, &name, &run).await,
     }
 }
@@ -147,7 +154,10 @@ fn make_one(make: Make, program: &Program) -> Result<Exit, Failure> {
     let named: BTreeMap<String, u64> = make.standing.iter().cloned().collect();
     sentinel::thresholds(&named)?;
     let person = Signatory::Person.public(&program.home).map_err(|error| from_signer(&error))?;
-    let guardian = Signatory::Guardian.public(&program.home).map_err(|error| from_signer(&error))?;
+    let guardian = match make.guardian {
+        Some(key) => key,
+        None => Signatory::Guardian.public(&program.home).map_err(|error| from_signer(&error))?,
+    };
     let (known, _) = guardians::charters(&program.home)?;
     let version = known.iter().filter(|kept| kept.terms.guardian == guardian).map(|kept| kept.terms.version).max();
     let now = program.wiring.clock.now_ms();
@@ -175,6 +185,7 @@ fn make_one(make: Make, program: &Program) -> Result<Exit, Failure> {
             .into_iter()
             .map(|(rule, seconds)| Standing { rule, most_ms: seconds.saturating_mul(1000) })
             .collect(),
+        cosigns: make.cosign.into_iter().collect(),
         not_before: Millis(now),
         not_after: Millis(now.saturating_add(make.days.saturating_mul(DAY_MS))),
     };

@@ -1,5 +1,6 @@
 //! `ii guardian`: what watches the runs of this home, what it found, and the orders of people.
 
+mod advising;
 mod briefs;
 mod charters;
 mod deliver;
@@ -55,7 +56,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         Args::Status => status::run(program),
         Args::Watch(args) => watch::run(args, program).await,
         Args::Sentinel(args) => sentinel::run(&args),
-        Args::Briefs(args) => briefs::run(args, program),
+        Args::Briefs(args) => briefs::run(args, program).await,
         Args::Order(args) => order::run(args, program).await,
         Args::Charters(args) => charters::run(args, program).await,
     }

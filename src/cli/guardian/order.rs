@@ -10,7 +10,7 @@ use agent_runtime::signer::Signatory;
 use common_ground::{
     ApprovalId, Millis, ModuleId,
     grant::Item,
-    guardian::{Act, Order, Says},
+    guardian::{Act, Order, Says, Suspect},
 };
 use guardian::order;
 use receipts::{Digest, PublicKey};
@@ -60,12 +60,12 @@ pub enum Args {
         /// What, as --allow takes it.
         item: String,
     },
-    /// Have a tool called no more.
+    /// Have a tool, a model or a skill used no more.
     Quarantine {
         #[command(flatten)]
         to: To,
-        /// The tool's name.
-        tool: String,
+        #[command(flatten)]
+        what: What,
     },
     /// Answer a question with yes: a permission for its one call, a required verdict for its module.
     Approve {
@@ -94,6 +94,27 @@ pub enum Args {
         /// The order's file.
         file: PathBuf,
     },
+}
+
+/// What is set aside.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct What {
+    /// The tool's name.
+    tool: Option<String>,
+    /// A model instead, by its id. A run one of whose roles has it stands still.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// A skill instead, by its name.
+    #[arg(long, value_name = "NAME")]
+    skill: Option<String>,
+}
+
+impl What {
+    fn suspect(self) -> Result<Suspect, Failure> {
+        let named = self.tool.map(Suspect::Tool).or(self.model.map(Suspect::Model)).or(self.skill.map(Suspect::Skill));
+        named.ok_or_else(|| Failure::new(Exit::Usage, "nothing to quarantine", "name a tool, --model or --skill"))
+    }
 }
 
 /// To what, under which charter, and by whom.
@@ -128,7 +149,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         Args::Cancel { to } => (to, Act::Cancel),
         Args::Drain { to } => (to, Act::Drain),
         Args::Revoke { to, item } => (to, Act::Revoke { item: read_item(&item)? }),
-        Args::Quarantine { to, tool } => (to, Act::Quarantine { tool }),
+        Args::Quarantine { to, what } => (to, Act::Quarantine(what.suspect()?)),
         Args::Approve { to, approval } => (to, Act::Answer { approval, says: Says::Yes }),
         Args::Deny { to, approval } => (to, Act::Answer { approval, says: Says::No }),
         Args::Sign { file, key } => return sign(program, &file, key),

@@ -124,7 +124,7 @@ fn ordered(act: &Act) -> &'static str {
         Act::Resume => "go on",
         Act::Cancel => "give it up",
         Act::Revoke { .. } => "take a permission back",
-        Act::Quarantine { .. } => "use this no more",
+        Act::Quarantine(_) => "use this no more",
         Act::Drain => "end what has begun, begin nothing",
         Act::Answer { .. } => "answer a question",
     }

@@ -326,6 +326,7 @@ pub fn tool() -> CallKind {
         tool_digest: Digest::of(b"tool"),
         idempotent: true,
         needs: Vec::new(),
+        refused: false,
     }
 }
 
@@ -474,7 +475,7 @@ pub fn writer() -> World {
     for _call in 0..2 {
         let needs = vec![Item::write("/data/tides.md").expect("a path")];
         let CallKind::Tool { tool, tool_digest, idempotent, .. } = tool() else { unreachable!("a tool") };
-        world.start(1, CallKind::Tool { tool, tool_digest, idempotent, needs });
+        world.start(1, CallKind::Tool { tool, tool_digest, idempotent, needs, refused: false });
         world.finish(1, Some(Tier::Builtin));
     }
     world
