@@ -21,7 +21,15 @@ const MAY_IMPORT: &[(&str, &[(&str, Parts)])] = &[
     ("commons-index", &[("common-ground", Parts::All), ("receipts", LOGGED)]),
     ("agent-runtime", &[("common-ground", Parts::All), ("receipts", Parts::All)]),
     ("guardian", &[("common-ground", Parts::All), ("receipts", SIGNED)]),
-    ("ii-ledger", &[("receipts", Parts::All)]),
+    (
+        "ii-ledger",
+        &[
+            ("receipts", Parts::All),
+            // The charter under which a guardian is a witness.
+            ("common-ground", Parts::Only(&["Millis", "guardian"])),
+            ("guardian", Parts::Only(&["charter"])),
+        ],
+    ),
     ("tui", &[("common-ground", Parts::All)]),
     (
         "ii",

@@ -11,7 +11,7 @@ use ledger::{
     start::{self, LedgerSettings, StartError, Started, WitnessSettings},
 };
 use receipts::{
-    Digest,
+    Digest, PublicKey,
     cosignature::Cosigner,
     note::{parse_vkey, vkey},
     witness::WatchedLog,
@@ -84,6 +84,12 @@ struct RunWitness {
     /// Verifier key of a log to watch; its name is the log's origin. May be given for several.
     #[arg(long, value_name = "VKEY", value_parser = parse_log, required = true)]
     log: Vec<WatchedLog>,
+    /// Be the witness of a guardian, under this charter: cosign no other log than it names, and only in its time.
+    #[arg(long, value_name = "FILE", requires = "person")]
+    charter: Option<PathBuf>,
+    /// Whose signature on the charter counts: the public key of a person. May be given for several.
+    #[arg(long, value_name = "KEY", requires = "charter")]
+    person: Vec<PublicKey>,
 }
 
 fn parse_witness(text: &str) -> Result<publisher::Witness, String> {
@@ -136,11 +142,12 @@ fn home(given: Option<PathBuf>) -> Option<PathBuf> {
 fn keys(home: &std::path::Path, json: bool) -> Result<(), StartError> {
     let home = Home::take(home)?;
     let log = vkey(&LedgerKeys::open(home.path())?.log());
-    let witness = WitnessKey::open(home.path())?.cosigner().vkey();
+    let witness = WitnessKey::open(home.path())?.cosigner().clone();
+    let (vkey, key) = (witness.vkey(), witness.key);
     if json {
-        println!("{}", serde_json::json!({"log": log, "witness": witness}));
+        println!("{}", serde_json::json!({"log": log, "witness": vkey, "witness_key": key}));
     } else {
-        println!("log      {log}\nwitness  {witness}");
+        println!("log      {log}\nwitness  {vkey}\nits key  {key}");
     }
     Ok(())
 }
@@ -190,6 +197,11 @@ async fn run_ledger(home: PathBuf, serve: Serve, json: bool) -> Result<(), Start
 }
 
 async fn run_witness(home: PathBuf, witness: RunWitness, json: bool) -> Result<(), StartError> {
-    let settings = WitnessSettings { home, listen: witness.listen, logs: witness.log };
+    let settings = WitnessSettings {
+        home,
+        listen: witness.listen,
+        logs: witness.log,
+        charter: witness.charter.map(|file| (file, witness.person.into_iter().collect())),
+    };
     start::witness(settings, stop(), tell("witness", json)).await
 }

@@ -1,9 +1,15 @@
 //! Putting the parts together: a ledger or a witness, from its folder to its address, until it is told to stop.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use receipts::{
-    Digest,
+    Digest, PublicKey,
     ledger::{block::quorum, rpc::MOST_BYTES, submission::Admission},
     note::{log_name, vkey},
     trust::{Trust, TrustError},
@@ -20,7 +26,7 @@ use crate::{
     ledger::{Constants, Ledger},
     publisher::{self, Publisher},
     store::{Identity, Store, StoreError},
-    witness::{SeenHeads, Witness, WitnessStoreError},
+    witness::{Duty, DutyError, SeenHeads, Witness, WitnessStoreError},
     writer::Writer,
 };
 
@@ -57,6 +63,8 @@ pub struct WitnessSettings {
     pub listen: SocketAddr,
     /// The logs to watch.
     pub logs: Vec<WatchedLog>,
+    /// The charter of a witness that is a guardian, and who may have signed it.
+    pub charter: Option<(PathBuf, BTreeSet<PublicKey>)>,
 }
 
 /// What is told once the address is open.
@@ -83,6 +91,9 @@ pub enum StartError {
     /// Storage of a witness.
     #[error(transparent)]
     Seen(#[from] WitnessStoreError),
+    /// A charter of the witness.
+    #[error(transparent)]
+    Duty(#[from] DutyError),
     /// A trust file cannot be read.
     #[error("trust file {path}: {source}")]
     TrustFile {
@@ -142,7 +153,7 @@ impl StartError {
         match self {
             Self::Listen { .. } => 1,
             Self::WitnessQuorum { .. } | Self::PublicFaults { .. } => 2,
-            Self::TrustFile { .. } | Self::Trust { .. } | Self::TrustNetwork { .. } | Self::Key(_) => 3,
+            Self::TrustFile { .. } | Self::Trust { .. } | Self::TrustNetwork { .. } | Self::Key(_) | Self::Duty(_) => 3,
             Self::Home(_) | Self::Store(_) | Self::Seen(_) => 8,
             Self::Task(_) => 70,
         }
@@ -267,9 +278,10 @@ pub async fn witness(
 ) -> Result<(), StartError> {
     let home = Home::take(&settings.home)?;
     let key = Arc::new(WitnessKey::open(home.path())?);
+    let duty = settings.charter.map(|(file, persons)| Duty::read(&file, key.cosigner().key, &persons)).transpose()?;
     let seen = SeenHeads::open(home.path()).await?;
     let (listener, address) = listen(settings.listen).await?;
-    let (site, judge) = Witness::start(Arc::clone(&key), settings.logs, seen);
+    let (site, judge) = Witness::start(Arc::clone(&key), settings.logs, duty, seen);
     started(Started { address, vkey: key.cosigner().vkey() });
     // A request is a note and at most 63 hashes.
     http::serve(listener, limits(64 << 10), Arc::new(site), stop).await;

@@ -3,14 +3,17 @@
 //! **Invariant:** the head is on disk before its cosignature leaves.
 //! **Invariant:** one request at a time is judged and recorded, so that no two can pass each other.
 
+mod duty;
 mod store;
 
 use std::sync::Arc;
 
+use common_ground::Millis;
 use hyper::{Method, StatusCode};
 use receipts::witness::{AddCheckpoint, Refusal, WatchedLog};
 use tokio::sync::{mpsc, oneshot};
 
+pub use duty::{Duty, DutyError, OffDuty};
 pub use store::{SeenHeads, WitnessStoreError};
 
 use crate::{
@@ -28,6 +31,8 @@ type Verdict = Result<String, Refused>;
 enum Refused {
     #[error(transparent)]
     Rule(#[from] Refusal),
+    #[error(transparent)]
+    Duty(#[from] OffDuty),
     #[error("{0}; ask again later")]
     Storage(#[from] WitnessStoreError),
 }
@@ -43,6 +48,8 @@ pub struct Witness {
 struct Judge {
     key: Arc<WitnessKey>,
     logs: Vec<WatchedLog>,
+    /// The guardian's charter, where the witness is one.
+    duty: Option<Duty>,
     seen: SeenHeads,
 }
 
@@ -51,12 +58,13 @@ impl Witness {
     pub fn start(
         key: Arc<WitnessKey>,
         logs: Vec<WatchedLog>,
+        duty: Option<Duty>,
         seen: SeenHeads,
     ) -> (Self, tokio::task::JoinHandle<Result<(), WitnessStoreError>>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let names = logs.iter().map(|log| log.origin.as_str()).collect::<Vec<_>>().join("\n");
         let about = format!("{}\n\n{names}", key.cosigner().vkey());
-        let task = tokio::spawn(Judge { key, logs, seen }.work(receiver));
+        let task = tokio::spawn(Judge { key, logs, duty, seen }.work(receiver));
         (Self { judge: sender, about }, task)
     }
 
@@ -72,6 +80,7 @@ impl Witness {
                 body: line.into_bytes(),
             },
             Some(Err(Refused::Rule(refusal))) => refuse(&refusal),
+            Some(Err(error @ Refused::Duty(_))) => Answer::text(StatusCode::FORBIDDEN, &error.to_string()),
             Some(Err(error @ Refused::Storage(_))) => Answer::text(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
             None => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "the witness is stopping"),
         }
@@ -106,6 +115,10 @@ impl Judge {
     }
 
     async fn judge(&mut self, request: &AddCheckpoint) -> Verdict {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        if let Some(duty) = &self.duty {
+            duty.allows(request.origin(), Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))?;
+        }
         let log = self.logs.iter().find(|log| log.origin == request.origin());
         let last = match log {
             Some(log) => self.seen.last(&log.origin).await?,
@@ -113,7 +126,6 @@ impl Judge {
         };
         let head = request.judge(log, last.as_ref())?;
         self.seen.record(&head).await?;
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Ok(self.key.cosign(&head.body(), since.as_secs()))
     }
 }

@@ -83,7 +83,7 @@ async fn what_is_too_much_at_once_is_told_to_come_again() {
 }
 
 /// What the program says when it does not start: one line, and an exit code.
-fn refused(home: &std::path::Path, arguments: &[&str]) -> (Option<i32>, String) {
+pub fn refused(home: &std::path::Path, arguments: &[&str]) -> (Option<i32>, String) {
     let ended = command(home, arguments).output().expect("runs");
     let text = String::from_utf8(ended.stderr).expect("text");
     assert_eq!(ended.stdout, b"");

@@ -2,10 +2,16 @@
 
 use std::path::Path;
 
+use common_ground::{
+    Millis,
+    guardian::{Charter, Scope},
+};
+use guardian::charter;
 use ledger::ask;
 use receipts::{
     checkpoint::Checkpoint,
     cosignature::Cosigner,
+    dsse::{Envelope, IN_TOTO},
     keys::SigningKey,
     ledger::rpc::{DyingPoint, Fault, Status},
     merkle::{Tree, leaf_hash},
@@ -77,6 +83,79 @@ async fn it_cosigns_what_goes_on_and_keeps_its_word_through_a_kill() {
     assert_eq!(add(&program, stranger.to_text()).await.0, 403);
     assert_eq!(ask::get(&program.url, PATIENCE).await.expect("an answer").status, 200);
     assert_eq!(program.terminate(), Some(0));
+}
+
+/// A charter of this witness in a file, signed by `person`.
+fn chartered(folder: &Path, cosigner: &Cosigner, person: &SigningKey, change: impl Fn(&mut Charter)) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let now = u64::try_from(now.as_millis()).expect("a time");
+    let mut terms = Charter {
+        name: "witness".to_owned(),
+        guardian: cosigner.key,
+        version: 1,
+        scope: Scope::Every,
+        rules: Default::default(),
+        acts: Default::default(),
+        critical: Default::default(),
+        persons: [person.public()].into(),
+        quorum: 1,
+        standing: Vec::new(),
+        cosigns: [head(&tree(1, 0)).origin].into(),
+        not_before: Millis(now - 60_000),
+        not_after: Millis(now + 3_600_000),
+    };
+    change(&mut terms);
+    let payload = charter::payload(&terms, &[person.public()].into()).expect("a payload");
+    let bytes = Envelope::sign(IN_TOTO, payload, &[person]).expect("signed").to_bytes().expect("bytes");
+    let path = folder.join("charter.json");
+    std::fs::write(&path, bytes).expect("written");
+    path.display().to_string()
+}
+
+#[tokio::test]
+async fn a_guardian_cosigns_what_its_charter_names_and_while_it_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (home, log) = (folder.path().join("home"), vkey(&log_key().public()));
+    let cosigner = Cosigner::parse(&witness(&home, &[&log]).vkey).expect("a verifier key");
+    let (person, stranger) = (SigningKey::from_seed(&[7; 32]), SigningKey::from_seed(&[8; 32]));
+    let named = person.public().to_string();
+    let start = |charter: &str| {
+        let words = ["witness", "--listen", "127.0.0.1:0", "--log", &log, "--charter", charter, "--person", &named];
+        Program::start(&home, &words)
+    };
+    let program = start(&chartered(folder.path(), &cosigner, &person, |_| {}));
+    assert_eq!(add(&program, request(0, &tree(3, 0))).await.0, 200);
+    assert_eq!(add(&program, request(3, &tree(7, 1))).await.0, 422, "a fork, charter or not");
+    drop(program);
+    let over = chartered(folder.path(), &cosigner, &person, |terms| terms.not_after = Millis(terms.not_before.0 + 1));
+    let program = start(&over);
+    let (status, _, why) = add(&program, request(3, &tree(7, 0))).await;
+    assert_eq!((status, why.contains("charter is over")), (403, true), "{why}");
+    drop(program);
+    let elsewhere =
+        chartered(folder.path(), &cosigner, &person, |terms| terms.cosigns = ["ii-elsewhere".to_owned()].into());
+    let program = start(&elsewhere);
+    let (status, _, why) = add(&program, request(3, &tree(7, 0))).await;
+    assert_eq!((status, why.contains("does not name the log")), (403, true), "{why}");
+    drop(program);
+    // What was refused left no trace: under a charter again, it goes on where it was.
+    let program = start(&chartered(folder.path(), &cosigner, &person, |_| {}));
+    assert_eq!(add(&program, request(3, &tree(7, 0))).await.0, 200);
+    drop(program);
+    let refused = |charter: &str, what: &str| {
+        let words = ["witness", "--listen", "127.0.0.1:0", "--log", &log, "--charter", charter, "--person", &named];
+        let (code, text) = crate::limits::refused(&home, &words);
+        assert_eq!((code, text.contains(what)), (Some(3), true), "{text}");
+    };
+    refused(&chartered(folder.path(), &cosigner, &stranger, |_| {}), "is not signed by a key that --person names");
+    refused(
+        &chartered(folder.path(), &cosigner, &person, |terms| terms.guardian = stranger.public()),
+        "charters guardian",
+    );
+    refused(&chartered(folder.path(), &cosigner, &person, |terms| terms.cosigns.clear()), "cosign no log");
+    let path = folder.path().join("none.json");
+    std::fs::write(&path, "{}").expect("written");
+    refused(&path.display().to_string(), "is no charter");
 }
 
 #[tokio::test]
