@@ -64,7 +64,8 @@ fn paused(home: &Path, run: &str) -> f64 {
         }
         sleep(Duration::from_millis(20));
     }
-    panic!("run {run} does not stand still");
+    let shown = done(ii(home, &["runs", "show", run]));
+    panic!("run {run} does not stand still: {}", String::from_utf8_lossy(&shown.stdout));
 }
 
 /// Times of `sync_data` after a short line, in milliseconds: what the disk takes of each step.
@@ -92,6 +93,8 @@ fn main() {
     let docs = docs.display().to_string();
     done(ii(&home, &["run", "Who may pause a run?", "--docs", &docs]));
     done(ii(&home, &["guardian", "charters", "make", "warden", "--standing", "loops=60", "--rule", "loops=1"]));
+    // What the first run came to is of no interest.
+    done(ii(&home, &["guardian", "watch", "--once"]));
     // Slow enough that the run is still under way when it is to stand still.
     let server = ModelServer::start(|request, number| {
         if offers(request, "plan") {

@@ -34,7 +34,7 @@ pub enum Contents {
 const MOST_IN_A_TURN: usize = 256;
 
 /// How often a journal is looked into while anybody works on a run, and while nobody does.
-const WHILE_AT_WORK: Duration = Duration::from_millis(15);
+const WHILE_AT_WORK: Duration = Duration::from_millis(10);
 const WHILE_IDLE: Duration = Duration::from_millis(40);
 
 /// A follower of every run of a home, or of one.
@@ -74,13 +74,20 @@ impl Follower {
     /// # Errors
     /// Storage faults. A run that is damaged is told of, and is no error.
     pub async fn turn(&mut self) -> Result<Vec<Line>, Failure> {
+        let reader = self.reader.sitting().await.map_err(|error| from_journal(&error))?;
+        let lines = self.look(&reader).await;
+        reader.close().await;
+        lines
+    }
+
+    async fn look(&mut self, reader: &Reader) -> Result<Vec<Line>, Failure> {
         let mut lines = Vec::new();
         if self.waiting.is_empty() {
-            self.read(&mut lines).await?;
+            self.read(reader, &mut lines).await?;
         }
         for _ in 0..MOST_IN_A_TURN {
             let Some((run, fact)) = self.waiting.pop_front() else { break };
-            self.tell(run, &fact, &mut lines).await?;
+            self.tell(reader, run, &fact, &mut lines).await?;
         }
         Ok(lines)
     }
@@ -91,8 +98,8 @@ impl Follower {
     }
 
     /// Reads what is new, and says what cannot be read.
-    async fn read(&mut self, lines: &mut Vec<Line>) -> Result<(), Failure> {
-        let mut rows = self.reader.runs().await.map_err(|error| from_journal(&error))?;
+    async fn read(&mut self, reader: &Reader, lines: &mut Vec<Line>) -> Result<(), Failure> {
+        let mut rows = reader.runs().await.map_err(|error| from_journal(&error))?;
         rows.reverse();
         self.at_work = rows.iter().any(|row| row.lease.is_some());
         let known: BTreeSet<RunId> = rows.iter().map(|row| row.run).collect();
@@ -104,7 +111,7 @@ impl Follower {
             if row.head_seq <= place || is_broken {
                 continue;
             }
-            match self.reader.since(row.run, place).await {
+            match reader.since(row.run, place).await {
                 Ok(recorded) => {
                     self.waiting.extend(recorded.into_iter().map(|fact| (row.run, fact)));
                 }
@@ -123,11 +130,17 @@ impl Follower {
         Ok(())
     }
 
-    async fn tell(&mut self, run: RunId, recorded: &Recorded, lines: &mut Vec<Line>) -> Result<(), Failure> {
+    async fn tell(
+        &mut self,
+        reader: &Reader,
+        run: RunId,
+        recorded: &Recorded,
+        lines: &mut Vec<Line>,
+    ) -> Result<(), Failure> {
         let fact = placed(recorded).map_err(|error| from_drive(&error))?.fact;
         if self.contents == Contents::Told {
             for digest in named(&fact) {
-                match self.reader.blob(digest).await {
+                match reader.blob(digest).await {
                     Ok(Some(bytes)) => lines.push(Line::content(digest, &bytes)),
                     // A content that was never stored, or was swept with another run, is nothing to look at.
                     Ok(None) => {}

@@ -172,11 +172,11 @@ impl Notebook {
         &self.places
     }
 
-    /// Makes what was found durable, then the places; gives the concerns that are new.
+    /// Makes what was found durable; gives the concerns that are new. The places behind it are for [`Notebook::remember`], later.
     ///
     /// # Errors
     /// Files that cannot be written.
-    pub fn keep(&mut self, found: Vec<Concern>, places: &[Place]) -> Result<Vec<Concern>, Failure> {
+    pub fn keep(&mut self, found: Vec<Concern>) -> Result<Vec<Concern>, Failure> {
         let new: Vec<Concern> = found.into_iter().filter(|concern| self.known.insert(concern.id)).collect();
         let path = self.folder.join("concerns.jsonl");
         if !new.is_empty() {
@@ -187,11 +187,14 @@ impl Notebook {
             }
             self.concerns.write_all(text.as_bytes()).and_then(|()| self.concerns.sync_data()).map_err(cannot(&path))?;
         }
-        self.remember(places)?;
         Ok(new)
     }
 
-    fn remember(&mut self, places: &[Place]) -> Result<(), Failure> {
+    /// Makes places durable, once what was found before them is.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn remember(&mut self, places: &[Place]) -> Result<(), Failure> {
         if places.is_empty() {
             return Ok(());
         }

@@ -57,7 +57,36 @@ impl Reader {
         Self { home, source: Source::Live(pool) }
     }
 
-    pub(crate) async fn close(&self) {
+    /// The same journal for a few questions in a row, over one connection where somebody writes to it. It is to be closed soon:
+    /// while it is open, a writer that ends leaves its side files behind.
+    ///
+    /// # Errors
+    /// The database's; a journal of a newer program.
+    pub async fn sitting(&self) -> Result<Self, JournalError> {
+        let (home, path) = (self.home.clone(), self.home.journal());
+        if !self.stamp()?.is_some_and(|stamp| stamp.in_use) {
+            return Ok(Self::at(home));
+        }
+        let options = PoolOptions::<Sqlite>::new().max_connections(1).test_before_acquire(false);
+        let pool = options.connect_lazy_with(schema::reading(&path));
+        let mut connection = pool.acquire().await.map_err(|error| JournalError::sqlite(&path, error))?;
+        let version = schema::refuse_newer(&path, &mut connection).await;
+        drop(connection);
+        match version {
+            Ok(0) => {
+                pool.close().await;
+                Ok(Self::at(home))
+            }
+            Ok(_) => Ok(Self { home, source: Source::Live(pool) }),
+            Err(error) => {
+                pool.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a sitting; nothing for a reader that keeps no connection.
+    pub async fn close(&self) {
         match &self.source {
             Source::Live(pool) => pool.close().await,
             Source::Cold => {}

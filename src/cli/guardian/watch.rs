@@ -77,13 +77,14 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         }
         told = Instant::now();
         let (found, places) = sentinel.hear(std::mem::take(&mut waiting), program.wiring.clock.now_ms()).await?;
-        let new = notebook.keep(found, &places)?;
-        for concern in new {
+        // Said and acted on before the places are written: who is told does not wait for them.
+        for concern in notebook.keep(found)? {
             say(program, &concern)?;
             if args.act {
                 act(program, &own, &concern).await?;
             }
         }
+        notebook.remember(&places)?;
         if is_quiet && args.once {
             return Ok(Exit::Completed);
         }
