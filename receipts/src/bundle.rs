@@ -10,6 +10,8 @@ pub const CHECKPOINT: &str = "anchor-set.checkpoint";
 pub const LOGGED: &str = "ledger.tlog-proof";
 /// The certified block over that head.
 pub const BLOCK: &str = "ledger-block.json";
+/// Where a chain of Bitcoin's family has the receipt.
+pub const ANCHOR: &str = "ledger-anchor.json";
 /// Several entries of the trace under one proof.
 pub const MULTIPROOF: &str = "audit.multiproof";
 /// The most disclosures, delegations or verdicts a folder may have.
@@ -60,6 +62,8 @@ pub enum FileKind {
     Logged,
     /// A ledger's block.
     Block,
+    /// A chain's proof.
+    Anchor,
 }
 
 /// What a name stands for; `None` for no file of a bundle.
@@ -70,6 +74,7 @@ pub fn kind(name: &str) -> Option<FileKind> {
         CHECKPOINT => Some(FileKind::Checkpoint),
         LOGGED => Some(FileKind::Logged),
         BLOCK => Some(FileKind::Block),
+        ANCHOR => Some(FileKind::Anchor),
         MULTIPROOF => Some(FileKind::Multiproof),
         _numbered => None
             .or_else(|| Some(FileKind::Disclosure(number(name.strip_prefix("disclosure-")?, ".tlog-proof")?)))

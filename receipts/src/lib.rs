@@ -4,6 +4,7 @@
 //! so the crate also compiles to wasm32. It knows nothing of agents, models, terminals or async runtimes.
 
 pub mod audit;
+pub mod bitcoin;
 pub mod bundle;
 pub mod canonical;
 pub mod checkpoint;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bitcoin::anchor::TrustedChain,
     canonical::{NotCanonical, canonical},
     digest::{Digest, PublicKey},
     keys::key_id,
@@ -63,6 +64,9 @@ pub struct Trust {
     /// The ledger whose evidence counts, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<TrustedLedger>,
+    /// The chain of Bitcoin's family whose blocks count, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<TrustedChain>,
 }
 
 /// Why a trust file makes no sense.

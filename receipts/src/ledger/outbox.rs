@@ -1,13 +1,13 @@
 //! What becomes of a receipt on its way to a ledger, and when it is tried again: the rules of the outbox.
 //!
 //! **Invariant:** `logged` is said only of what was proved to lie under a head that was taken, `credited` only of what lies
-//! under a block that was taken.
+//! under a block that was taken. In a chain, `logged` is said of what is in a block, `credited` of what is as deep as was wanted.
 //! **Invariant:** only answers about the receipt itself end its way; a ledger that cannot be reached never does.
 
 use serde::{Deserialize, Serialize};
 
 use super::rpc::{LedgerError, Submitted};
-use crate::{digest::Digest, integer::Decimal};
+use crate::{bitcoin::hash::BlockHash, digest::Digest, integer::Decimal};
 
 /// Where a sealed receipt is on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,37 @@ pub enum State {
         /// Height of that block.
         height: Decimal,
     },
+    /// In a batch whose transaction was signed and perhaps sent; no block has it.
+    InFlight {
+        /// Root of the batch.
+        root: Digest,
+        /// Its index in the batch.
+        index: Decimal,
+    },
+    /// Proved to lie in a block of the chain.
+    Mined {
+        /// Root of the batch.
+        root: Digest,
+        /// Its index in the batch.
+        index: Decimal,
+        /// Height of the block.
+        height: Decimal,
+        /// The block.
+        block: BlockHash,
+    },
+    /// Proved to lie in a block of the chain, under as many as were wanted.
+    Buried {
+        /// Root of the batch.
+        root: Digest,
+        /// Its index in the batch.
+        index: Decimal,
+        /// Height of the block.
+        height: Decimal,
+        /// The block.
+        block: BlockHash,
+        /// The block that made it final.
+        last: BlockHash,
+    },
     /// The ledger does not take it, for good.
     Refused {
         /// Why: a code of `docs/RECEIPT-FORMAT.md`, or `network` or `protocol`.
@@ -51,9 +82,9 @@ pub enum State {
 pub enum Standing {
     /// Signed, and nobody else has it.
     Sealed,
-    /// In a ledger's log, proved.
+    /// In a ledger's log or a block of a chain, proved.
     Logged,
-    /// Under a certified block, proved.
+    /// Under a certified block, or deep in a chain, proved.
     Credited,
     /// Not taken, for good.
     Refused,
@@ -81,9 +112,9 @@ impl State {
     /// No more than is shown to be true: an acknowledgement alone is the ledger's word.
     pub fn standing(&self) -> Standing {
         match self {
-            Self::Queued | Self::Acknowledged { .. } => Standing::Sealed,
-            Self::Included { .. } => Standing::Logged,
-            Self::Final { .. } => Standing::Credited,
+            Self::Queued | Self::Acknowledged { .. } | Self::InFlight { .. } => Standing::Sealed,
+            Self::Included { .. } | Self::Mined { .. } => Standing::Logged,
+            Self::Final { .. } | Self::Buried { .. } => Standing::Credited,
             Self::Refused { .. } => Standing::Refused,
             Self::Conflict { .. } => Standing::Conflict,
         }
@@ -127,6 +158,7 @@ pub fn pause_ms(failures: u32, random: u64) -> u64 {
 mod tests {
     use super::{Standing, State, pause_ms};
     use crate::{
+        bitcoin::hash::BlockHash,
         digest::Digest,
         integer::Decimal,
         ledger::rpc::{Acknowledgement, LedgerError, ProtocolFault, Submitted},
@@ -163,6 +195,10 @@ mod tests {
         assert_eq!(said(State::Acknowledged { index: at }), Standing::Sealed, "the ledger's word alone");
         assert_eq!(said(State::Included { index: at, size: at }), Standing::Logged);
         assert_eq!(said(State::Final { index: at, height: at }), Standing::Credited);
+        let (root, index, height, block) = (Digest([1; 32]), at, at, BlockHash([2; 32]));
+        assert_eq!(said(State::InFlight { root, index }), Standing::Sealed, "a node's mempool forgets");
+        assert_eq!(said(State::Mined { root, index, height, block }), Standing::Logged);
+        assert_eq!(said(State::Buried { root, index, height, block, last: block }), Standing::Credited);
     }
 
     #[test]
@@ -173,6 +209,15 @@ mod tests {
             State::Acknowledged { index: at },
             State::Included { index: at, size: at },
             State::Final { index: at, height: at },
+            State::InFlight { root: Digest([1; 32]), index: at },
+            State::Mined { root: Digest([1; 32]), index: at, height: at, block: BlockHash([2; 32]) },
+            State::Buried {
+                root: Digest([1; 32]),
+                index: at,
+                height: at,
+                block: BlockHash([2; 32]),
+                last: BlockHash([3; 32]),
+            },
             State::Refused { code: "x".to_owned() },
             State::Conflict { credited: Digest([1; 32]) },
         ] {

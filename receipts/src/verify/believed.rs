@@ -1,6 +1,7 @@
 //! Whom a check believes: the keys that somebody trusts, or those that the receipt itself names.
 
 use crate::{
+    bitcoin::anchor::TrustedChain,
     delegation::{Delegation, DelegationError},
     digest::{Digest, PublicKey},
     ledger::trusted::TrustedLedger,
@@ -44,6 +45,14 @@ impl Believed<'_> {
     pub(super) fn ledger(&self) -> Option<&TrustedLedger> {
         match self {
             Self::Trusted(trust) => trust.ledger.as_ref(),
+            Self::AsNamed { .. } => None,
+        }
+    }
+
+    /// The chain whose blocks count.
+    pub(super) fn chain(&self) -> Option<&TrustedChain> {
+        match self {
+            Self::Trusted(trust) => trust.chain.as_ref(),
             Self::AsNamed { .. } => None,
         }
     }

@@ -179,6 +179,10 @@ codes! {
     LedgerProof = "ledger-proof",
     /// A ledger's block is not in its one spelling, not certified by the trusted validators, or not over that head.
     LedgerBlock = "ledger-block",
+    /// A chain's proof is not in its one spelling, or does not lead from the receipt to the block.
+    LedgerAnchor = "ledger-anchor",
+    /// The headers of a chain's proof do not hang together, or lack the work that counts.
+    LedgerWork = "ledger-work",
 }
 
 impl std::fmt::Display for Code {

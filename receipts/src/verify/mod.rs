@@ -133,6 +133,10 @@ const NO_LEDGER: &str = "inclusion in a ledger, and the time by it: there is no 
 const UNTRUSTED_LEDGER: &str =
     "the ledger's evidence that is here: no ledger is trusted; name its keys in the file of --trust";
 const NO_BLOCK: &str = "that a block is over the ledger's head: there is none here";
+const NOT_DEEP: &str = "that the block stays in the chain: it has fewer blocks after it than are wanted";
+const UNKNOWN_BLOCK: &str = "that these blocks are of the chain that others follow: name the last one's id among the blocks of the chain in the file of --trust";
+const NOBODY_LOOKS: &str =
+    "that no other receipt was anchored for this nullifier: a chain takes what it is paid for and compares nothing";
 const CREDITED_ONCE: &str = "that the nullifier was credited once: only a ledger can tell";
 const CREDITED_ONCE_BY_ITS_WORD: &str = "that no other receipt was credited for this nullifier: the ledger promises it, and who reads its whole log sees it";
 /// Of a curation: what its log would show.
@@ -152,6 +156,9 @@ fn left_open(anchored: Anchored, evidence: bool) -> Vec<&'static str> {
         Anchored::Logged => vec![NO_BLOCK, CREDITED_ONCE, NEVER],
         Anchored::Unwitnessed => vec![NO_WITNESSES, CREDITED_ONCE_BY_ITS_WORD, NEVER],
         Anchored::Witnessed => vec![CREDITED_ONCE_BY_ITS_WORD, NEVER],
+        Anchored::Mined => vec![NOT_DEEP, NOBODY_LOOKS, NEVER],
+        Anchored::Buried => vec![UNKNOWN_BLOCK, NOBODY_LOOKS, NEVER],
+        Anchored::Known => vec![NOBODY_LOOKS, NEVER],
     }
 }
 
@@ -164,6 +171,7 @@ struct Files<'a> {
     verdicts: BTreeMap<u64, &'a [u8]>,
     logged: Option<&'a [u8]>,
     block: Option<&'a [u8]>,
+    anchor: Option<&'a [u8]>,
     multiproof: Option<&'a [u8]>,
     countersignatures: Vec<&'a [u8]>,
 }
@@ -198,9 +206,9 @@ pub fn verify(
     found.outcome = match (found.parents.iter().find(|parent| !has_parent(parent)), origin, anchored) {
         (Some(missing), _, _) => Outcome::UnresolvedParent(*missing),
         (None, TrustOrigin::Folder, _) => Outcome::SelfTrust,
-        (None, TrustOrigin::Pinned, Anchored::No | Anchored::Logged) => Outcome::Unanchored,
-        (None, TrustOrigin::Pinned, Anchored::Unwitnessed) => Outcome::Unwitnessed,
-        (None, TrustOrigin::Pinned, Anchored::Witnessed) => Outcome::Valid,
+        (None, TrustOrigin::Pinned, Anchored::No | Anchored::Logged | Anchored::Mined) => Outcome::Unanchored,
+        (None, TrustOrigin::Pinned, Anchored::Unwitnessed | Anchored::Buried) => Outcome::Unwitnessed,
+        (None, TrustOrigin::Pinned, Anchored::Witnessed | Anchored::Known) => Outcome::Valid,
     };
     found
 }
@@ -209,14 +217,24 @@ pub fn verify(
 fn anchored(bundle: &Bundle, believed: &Believed<'_>, found: &mut Verification) -> Result<Anchored, Code> {
     let files = sort(bundle)?;
     let held = found.held().ok_or(Code::MissingReceipt)?;
-    if believed.ledger().is_some() && ledger::is_there(&files) {
+    if believed.ledger().is_some() && ledger::is_logged(&files) {
         found
             .made
             .push("the receipt lies in the trusted ledger's log, under a head with the cosignatures that are wanted");
     }
-    let anchored = ledger::check(&files, &held, believed)?;
-    if matches!(anchored, Anchored::Unwitnessed | Anchored::Witnessed) {
+    let logged = ledger::check(&files, &held, believed)?;
+    if matches!(logged, Anchored::Unwitnessed | Anchored::Witnessed) {
         found.made.push("the trusted ledger's validators certified a block over that head");
+    }
+    if believed.chain().is_some() && files.anchor.is_some() {
+        found.made.push("a transaction in a block of the chain carries the root of a batch with the receipt, by headers with the work that counts");
+    }
+    let anchored = ledger::check_chain(&files, &held, believed)?.unwrap_or(logged);
+    if matches!(anchored, Anchored::Buried | Anchored::Known) {
+        found.made.push("as many blocks as are wanted lie over that block");
+    }
+    if anchored == Anchored::Known {
+        found.made.push("the last of them is a block that the trust file names");
     }
     found.not_made.extend(left_open(anchored, ledger::is_there(&files)));
     Ok(anchored)
@@ -379,7 +397,7 @@ fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
     let mut delegations = BTreeMap::new();
     let mut verdicts = BTreeMap::new();
     let mut countersignatures = Vec::new();
-    let (mut logged, mut block, mut multiproof) = (None, None, None);
+    let (mut logged, mut block, mut anchor, mut multiproof) = (None, None, None, None);
     if bundle.0.len() > bundle::MOST {
         return Err(Code::UnknownFile);
     }
@@ -388,6 +406,7 @@ fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
             FileKind::Receipt | FileKind::Checkpoint => {}
             FileKind::Logged => logged = Some(bytes.as_slice()),
             FileKind::Block => block = Some(bytes.as_slice()),
+            FileKind::Anchor => anchor = Some(bytes.as_slice()),
             FileKind::Countersignature(_number) => countersignatures.push(bytes.as_slice()),
             FileKind::Multiproof => multiproof = Some(bytes.as_slice()),
             FileKind::Disclosure(index) => drop(disclosures.insert(index, bytes.as_slice())),
@@ -398,5 +417,16 @@ fn sort(bundle: &Bundle) -> Result<Files<'_>, Code> {
     let receipt = bundle.0.get(bundle::RECEIPT).ok_or(Code::MissingReceipt)?;
     let checkpoint = bundle.0.get(bundle::CHECKPOINT).ok_or(Code::MissingCheckpoint)?;
     let checkpoint = std::str::from_utf8(checkpoint).map_err(|_binary| Code::Checkpoint)?;
-    Ok(Files { receipt, checkpoint, disclosures, delegations, verdicts, logged, block, multiproof, countersignatures })
+    Ok(Files {
+        receipt,
+        checkpoint,
+        disclosures,
+        delegations,
+        verdicts,
+        logged,
+        block,
+        anchor,
+        multiproof,
+        countersignatures,
+    })
 }

@@ -5,6 +5,13 @@ use std::collections::BTreeMap;
 
 use receipts::{
     Digest,
+    bitcoin::{
+        anchor::{Anchor, InBatch, InBlock, TrustedChain},
+        branch::branch,
+        hash::{BlockHash, Txid},
+        header::{Header, Target},
+        transaction::{Coin, Transaction},
+    },
     bundle::{self, Bundle},
     canonical::canonical,
     checkpoint::Checkpoint,
@@ -86,6 +93,7 @@ pub fn trust(keys: &Keys) -> Trust {
         ],
         log: TrustedLog { vkey: vkey(&keys.log.public()) },
         ledger: None,
+        chain: None,
     }
 }
 
@@ -280,4 +288,38 @@ impl FixedLedger {
         let block = canonical(&self.block(&tree, Digest::of(b"ii dev network 1"))).expect("canonical");
         bundle.0.insert(bundle::BLOCK.to_owned(), block);
     }
+}
+
+/// A header of a chain in which every second one has the work, with its work done.
+fn mined(previous: BlockHash, root: [u8; 32]) -> Header {
+    let mut header = Header([0; 80]);
+    header.0[4..36].copy_from_slice(&previous.0);
+    header.0[36..68].copy_from_slice(&root);
+    header.0[72..76].copy_from_slice(&0x207f_ffff_u32.to_le_bytes());
+    while !header.target().is_some_and(|own| header.has_work(&own)) {
+        header.0[76] += 1;
+    }
+    header
+}
+
+/// Anchors a receipt in a chain, in a batch and a block with others and under two blocks more; gives the chain as one trusts
+/// it who knows the last block.
+pub fn anchored(bundle: &mut Bundle, receipt: Digest, nullifier: Digest) -> TrustedChain {
+    let entry = LogEntry { receipt, nullifier, class: BenefitClass::AgentOrchestration };
+    let mut tree = Tree::new();
+    [Digest([1; 32]), entry.leaf(), Digest([2; 32])].into_iter().for_each(|leaf| tree.push(leaf));
+    let coin = Coin { txid: Txid([3; 32]), vout: 0, value: Decimal(100_000), script: "51".to_owned() };
+    let transaction = Transaction::anchoring(&tree.root(), &coin, 500).expect("enough");
+    let (root, branch) = branch(&[Txid([4; 32]), transaction.txid()], 1).expect("a way");
+    let mut headers = vec![mined(BlockHash([5; 32]), root)];
+    for _after in 0..2 {
+        let last = headers.last().expect("one").hash();
+        headers.push(mined(last, [6; 32]));
+    }
+    let easiest = Target::from_bits(0x207f_ffff).expect("a target");
+    let blocks = vec![headers[2].hash()];
+    let batch = InBatch { index: Decimal(1), size: Decimal(3), hashes: tree.inclusion(1).expect("a way") };
+    let block = InBlock { transaction: transaction.to_hex(), position: Decimal(1), branch, headers };
+    bundle.0.insert(bundle::ANCHOR.to_owned(), Anchor::of(batch, block).to_bytes().expect("canonical"));
+    TrustedChain { genesis: BlockHash([7; 32]), easiest, depth: Decimal(3), blocks }
 }
