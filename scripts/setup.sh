@@ -152,6 +152,15 @@ wants_postgres() {
   scripts/postgres.sh fetch || true
 }
 
+# A Bitcoin node in JavaScript for the tests of anchoring. What there is to fetch is many small files: it is fetched while the
+# compiler works, and the test that wants it waits, or says why it cannot be had.
+wants_node() {
+  local missing=() name
+  for name in node npm; do has "$name" || missing+=("${name/#node/nodejs}"); done
+  [ ${#missing[@]} = 0 ] || install "${missing[@]}" || name_packages "for the tests of anchoring" "${missing[@]}"
+  nohup scripts/bcoin.sh target/peers/bcoin >/dev/null 2>&1 </dev/null &
+}
+
 case $purpose in
   demo | test) ;;
   missing) missing_foreign; exit ;;
@@ -169,5 +178,6 @@ if [ "$purpose" = test ]; then
   wants_sandboxes
   wants_terminal
   wants_postgres
+  wants_node
 fi
 [ $ready = yes ]

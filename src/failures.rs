@@ -3,7 +3,7 @@
 use agent_runtime::{
     driver::DriveError,
     journal::{Damage, JournalError},
-    publisher::{AskError, OtherLedger, PublishError},
+    publisher::{AskError, NodeAskError, OtherLedger, PublishError},
     signer::{SealError, SignerError},
 };
 use common_ground::Refusal;
@@ -60,7 +60,25 @@ pub fn from_publisher(error: &PublishError) -> Failure {
         PublishError::NoLedger => {
             Failure::new(Exit::Usage, what, "name one with --ledger URL, or set ledger.url in the settings")
         }
-        PublishError::Ask(AskError::Address { .. }) => Failure::new(Exit::Usage, what, "such as http://127.0.0.1:7411"),
+        PublishError::Ask(AskError::Address { .. }) => Failure::new(
+            Exit::Usage,
+            what,
+            "such as http://127.0.0.1:7411, or bitcoin+http://127.0.0.1:8332 for a node",
+        ),
+        PublishError::Node(error) => from_node(error, what),
+        PublishError::Fetching => Failure::new(Exit::Ledger, what, "wait until it has; receipts wait for it here"),
+        PublishError::Chain(_) => Failure::new(Exit::Ledger, what, "nothing of it was believed; ask another node"),
+        PublishError::Funds { .. } => Failure::new(
+            Exit::Ledger,
+            what,
+            "send coins to it: `bitcoin-cli getnewaddress` names where; receipts wait here",
+        ),
+        PublishError::Fee { .. } => {
+            Failure::new(Exit::Ledger, what, "raise ledger.most_fee in the settings, or wait; receipts wait here")
+        }
+        PublishError::Unsigned => {
+            Failure::new(Exit::Ledger, what, "name a wallet that holds its keys: bitcoin+http://HOST:PORT/wallet/NAME")
+        }
         PublishError::Taken => {
             Failure::new(Exit::NotCompleted, what, "it hands them in; `ii receipts status` shows how far it is")
         }
@@ -73,6 +91,11 @@ pub fn from_publisher(error: &PublishError) -> Failure {
         PublishError::Other(OtherLedger::Network { .. }) => {
             Failure::new(Exit::Ledger, what, "name a ledger of that network, or mend `network` in the settings")
         }
+        PublishError::Other(OtherLedger::Depth { .. }) => {
+            let hint =
+                "set it back; `ii receipts submit --repin` anchors every receipt anew by the new one, and pays again";
+            Failure::new(Exit::Ledger, what, hint)
+        }
         PublishError::Other(_) => {
             Failure::new(Exit::Ledger, what, "if you mean this other ledger, `ii receipts submit --repin` takes it")
         }
@@ -81,6 +104,32 @@ pub fn from_publisher(error: &PublishError) -> Failure {
             what,
             "nothing of it was believed; `ii receipts status --json` shows the evidence there is",
         ),
+    }
+}
+
+fn from_node(error: &NodeAskError, what: String) -> Failure {
+    match error {
+        NodeAskError::Unreached { .. } => {
+            Failure::new(Exit::Ledger, what, "see that the node runs, with server=1; receipts wait for it here")
+        }
+        NodeAskError::Credentials { .. } => {
+            Failure::new(Exit::Ledger, what, "see that the node runs, and that ledger.credentials names its .cookie")
+        }
+        NodeAskError::Shape { .. } | NodeAskError::Clear { .. } => {
+            let hint = "write USER:PASSWORD into a file of your own, name it in ledger.credentials, and reach the node here or by bitcoin+https://";
+            Failure::new(Exit::Configuration, what, hint)
+        }
+        NodeAskError::Unauthorised { .. } => Failure::new(
+            Exit::Ledger,
+            what,
+            "name a file with USER:PASSWORD in ledger.credentials, such as the node's .cookie",
+        ),
+        NodeAskError::Says { source, .. } => {
+            Failure::new(Exit::Ledger, what, source.fix().unwrap_or("receipts wait for it here"))
+        }
+        NodeAskError::Unreadable { .. } => {
+            Failure::new(Exit::Ledger, what, "see that it is a node that speaks as Bitcoin Core does")
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub enum Ended {
     /// Nothing is under way any more.
     Done(OutboxCounts),
     /// The time was over; and what stood in the way last.
-    Late(OutboxCounts, Option<String>),
+    Late(OutboxCounts, Option<Failure>),
     /// It was stopped.
     Stopped(OutboxCounts),
 }
@@ -75,7 +75,8 @@ pub(crate) fn way(program: &Program, config: &Config, named: Option<String>, rep
     let signer = wiring::signer(&program.home, config, &program.wiring.clock)?;
     let log = signer.trust().map_err(Failure::internal)?.log.vkey;
     let url = named.or_else(|| config.ledger.clone());
-    Ok(Way { url, key: config.ledger_key.clone(), network: config.network, log, repin })
+    let chain = config.chain.clone();
+    Ok(Way { url, key: config.ledger_key.clone(), network: config.network, log, repin, chain })
 }
 
 /// Becomes the publisher of the home.
@@ -134,9 +135,9 @@ pub async fn work(
             Err(error) if error.may_pass() => {
                 failures = failures.saturating_add(1);
                 counts = publisher.counts().await.map_err(|error| from_publisher(&error))?;
-                let words = chain(&error);
-                if why.as_ref() != Some(&words) {
-                    tell(Said::Waits(words.clone()));
+                let words = from_publisher(&error);
+                if why.as_ref().is_none_or(|last: &Failure| last.what != words.what) {
+                    tell(Said::Waits(format!("{}; {}", words.what, words.fix)));
                     why = Some(words);
                 }
                 After::Failed(Duration::from_millis(pause_ms(failures, random()?)))
@@ -211,6 +212,8 @@ async fn keep_publishing(
     loop {
         let over = *stop.borrow();
         let turned = match &mut publisher {
+            // What a batch costs is paid once for the run.
+            Some(open) if open.costs() && !over => Ok(None),
             Some(open) => open.turn().await.map(Some),
             None => Publisher::open(Arc::clone(&journal), clock.clone(), way.clone()).await.map(|open| {
                 publisher = Some(open);
@@ -218,8 +221,8 @@ async fn keep_publishing(
             }),
         };
         let pause = match turned {
-            Ok(Some(turn)) if over && turn.counts.under_way() == 0 => {
-                let url = publisher.as_ref().map(|open| open.url().to_owned()).unwrap_or_default();
+            Ok(Some(turn)) if over && is_enough(&turn.counts, publisher.as_ref()) => {
+                let url = publisher.as_ref().map(Publisher::url).unwrap_or_default();
                 return Ok((turn.counts, url));
             }
             Ok(_) => {
@@ -240,6 +243,12 @@ async fn keep_publishing(
     }
 }
 
+/// Whether a run has nothing more to do for its receipts: blocks are not waited for.
+fn is_enough(counts: &OutboxCounts, publisher: Option<&Publisher>) -> bool {
+    let waits = if publisher.is_some_and(Publisher::costs) { counts.queued } else { counts.under_way() };
+    waits == 0
+}
+
 impl Beside {
     /// Ends it with the run, and says what came of it.
     pub async fn end(self, quiet: bool) {
@@ -247,7 +256,11 @@ impl Beside {
         let mut task = self.task;
         let said = match timeout(FAREWELL, &mut task).await {
             Ok(Ok(Ok((counts, url)))) => {
-                format!("{} of {} receipts are credited at {url}", counts.credited, counts.all())
+                let credited = format!("{} of {} receipts are credited at {url}", counts.credited, counts.all());
+                match counts.under_way() {
+                    0 => credited,
+                    left => format!("{credited}, {left} wait for blocks; `ii receipts watch` follows them"),
+                }
             }
             Ok(Ok(Err(error))) => format!("receipts wait for their ledger: {}; {WAITING}", chain(&error)),
             Ok(Err(_panicked)) => format!("receipts wait for their ledger; {WAITING}"),

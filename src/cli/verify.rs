@@ -6,13 +6,13 @@ mod evidence;
 mod log;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use agent_runtime::{
     journal::Reader,
-    publisher::{Pinned, PublishError},
+    publisher::{PinnedLedger, PublishError},
     signer::read_bundle,
 };
 use common_ground::RunId;
@@ -21,7 +21,7 @@ use receipts::{
     audit::{MOST, USUAL},
     bundle::{self, Bundle},
     canonical::canonical,
-    ledger::{rpc::Proof, trusted::TrustedLedger},
+    ledger::{outbox::State, rpc::Proof, trusted::TrustedLedger},
     tlog_proof::TlogProof,
     trust::Trust,
     verify::{Outcome, TrustOrigin, Verification, credited_twice, verify, verify_all},
@@ -335,12 +335,25 @@ async fn recorded(program: &Program, text: &str, pinned: Option<Trust>) -> Resul
 pub(super) async fn own_keys(program: &Program, reader: &Reader) -> Result<Trust, Failure> {
     let (config, _) = program.settings(&[])?;
     let signer = wiring::signer(&program.home, &config, &program.wiring.clock)?;
-    let ledger = pinned(reader).await?.map(|pinned| pinned.ledger);
-    Ok(Trust { ledger, ..signer.trust().map_err(Failure::internal)? })
+    let own = signer.trust().map_err(Failure::internal)?;
+    Ok(match pinned(reader).await? {
+        None => own,
+        Some(PinnedLedger::Log(pinned)) => Trust { ledger: Some(pinned.ledger), ..own },
+        Some(PinnedLedger::Chain(pinned)) => {
+            let rows = reader.finals().await.map_err(|error| from_journal(&error))?;
+            // The blocks that this home saw in its node's chain, as the last over receipts that are final.
+            let last = rows.iter().filter_map(|row| match &row.state {
+                State::Buried { last, .. } => Some(*last),
+                _no_chain => None,
+            });
+            let blocks = last.collect::<BTreeSet<_>>().into_iter().collect();
+            Trust { chain: Some(pinned.trusted(blocks)), ..own }
+        }
+    })
 }
 
 /// The ledger that the home pinned.
-async fn pinned(reader: &Reader) -> Result<Option<Pinned>, Failure> {
+async fn pinned(reader: &Reader) -> Result<Option<PinnedLedger>, Failure> {
     let Some(row) = reader.ledger().await.map_err(|error| from_journal(&error))? else { return Ok(None) };
     let pinned = serde_json::from_slice(&row.pinned);
     pinned.map(Some).map_err(|error| from_publisher(&PublishError::Record(error)))
@@ -349,7 +362,7 @@ async fn pinned(reader: &Reader) -> Result<Option<Pinned>, Failure> {
 /// The bundles of a run, by module, with what the ledger proved of them.
 pub(super) async fn from_journal_of(reader: &Reader, id: RunId) -> Result<BTreeMap<String, Bundle>, Failure> {
     let mut bundles = BTreeMap::new();
-    let ledger = pinned(reader).await?.map(|pinned| pinned.ledger);
+    let ledger = pinned(reader).await?;
     let ways = reader.outbox_of(Some(id)).await.map_err(|error| from_journal(&error))?;
     for row in reader.receipts(id).await.map_err(|error| from_journal(&error))? {
         let bundle = read_bundle(&row.bundle).ok_or_else(|| {
@@ -357,19 +370,31 @@ pub(super) async fn from_journal_of(reader: &Reader, id: RunId) -> Result<BTreeM
             Failure::new(Exit::Storage, what, "`ii doctor` shows what is hit")
         })?;
         let way = ways.iter().find(|way| way.receipt_id == row.receipt_id);
-        let evidence = way.and_then(|way| way.evidence.as_deref());
+        let evidence = way.and_then(|way| Some((&way.state, way.evidence.as_deref()?)));
         bundles.insert(row.module.to_string(), with_evidence(bundle, evidence, ledger.as_ref())?);
     }
     Ok(bundles)
 }
 
-/// Adds a ledger's proof as the files that show it: its head without the lines of signers nobody pinned.
+/// Adds a ledger's proof as the files that show it.
 fn with_evidence(
     mut bundle: Bundle,
-    evidence: Option<&[u8]>,
-    ledger: Option<&TrustedLedger>,
+    evidence: Option<(&State, &[u8])>,
+    ledger: Option<&PinnedLedger>,
 ) -> Result<Bundle, Failure> {
-    let (Some(evidence), Some(ledger)) = (evidence, ledger) else { return Ok(bundle) };
+    match (evidence, ledger) {
+        (Some((_state, evidence)), Some(PinnedLedger::Log(pinned))) => with_place(bundle, evidence, &pinned.ledger),
+        // What no block has yet is shown by nothing.
+        (Some((State::Mined { .. } | State::Buried { .. }, evidence)), Some(PinnedLedger::Chain(_))) => {
+            bundle.0.insert(bundle::ANCHOR.to_owned(), evidence.to_vec());
+            Ok(bundle)
+        }
+        (Some(_) | None, _) => Ok(bundle),
+    }
+}
+
+/// Adds the place in a ledger's log: under its head, without the lines of signers nobody pinned.
+fn with_place(mut bundle: Bundle, evidence: &[u8], ledger: &TrustedLedger) -> Result<Bundle, Failure> {
     let unreadable = || {
         let what = "the journal is damaged: a ledger's proof cannot be read";
         Failure::new(Exit::Storage, what, "`ii receipts submit --repin` asks the ledger for its proofs anew")

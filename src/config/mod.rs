@@ -11,14 +11,18 @@ mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use agent_runtime::publisher::address;
+use agent_runtime::publisher::{ChainWay, address};
 use common_ground::{
     grant::{Item, Limits},
     guardian::RequiredVerdict,
     port::embedder::Prefixes,
     run::Models,
 };
-use receipts::{Digest, note::parse_vkey};
+use receipts::{
+    Digest,
+    bitcoin::{hash::BlockHash, record::MOST_DEPTH},
+    note::parse_vkey,
+};
 use tui::{keys::Keys, terminal::Mode, theme::Theme};
 use url::Url;
 
@@ -105,6 +109,8 @@ pub struct Config {
     pub ledger: Option<String>,
     /// Verifier key of that ledger's log.
     pub ledger_key: Option<String>,
+    /// How a chain is used, where receipts go to one.
+    pub chain: ChainWay,
     /// Root key outside the home.
     pub root_key: Option<PathBuf>,
     /// How the conversation looks.
@@ -205,6 +211,12 @@ impl Config {
             network,
             ledger: ledger(resolved)?,
             ledger_key: ledger_key(resolved)?,
+            chain: ChainWay {
+                credentials: path("ledger.credentials"),
+                genesis: genesis(resolved)?,
+                depth: number(resolved, "ledger.depth", 1, MOST_DEPTH)?,
+                most_rate: number(resolved, "ledger.most_fee", 1, 1_000_000)? * 1_000,
+            },
             root_key: path("keys.root"),
             eyes: eyes(resolved)?,
         })
@@ -258,11 +270,21 @@ fn ledger(resolved: &Resolved) -> Result<Option<String>, Failure> {
     }
     if text.contains('@') {
         let what = "ledger.url has a user or a password in it";
-        return Err(Failure::new(Exit::Configuration, what, "a ledger takes receipts by their keys: leave it out"));
+        let hint = "leave it out: a ledger takes receipts by their keys, and a node's go into a file that ledger.credentials names";
+        return Err(Failure::new(Exit::Configuration, what, hint));
     }
     match address(text) {
         Some(_url) => Ok(Some(text.to_owned())),
-        None => Err(resolved.bad("ledger.url", "http://HOST:PORT or https://HOST")),
+        None => Err(resolved.bad("ledger.url", "http://HOST:PORT, https://HOST or bitcoin+http://HOST:PORT")),
+    }
+}
+
+fn genesis(resolved: &Resolved) -> Result<Option<BlockHash>, Failure> {
+    match resolved.text("ledger.genesis") {
+        "" => Ok(None),
+        text => {
+            text.parse().map(Some).map_err(|_not_hex| resolved.bad("ledger.genesis", "64 lower-case hex characters"))
+        }
     }
 }
 

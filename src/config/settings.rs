@@ -296,7 +296,7 @@ pub const SETTINGS: &[Setting] = &[
         variable: "II_LEDGER",
         default: "",
         project: false,
-        about: "ledger that receipts are handed to by themselves, http:// or https://; empty for none",
+        about: "ledger that receipts are handed to by themselves: http:// or https://, or bitcoin+http:// for a node; empty for none",
     },
     Setting {
         name: "ledger.key",
@@ -304,6 +304,34 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         project: false,
         about: "verifier key of that ledger's log; pinned at the first contact when empty",
+    },
+    Setting {
+        name: "ledger.credentials",
+        variable: "II_LEDGER_CREDENTIALS",
+        default: "",
+        project: false,
+        about: "path of a file with USER:PASSWORD for that node, such as its own .cookie; none when empty",
+    },
+    Setting {
+        name: "ledger.genesis",
+        variable: "II_LEDGER_GENESIS",
+        default: "",
+        project: false,
+        about: "first block of that node's chain, 64 hex; pinned at the first contact when empty",
+    },
+    Setting {
+        name: "ledger.depth",
+        variable: "II_LEDGER_DEPTH",
+        default: "6",
+        project: false,
+        about: "blocks of that chain that make a receipt credited, its own counted, at most 144",
+    },
+    Setting {
+        name: "ledger.most_fee",
+        variable: "II_LEDGER_MOST_FEE",
+        default: "50",
+        project: false,
+        about: "most satoshi for a virtual byte that an anchor in that chain pays",
     },
     Setting {
         name: "keys.root",

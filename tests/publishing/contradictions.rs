@@ -2,7 +2,7 @@
 
 use agent_runtime::{
     journal::{Journal, Reader},
-    publisher::{Contradiction, OtherLedger, PublishError, Publisher, Repin},
+    publisher::{Contradiction, OtherLedger, Pinned, PinnedLedger, PublishError, Publisher, Repin},
 };
 use receipts::{
     Digest,
@@ -15,6 +15,13 @@ use receipts::{
 };
 
 use crate::world::{Ledger, PATIENCE, Sealed, all_credited_once, receipt, settle};
+
+fn log_of(publisher: &Publisher) -> Pinned {
+    match publisher.pinned() {
+        PinnedLedger::Log(pinned) => pinned,
+        PinnedLedger::Chain(pinned) => panic!("{pinned:?}"),
+    }
+}
 
 async fn contradictions(journal: &Journal) -> Vec<Contradiction> {
     let bodies = Reader::contradictions(journal.reader()).await.expect("read");
@@ -47,7 +54,7 @@ async fn two_heads_of_one_size_are_kept_as_evidence_and_the_second_is_not_taken(
     let found = contradictions(&home.journal).await;
     let [Contradiction::Heads { one, other }] = found.as_slice() else { panic!("{found:?}") };
     // Anybody with the log's key sees that it signed both.
-    let trusted = &publisher.pinned().ledger;
+    let trusted = log_of(&publisher).ledger;
     let (one, other) = (trusted.open(one).expect("signed"), trusted.open(other).expect("signed"));
     assert!(one.size == other.size && one.root != other.root && one.origin == other.origin);
     // Asked again it is the same evidence, once; healed, it goes on.
@@ -125,7 +132,7 @@ async fn another_ledger_or_network_is_refused_until_the_person_says_so() {
     let found = home.open(home.way(&other)).await;
     assert!(matches!(found, Err(PublishError::Other(OtherLedger::Log { .. }))), "{found:?}");
     let key = |vkey: &str| agent_runtime::publisher::Way { key: Some(vkey.to_owned()), ..home.way(&one) };
-    let wanted = home.publisher(&one).await.pinned().ledger.vkey.clone();
+    let wanted = log_of(&home.publisher(&one).await).ledger.vkey;
     assert!(home.open(key(&wanted)).await.is_ok());
     let found = home.open(key("ii-0000000000000000+00000000+AAAA")).await;
     assert!(matches!(found, Err(PublishError::Other(OtherLedger::Log { .. }))), "{found:?}");

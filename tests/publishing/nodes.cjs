@@ -184,18 +184,31 @@ async function answer(method, params) {
 const orders = {
   async mine({ count }) { await mine(count); },
   async reorg({ depth }) { await reorganise(depth); },
-  async forget() { await node.mempool.reset(); },
+  // As a node whose mempool is full, or that was away: it forgets, and others mine without it.
+  async forget({ count }) {
+    for (let at = 0; at < count; at++) {
+      await node.mempool.reset();
+      await mine(1);
+    }
+  },
   async fee({ rate }) { node.mempool.options.minRelay = rate; },
-  async warm({ on }) { warming = on; },
+  async warm() { warming = true; },
   async fault(fault) { faults.push(fault); },
   async heal() { faults = []; warming = false; },
   // All of the wallet goes elsewhere, under whatever was in the mempool.
   async spend() {
     await node.mempool.reset();
     const mtx = new MTX();
-    for (const coin of await wallet.getCoins()) {
-      if (!coin.coinbase || node.chain.height - coin.height + 1 >= 101)
-        mtx.addCoin(coin);
+    // By the chain alone: the wallet holds what its own unmined transactions spend for gone.
+    for (let height = 1; height <= node.chain.height; height++) {
+      for (const tx of (await node.getBlock(height)).txs) {
+        for (let index = 0; index < tx.outputs.length; index++) {
+          const coin = await node.chain.getCoin(tx.hash('hex'), index);
+          const young = coin && coin.coinbase && node.chain.height - coin.height < 100;
+          if (coin && !young && coin.getAddress() && await wallet.hasPath(coin.getAddress()))
+            mtx.addCoin(coin);
+        }
+      }
     }
     mtx.addOutput(elsewhere, mtx.getInputValue() - 10000);
     await wallet.sign(mtx);
@@ -219,7 +232,8 @@ const orders = {
 };
 
 function status() {
-  return { height: node.chain.height, tip: node.chain.tip.rhash(), mempool: node.mempool.map.size, asked };
+  const fees = [...node.mempool.map.values()].map(entry => entry.fee);
+  return { height: node.chain.height, tip: node.chain.tip.rhash(), fees, asked };
 }
 
 const body = request => new Promise((resolve, reject) => {

@@ -12,7 +12,7 @@ use agent_runtime::{
     clock::Clock,
     home::Home,
     journal::{Batch, Journal, OutboxRow, ReceiptRow},
-    publisher::{LedgerClient, PublishError, Publisher, Repin, Way},
+    publisher::{ChainWay, LedgerClient, PublishError, Publisher, Repin, Way},
     signer::bundle_of,
 };
 use common_ground::{ModuleId, RunId};
@@ -225,12 +225,18 @@ impl Sealed {
     }
 
     pub fn way(&self, ledger: &Ledger) -> Way {
+        Way { url: Some(ledger.url.clone()), ..self.local_way() }
+    }
+
+    /// The way to no ledger yet.
+    pub fn local_way(&self) -> Way {
         Way {
-            url: Some(ledger.url.clone()),
+            url: None,
             key: None,
             network: Digest::of(b"ii dev network 1"),
             log: vkey(&keys().log.public()),
             repin: Repin::Never,
+            chain: ChainWay { credentials: None, genesis: None, depth: 6, most_rate: 50_000 },
         }
     }
 

@@ -53,11 +53,11 @@ pub struct OutboxRow {
 pub struct OutboxCounts {
     /// To be handed in.
     pub queued: u64,
-    /// In the ledger by its own word.
+    /// In the ledger by its own word, or on their way to a block.
     pub acknowledged: u64,
-    /// Under a head.
+    /// Under a head, or in a block of a chain.
     pub logged: u64,
-    /// Under a certified block.
+    /// Under a certified block, or deep in a chain.
     pub credited: u64,
     /// Not taken.
     pub refused: u64,
@@ -86,7 +86,7 @@ pub struct LedgerRow {
     pub pinned: Vec<u8>,
     /// The largest head taken, signed.
     pub head: Option<String>,
-    /// The last block taken, as JSON.
+    /// The last block taken, or what is on record of a chain, as JSON.
     pub block: Option<Vec<u8>>,
 }
 
@@ -113,6 +113,7 @@ enum Which {
     All,
     Run(RunId),
     Provable { head: u64, block: u64, most: u32 },
+    HandedIn,
     Final,
 }
 
@@ -124,6 +125,7 @@ impl Which {
             Self::Provable { .. } => {
                 "WHERE (o.state = 1 AND o.at_index < ?) OR (o.state = 2 AND o.at_index < ?) ORDER BY o.at_index LIMIT ?"
             }
+            Self::HandedIn => "WHERE o.state IN (1, 2) ORDER BY r.rowid",
             Self::Final => "WHERE o.state = 3 ORDER BY o.at_index DESC",
         }
     }
@@ -135,16 +137,21 @@ fn place(state: &State) -> Option<i64> {
         State::Acknowledged { index } | State::Included { index, .. } | State::Final { index, .. } => {
             i64::try_from(index.0).ok()
         }
-        State::Queued | State::Refused { .. } | State::Conflict { .. } => None,
+        State::Queued
+        | State::InFlight { .. }
+        | State::Mined { .. }
+        | State::Buried { .. }
+        | State::Refused { .. }
+        | State::Conflict { .. } => None,
     }
 }
 
 fn code(state: &State) -> i64 {
     match state {
         State::Queued => 0,
-        State::Acknowledged { .. } => 1,
-        State::Included { .. } => 2,
-        State::Final { .. } => 3,
+        State::Acknowledged { .. } | State::InFlight { .. } => 1,
+        State::Included { .. } | State::Mined { .. } => 2,
+        State::Final { .. } | State::Buried { .. } => 3,
         State::Refused { .. } => 4,
         State::Conflict { .. } => 5,
     }
@@ -178,6 +185,14 @@ impl Reader {
     /// The database's.
     pub async fn provable(&self, head: u64, block: u64, most: u32) -> Result<Vec<OutboxRow>, JournalError> {
         self.rows(Which::Provable { head, block, most }).await
+    }
+
+    /// Receipts that were handed in and are not final, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn handed_in(&self) -> Result<Vec<OutboxRow>, JournalError> {
+        self.rows(Which::HandedIn).await
     }
 
     /// Receipts that are final, the last one in the log first.
@@ -258,7 +273,7 @@ async fn rows(connection: &mut SqliteConnection, which: Which) -> Result<Vec<Out
     let way = match (knows_ledgers(connection).await?, which) {
         (true, _) => "o.changed_ms, o.detail, o.evidence",
         (false, Which::All | Which::Run(_)) => "NULL, NULL, NULL",
-        (false, Which::Provable { .. } | Which::Final) => return Ok(Vec::new()),
+        (false, Which::Provable { .. } | Which::HandedIn | Which::Final) => return Ok(Vec::new()),
     };
     let text = format!(
         "SELECT r.run, r.module, r.receipt_id, r.nullifier, {way} \
@@ -269,7 +284,7 @@ async fn rows(connection: &mut SqliteConnection, which: Which) -> Result<Vec<Out
     let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
     let stored = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     query = match which {
-        Which::All | Which::Final => query,
+        Which::All | Which::HandedIn | Which::Final => query,
         Which::Run(run) => query.bind(run.0.as_bytes().to_vec()),
         Which::Provable { head, block, most } => query.bind(stored(head)).bind(stored(block)).bind(most),
     };

@@ -3,27 +3,25 @@
 //! **Invariant:** an answer has a limit in bytes and in time; after either the outcome of the request is unknown.
 //! **Invariant:** no redirect is followed: what was addressed to one ledger goes to no other.
 
-use std::time::Duration;
-
 use receipts::ledger::rpc::{Call, LedgerError, read_answer};
 use reqwest::{Url, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::http::{innermost, install_cryptography, is_loopback};
+use super::{
+    address::{Address, Kind, address, shown},
+    line,
+};
+use crate::http::innermost;
 
 /// The most bytes of an answer.
 const MOST_BYTES: usize = 32 << 20;
-/// How long a connection may take to open.
-const CONNECTING: Duration = Duration::from_secs(10);
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
     /// No address of a ledger.
-    #[error("`{url}` is no http:// or https:// address of a ledger")]
+    #[error("`{url}` is no http:// or https:// address of a ledger, and no bitcoin+http:// address of a node")]
     Address {
         /// The address.
         url: String,
@@ -48,38 +46,19 @@ pub struct LedgerClient {
     http: reqwest::Client,
 }
 
-/// A ledger's address as it is asked; none for what is no `http://` or `https://` address, or has a user or a password in it.
-pub fn address(url: &str) -> Option<Url> {
-    let parsed = Url::parse(url).ok()?;
-    let known = matches!(parsed.scheme(), "http" | "https") && parsed.host_str().is_some();
-    (known && parsed.username().is_empty() && parsed.password().is_none()).then_some(parsed)
-}
-
 impl LedgerClient {
     /// The way to the ledger at `url`.
     ///
     /// # Errors
     /// [`AskError::Address`], and [`AskError::Unreached`] where TLS cannot be set up.
     pub fn new(url: &str) -> Result<Self, AskError> {
-        let parsed = address(url).ok_or_else(|| AskError::Address { url: url.to_owned() })?;
-        let here = parsed.host_str().is_some_and(is_loopback);
-        let plain = parsed.scheme() == "http";
-        install_cryptography();
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECTING)
-            .timeout(PATIENCE)
-            .user_agent(concat!("ii/", env!("CARGO_PKG_VERSION")));
-        if here {
-            builder = builder.no_proxy();
+        match address(url) {
+            Some(Address { kind: Kind::Log, url }) => {
+                let http = line::open(&url).map_err(|error| unreached(&url, &error))?;
+                Ok(Self { url, http })
+            }
+            Some(Address { kind: Kind::Chain, .. }) | None => Err(AskError::Address { url: shown(url) }),
         }
-        if plain {
-            // A machine without certificates can still talk where no TLS is spoken.
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().map_err(|error| unreached(&parsed, &error))?;
-        Ok(Self { url: parsed, http })
     }
 
     /// Where the ledger is asked.
@@ -123,38 +102,17 @@ impl LedgerClient {
 
     async fn send(&self, body: String) -> Result<Vec<u8>, AskError> {
         let request = self.http.post(self.url.clone()).header(header::CONTENT_TYPE, "application/json").body(body);
-        let mut response = request.send().await.map_err(|error| unreached(&self.url, &error))?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unreached(&self.url, &error))? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > MOST_BYTES {
-                let reason = format!("its answer is longer than {MOST_BYTES} bytes");
-                return Err(AskError::Unreached { url: self.url.to_string(), reason });
-            }
-        }
-        if response.status().is_success() {
+        let unread = |reason: String| AskError::Unreached { url: self.url.to_string(), reason };
+        let response = request.send().await.map_err(|error| unreached(&self.url, &error))?;
+        let status = response.status();
+        let bytes = line::body(response, MOST_BYTES).await.map_err(unread)?;
+        if status.is_success() {
             return Ok(bytes);
         }
-        let reason = format!("status {}", response.status().as_u16());
-        Err(AskError::Unreached { url: self.url.to_string(), reason })
+        Err(unread(format!("status {}", status.as_u16())))
     }
 }
 
 fn unreached(url: &Url, error: &reqwest::Error) -> AskError {
     AskError::Unreached { url: url.to_string(), reason: innermost(error) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::address;
-
-    #[test]
-    fn only_addresses_without_a_password_are_asked() {
-        for right in ["http://127.0.0.1:7411", "https://ledger.example/", "http://[::1]:9"] {
-            assert!(address(right).is_some(), "{right}");
-        }
-        for wrong in ["", "ledger.example", "ftp://ledger.example", "http://me:secret@ledger.example", "file:///etc"] {
-            assert!(address(wrong).is_none(), "{wrong}");
-        }
-    }
 }

@@ -1,44 +1,45 @@
 //! The publisher: brings sealed receipts to a ledger and keeps what the ledger proves.
 //!
-//! It reads the outbox, asks, checks every answer by the rules of `receipts::ledger`, and writes what holds. Completing a
-//! module never waits for it.
+//! It reads the outbox, asks, checks every answer by the rules of `receipts`, and writes what holds. Completing a
+//! module never waits for it. A ledger is a transparency log that answers for receipts, or a chain of Bitcoin's family.
 //!
 //! **Invariant:** a home has one publisher at a time, of whichever process.
 //! **Invariant:** what is checked is durable before anything is built on it: the head before proofs under it, the block before
-//! receipts are final.
-//! **Invariant:** an unknown outcome leaves a receipt queued; the ledger knows it by its id when it comes again.
+//! receipts are final, a transaction before it is sent.
 
+mod address;
+mod chain;
 mod client;
+mod desk;
+mod line;
+mod log;
+mod node;
 mod pinned;
 mod proving;
 
-use std::{fs::File, io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use receipts::{
     Digest,
-    bundle::RECEIPT,
-    checkpoint::Checkpoint,
-    dsse::Envelope,
+    bitcoin::{hash::BlockHash, record::Broken, rpc::NodeError},
     ledger::{
         block::CertifiedBlock,
-        outbox::State,
-        rpc::{Call, Heads, Info, LedgerError, MOST_BYTES, MOST_IN_BATCH, SubmitBatch, Submitted},
-        submission::Submission,
         trusted::{BlockError, HeadError},
     },
 };
 
-pub use client::{AskError, LedgerClient, address};
-pub use pinned::{OtherLedger, Pinned};
+pub use address::{Address, Kind, address};
+pub use client::{AskError, LedgerClient};
+pub use node::{NodeAskError, NodeClient};
+pub use pinned::{OtherLedger, Pinned, PinnedChain, PinnedLedger};
 
 use crate::{
     clock::Clock,
-    journal::{Journal, JournalError, OutboxChange, OutboxCounts, Outgoing},
-    signer::read_bundle,
+    journal::{Journal, JournalError, OutboxCounts},
 };
-
-/// Room in a request for what is not a submission.
-const SLACK: usize = 4 << 10;
+use chain::ChainPublisher;
+use desk::{Desk, Opening};
+use log::LogPublisher;
 
 /// What a publisher is made of.
 #[derive(Debug, Clone)]
@@ -53,6 +54,21 @@ pub struct Way {
     pub log: String,
     /// Whether another ledger than was pinned may take its place.
     pub repin: Repin,
+    /// How a chain is used, where it is one.
+    pub chain: ChainWay,
+}
+
+/// How a chain is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainWay {
+    /// File with `USER:PASSWORD` for the node.
+    pub credentials: Option<PathBuf>,
+    /// The chain's first block, where the person configured it.
+    pub genesis: Option<BlockHash>,
+    /// How many blocks make a receipt final.
+    pub depth: u64,
+    /// The most that an anchor pays, in satoshi for a thousand virtual bytes.
+    pub most_rate: u64,
 }
 
 /// Whether another ledger may take the place of the pinned one.
@@ -99,6 +115,32 @@ pub enum PublishError {
         /// What is wrong with it.
         what: String,
     },
+    /// The node could not be asked, or said no.
+    #[error(transparent)]
+    Node(#[from] NodeAskError),
+    /// The node does not have the chain yet.
+    #[error("the node is still fetching its chain")]
+    Fetching,
+    /// A block of the node is not taken.
+    #[error("the node's chain does not hold: {0}")]
+    Chain(#[from] Broken),
+    /// No coin is large enough.
+    #[error("the node's wallet has no coin of {least} satoshi in a block to pay an anchor with")]
+    Funds {
+        /// How much is needed.
+        least: u64,
+    },
+    /// All that may be paid is too little.
+    #[error("an anchor may pay {most} satoshi for a virtual byte at most, and that is too little now: {said}")]
+    Fee {
+        /// The most that may be paid.
+        most: u64,
+        /// What the node says.
+        said: NodeError,
+    },
+    /// The wallet did not sign, or changed what it was to sign.
+    #[error("the node's wallet did not sign the anchor as it is")]
+    Unsigned,
     /// What is on record of the ledger does not read.
     #[error("what is on record of the ledger does not read: {0}")]
     Record(serde_json::Error),
@@ -113,7 +155,10 @@ impl PublishError {
         match self {
             Self::Ask(AskError::Unreached { .. }) => true,
             Self::Ask(AskError::Ledger(error)) => error.may_pass(),
-            Self::Head(_) | Self::Block(_) | Self::Answer { .. } => true,
+            Self::Head(_) | Self::Block(_) | Self::Answer { .. } | Self::Chain(_) => true,
+            Self::Node(error) => error.may_pass(),
+            // Somebody may pay coins in, unlock the wallet, or others may pay less.
+            Self::Fetching | Self::Funds { .. } | Self::Fee { .. } | Self::Unsigned => true,
             Self::NoLedger
             | Self::Taken
             | Self::Lock { .. }
@@ -158,24 +203,13 @@ pub struct Turn {
 
 /// Brings receipts to one ledger.
 #[derive(Debug)]
-pub struct Publisher {
-    journal: Arc<Journal>,
-    client: LedgerClient,
-    clock: Clock,
-    log: String,
-    pinned: Pinned,
-    /// Whether the ledger was pinned by this opening.
-    new: bool,
-    head: Option<Taken>,
-    block: Option<CertifiedBlock>,
-    _lock: File,
-}
+pub struct Publisher(To);
 
-/// A head that was taken.
-#[derive(Debug, Clone)]
-struct Taken {
-    head: Checkpoint,
-    note: String,
+/// What kind of ledger it is.
+#[derive(Debug)]
+enum To {
+    Log(Box<LogPublisher>),
+    Chain(Box<ChainPublisher>),
 }
 
 impl Publisher {
@@ -184,68 +218,61 @@ impl Publisher {
     /// # Errors
     /// [`PublishError`].
     pub async fn open(journal: Arc<Journal>, clock: Clock, way: Way) -> Result<Self, PublishError> {
-        let home = journal.reader().home().clone();
-        let path = home.publisher_lock();
-        let lock = home.hold_publisher().map_err(|source| match source.kind() {
-            io::ErrorKind::WouldBlock => PublishError::Taken,
-            _other => PublishError::Lock { path, source },
-        })?;
-        let known = journal.reader().ledger().await?;
-        let url = way.url.clone().or_else(|| known.as_ref().map(|known| known.url.clone()));
-        let client = LedgerClient::new(&url.ok_or(PublishError::NoLedger)?)?;
-        let info: Info = client.ask(&Call::Info).await?;
-        let first = Pinned::first(&info, way.network, way.key.as_deref())?;
-        let known = match (known, way.repin) {
-            (Some(_forgotten), Repin::Asked) => {
-                journal.forget_ledger().await?;
-                None
-            }
-            (known, Repin::Asked | Repin::Never) => known,
-        };
-        let (pinned, new) = match &known {
-            Some(known) => {
-                let pinned: Pinned = serde_json::from_slice(&known.pinned).map_err(PublishError::Record)?;
-                pinned.fits(&info)?;
-                (pinned, false)
-            }
-            None => (first, true),
-        };
-        let record = serde_json::to_vec(&pinned).map_err(PublishError::Record)?;
-        journal.pin_ledger(client.url().to_owned(), record).await?;
-        let (head, block) = match known {
-            Some(known) => {
-                let head = known.head.map(|note| Ok(Taken { head: pinned.ledger.open(&note)?, note }));
-                let block = known.block.map(|block| serde_json::from_slice(&block)).transpose();
-                (head.transpose().map_err(PublishError::Head)?, block.map_err(PublishError::Record)?)
-            }
-            None => (None, None),
-        };
-        Ok(Self { journal, client, clock, log: way.log, pinned, new, head, block, _lock: lock })
+        let opening = Opening::new(journal, clock, way).await?;
+        Ok(Self(match opening.address.kind {
+            Kind::Log => To::Log(Box::new(LogPublisher::open(opening).await?)),
+            Kind::Chain => To::Chain(Box::new(ChainPublisher::open(opening).await?)),
+        }))
     }
 
     /// The ledger.
-    pub fn pinned(&self) -> &Pinned {
-        &self.pinned
+    pub fn pinned(&self) -> PinnedLedger {
+        match &self.0 {
+            To::Log(log) => PinnedLedger::Log(log.pinned.clone()),
+            To::Chain(chain) => PinnedLedger::Chain(chain.pinned.clone()),
+        }
     }
 
     /// Whether the ledger was pinned just now, at the first contact.
     pub fn is_new(&self) -> bool {
-        self.new
+        match &self.0 {
+            To::Log(log) => log.new,
+            To::Chain(chain) => chain.new,
+        }
     }
 
     /// Where it is asked.
-    pub fn url(&self) -> &str {
-        self.client.url()
+    pub fn url(&self) -> String {
+        match &self.0 {
+            To::Log(log) => log.client.url().to_owned(),
+            To::Chain(chain) => chain.address.to_string(),
+        }
     }
 
-    /// Hands in what waits, one batch of it, then takes the ledger's head and block, and proves what lies under them.
+    /// Whether each batch is paid for.
+    pub fn costs(&self) -> bool {
+        match &self.0 {
+            To::Log(_) => false,
+            To::Chain(_) => true,
+        }
+    }
+
+    fn desk(&self) -> &Desk {
+        match &self.0 {
+            To::Log(log) => &log.desk,
+            To::Chain(chain) => &chain.desk,
+        }
+    }
+
+    /// Hands in what waits, one batch of it, and takes what the ledger shows of what was handed in before.
     ///
     /// # Errors
     /// [`PublishError`]; what was done before it stays done.
     pub async fn turn(&mut self) -> Result<Turn, PublishError> {
-        let answered = self.hand_in().await?;
-        self.follow().await?;
-        let proved = self.prove().await?;
+        let (answered, proved) = match &mut self.0 {
+            To::Log(log) => log.turn().await?,
+            To::Chain(chain) => chain.turn().await?,
+        };
         Ok(Turn { answered, proved, counts: self.counts().await? })
     }
 
@@ -254,116 +281,21 @@ impl Publisher {
     /// # Errors
     /// The journal's.
     pub async fn counts(&self) -> Result<OutboxCounts, PublishError> {
-        Ok(self.journal.reader().outbox().await?)
+        Ok(self.desk().journal.reader().outbox().await?)
     }
 
-    /// Hands in a batch; gives how many receipts were answered for.
-    async fn hand_in(&mut self) -> Result<u64, PublishError> {
-        let most = u32::try_from(MOST_IN_BATCH).unwrap_or(u32::MAX);
-        let waiting = self.journal.reader().outgoing(most).await?;
-        let (mut batch, mut bytes, mut refused) = (Vec::new(), SLACK, Vec::new());
-        for outgoing in waiting {
-            let Some((submission, size)) = self.submission(&outgoing) else {
-                refused.push((outgoing.receipt_id, State::Refused { code: "unreadable".to_owned() }, None));
-                continue;
-            };
-            if size + SLACK > MOST_BYTES {
-                refused.push((outgoing.receipt_id, State::Refused { code: "too-large".to_owned() }, None));
-            } else if bytes + size > MOST_BYTES {
-                break;
-            } else {
-                bytes += size;
-                batch.push((outgoing.receipt_id, submission));
-            }
-        }
-        let mut answered = refused.len() as u64;
-        self.change(OutboxChange { states: refused, ..OutboxChange::default() }).await?;
-        let mut batches = vec![batch];
-        while let Some(batch) = batches.pop() {
-            answered += self.submit(batch, &mut batches).await?;
-        }
-        Ok(answered)
-    }
-
-    fn submission(&self, outgoing: &Outgoing) -> Option<(Submission, usize)> {
-        let bundle = read_bundle(&outgoing.bundle)?;
-        // What is on record under another id is not handed in: the ledger's answer would be about that one.
-        let own = Envelope::parse(bundle.0.get(RECEIPT)?).ok()?.id();
-        if own != outgoing.receipt_id {
-            return None;
-        }
-        let submission = Submission::from_bundle(&bundle, &self.log)?;
-        let size = serde_json::to_vec(&submission).ok()?.len() + 1;
-        Some((submission, size))
-    }
-
-    /// Hands in; what the ledger cannot read as a whole goes back to `batches` in halves, so that one bad receipt does not
-    /// hold up the others.
-    async fn submit(
-        &mut self,
-        mut batch: Vec<(Digest, Submission)>,
-        batches: &mut Vec<Vec<(Digest, Submission)>>,
-    ) -> Result<u64, PublishError> {
-        if batch.is_empty() {
-            return Ok(0);
-        }
-        let submissions = batch.iter().map(|(_, submission)| submission.clone()).collect();
-        let call = Call::SubmitBatch(SubmitBatch { submissions });
-        let answers: Vec<Submitted> = match self.client.ask(&call).await {
-            Ok(answers) => answers,
-            Err(AskError::Ledger(error @ LedgerError::Protocol { .. })) if batch.len() == 1 => {
-                vec![Submitted::Error(error)]
-            }
-            Err(AskError::Ledger(LedgerError::Protocol { .. })) => {
-                batches.push(batch.split_off(batch.len() / 2));
-                batches.push(batch);
-                return Ok(0);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let wrong = |what: &str| PublishError::Answer { what: what.to_owned() };
-        if answers.len() != batch.len() {
-            return Err(wrong("it has another number of answers than receipts"));
-        }
-        let mut states = Vec::with_capacity(batch.len());
-        let mut waits = None;
-        for ((receipt, _submission), answer) in batch.iter().zip(&answers) {
-            match answer {
-                Submitted::Acknowledged(of) if of.receipt != *receipt => return Err(wrong("it is of another receipt")),
-                Submitted::Acknowledged(_) | Submitted::Error(_) => {}
-            }
-            match (State::answered(answer), answer) {
-                (Some(state), _) => states.push((*receipt, state, None)),
-                (None, Submitted::Error(error)) => waits = Some(error.clone()),
-                (None, Submitted::Acknowledged(_)) => {}
-            }
-        }
-        let answered = states.len() as u64;
-        self.change(OutboxChange { states, ..OutboxChange::default() }).await?;
-        match waits {
-            // All of it waits: the ledger is not ready, and the next batch would fare the same.
-            Some(error) if answered == 0 => Err(AskError::Ledger(error).into()),
-            Some(_) | None => Ok(answered),
-        }
-    }
-
-    async fn change(&self, change: OutboxChange) -> Result<(), PublishError> {
-        let change = OutboxChange { now_ms: self.clock.now_ms(), ..change };
-        let nothing = OutboxChange { now_ms: change.now_ms, ..OutboxChange::default() };
-        if change == nothing {
-            return Ok(());
-        }
-        Ok(self.journal.change_outbox(change).await?)
-    }
-
-    /// Waits until the ledger shows a larger head than the one that was taken, or some time is over.
+    /// Waits until the ledger has more to show, or some time is over.
     ///
     /// # Errors
     /// The ledger's.
     pub async fn wait_for_head(&self, wait_ms: u64) -> Result<(), PublishError> {
-        let size = receipts::integer::Decimal(self.head.as_ref().map_or(0, |taken| taken.head.size));
-        let from = receipts::ledger::rpc::WatchFrom { size, wait_ms: receipts::integer::Decimal(wait_ms) };
-        let _heads: Heads = self.client.ask(&Call::Watch(from)).await?;
-        Ok(())
+        match &self.0 {
+            To::Log(log) => log.wait(wait_ms).await,
+            // A node has no question that waits, but for one that few allow.
+            To::Chain(_) => {
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                Ok(())
+            }
+        }
     }
 }

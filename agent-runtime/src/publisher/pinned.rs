@@ -1,9 +1,16 @@
 //! The ledger of a home: pinned at the first contact, the same ever after.
 //!
-//! **Invariant:** another network, log key or set of validators or witnesses than was pinned is never taken for the ledger.
+//! **Invariant:** another network, log key or set of validators or witnesses than was pinned is never taken for the ledger, and no
+//! other chain for the chain.
 
 use receipts::{
     Digest,
+    bitcoin::{
+        anchor::TrustedChain,
+        hash::BlockHash,
+        header::{Header, Target},
+    },
+    integer::Decimal,
     ledger::{
         rpc::Info,
         trusted::{KeysError, TrustedLedger},
@@ -19,6 +26,30 @@ pub struct Pinned {
     pub network: Digest,
     /// The keys.
     pub ledger: TrustedLedger,
+}
+
+/// A chain and what counts in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedChain {
+    /// The network that receipts are for.
+    pub network: Digest,
+    /// The chain's first block.
+    pub genesis: BlockHash,
+    /// The easiest work that counts: four times as easy as it was at the first contact.
+    pub easiest: Target,
+    /// How many blocks make a receipt final.
+    pub depth: Decimal,
+}
+
+/// What receipts of a home go to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PinnedLedger {
+    /// A ledger's log.
+    Log(Pinned),
+    /// A chain.
+    Chain(PinnedChain),
 }
 
 /// Why a ledger is not the one that receipts go to.
@@ -43,6 +74,31 @@ pub enum OtherLedger {
     /// Its validators or witnesses are others than were pinned.
     #[error("the ledger names other validators or witnesses than were pinned")]
     Signers,
+    /// It is a node and a log was pinned, or the other way round.
+    #[error("the pinned ledger is {pinned}, and the address is of the other kind")]
+    Kind {
+        /// What was pinned.
+        pinned: &'static str,
+    },
+    /// It has another chain than was pinned or configured.
+    #[error("the node's chain begins with block {found}, and {pinned} is pinned")]
+    Chain {
+        /// The pinned first block.
+        pinned: BlockHash,
+        /// The node's.
+        found: BlockHash,
+    },
+    /// Another depth is set than was pinned.
+    #[error("ledger.depth is {found}, and {pinned} is pinned")]
+    Depth {
+        /// The pinned depth.
+        pinned: u64,
+        /// The one in the settings.
+        found: u64,
+    },
+    /// The work in its last block does not count.
+    #[error("the node's last block has no work in it")]
+    Work,
     /// Its keys do not fit each other.
     #[error("the ledger's keys make no sense: {0}")]
     Keys(#[from] KeysError),
@@ -73,6 +129,44 @@ impl Pinned {
     }
 }
 
+impl PinnedChain {
+    /// What a node shows of its chain, for receipts of `network`; it must begin with the block `wanted` where one is configured.
+    ///
+    /// # Errors
+    /// [`OtherLedger`].
+    pub fn first(
+        (network, depth): (Digest, u64),
+        (genesis, tip): (BlockHash, &Header),
+        wanted: Option<BlockHash>,
+    ) -> Result<Self, OtherLedger> {
+        if let Some(pinned) = wanted.filter(|wanted| *wanted != genesis) {
+            return Err(OtherLedger::Chain { pinned, found: genesis });
+        }
+        let easiest = tip.target().filter(|own| tip.has_work(own)).ok_or(OtherLedger::Work)?.loosened();
+        Ok(Self { network, genesis, easiest, depth: Decimal(depth) })
+    }
+
+    /// Whether this is still what receipts go to, by the settings of now and by what the node shows.
+    ///
+    /// # Errors
+    /// [`OtherLedger`].
+    pub fn fits(&self, (network, depth): (Digest, u64), genesis: BlockHash) -> Result<(), OtherLedger> {
+        if network != self.network {
+            return Err(OtherLedger::Network { ours: network, theirs: self.network });
+        }
+        if genesis != self.genesis {
+            return Err(OtherLedger::Chain { pinned: self.genesis, found: genesis });
+        }
+        let pinned = self.depth.0;
+        if depth == pinned { Ok(()) } else { Err(OtherLedger::Depth { pinned, found: depth }) }
+    }
+
+    /// The chain as a verifier trusts it who knows these blocks to be in it.
+    pub fn trusted(&self, blocks: Vec<BlockHash>) -> TrustedChain {
+        TrustedChain { genesis: self.genesis, easiest: self.easiest, depth: self.depth, blocks }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use receipts::{
@@ -84,7 +178,7 @@ mod tests {
         note::{log_name, vkey},
     };
 
-    use super::{OtherLedger, Pinned};
+    use super::{BlockHash, Header, OtherLedger, Pinned, PinnedChain, PinnedLedger};
 
     fn info(log: u8) -> Info {
         let key = |seed: u8| SigningKey::from_seed(&[seed; 32]).public();
@@ -118,5 +212,31 @@ mod tests {
         assert_eq!(pinned.fits(&other), Err(log(&one, &other)));
         assert_eq!(pinned.fits(&Info { witness_quorum: Decimal(0), ..one.clone() }), Err(OtherLedger::Signers));
         assert_eq!(pinned.fits(&Info { validators: other.validators[1..].to_vec(), ..one }), Err(OtherLedger::Signers));
+    }
+
+    #[test]
+    fn a_chain_is_pinned_once_and_stays_the_same() {
+        let mut tip = Header([0; 80]);
+        tip.0[72..76].copy_from_slice(&0x207f_ffff_u32.to_le_bytes());
+        while !tip.target().is_some_and(|own| tip.has_work(&own)) {
+            tip.0[76] += 1;
+        }
+        let (network, genesis, other) = (Digest([1; 32]), BlockHash([2; 32]), BlockHash([3; 32]));
+        let wrong = OtherLedger::Chain { pinned: other, found: genesis };
+        assert_eq!(PinnedChain::first((network, 6), (genesis, &tip), Some(other)), Err(wrong));
+        let idle = Header([0; 80]);
+        assert_eq!(PinnedChain::first((network, 6), (genesis, &idle), None), Err(OtherLedger::Work));
+        let pinned = PinnedChain::first((network, 6), (genesis, &tip), Some(genesis)).expect("pinned");
+        assert_eq!(pinned.fits((network, 6), genesis), Ok(()));
+        let ours = Digest([9; 32]);
+        assert_eq!(pinned.fits((ours, 6), genesis), Err(OtherLedger::Network { ours, theirs: network }));
+        assert_eq!(pinned.fits((network, 6), other), Err(OtherLedger::Chain { pinned: genesis, found: other }));
+        assert_eq!(pinned.fits((network, 7), genesis), Err(OtherLedger::Depth { pinned: 6, found: 7 }));
+        for one in
+            [PinnedLedger::Chain(pinned), PinnedLedger::Log(Pinned::first(&info(1), network, None).expect("pinned"))]
+        {
+            let text = serde_json::to_vec(&one).expect("JSON");
+            assert_eq!(serde_json::from_slice::<PinnedLedger>(&text).expect("reads"), one);
+        }
     }
 }

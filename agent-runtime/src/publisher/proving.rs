@@ -15,13 +15,16 @@ use receipts::{
     },
 };
 
-use super::{AskError, Contradiction, PublishError, Publisher, Taken};
+use super::{
+    AskError, Contradiction, PublishError,
+    log::{LogPublisher, Taken},
+};
 use crate::journal::{OutboxChange, OutboxRow};
 
 /// Proofs asked for in one request: what a ledger takes at once.
 const AT_ONCE: u32 = 64;
 
-impl Publisher {
+impl LogPublisher {
     /// Takes the ledger's head, then its last block, where they have grown.
     pub(super) async fn follow(&mut self) -> Result<(), PublishError> {
         let heads: Heads = self.client.ask(&Call::Checkpoint).await?;
@@ -114,7 +117,7 @@ impl Publisher {
     async fn undo(&mut self, error: Option<BlockError>) -> Result<(), PublishError> {
         let mut from = 1;
         let mut last = None;
-        for row in self.journal.reader().finals().await? {
+        for row in self.desk.journal.reader().finals().await? {
             let State::Final { height, .. } = row.state else { continue };
             if last == Some(height) {
                 continue;
@@ -142,7 +145,7 @@ impl Publisher {
         loop {
             let Some(taken) = self.head.clone() else { return Ok(proved) };
             let block = self.block.as_ref().map_or(0, |block| block.block.size.0);
-            let rows = self.journal.reader().provable(taken.head.size, block, AT_ONCE).await?;
+            let rows = self.desk.journal.reader().provable(taken.head.size, block, AT_ONCE).await?;
             let at = |row: &OutboxRow| self.block.as_ref().filter(|block| index_of(row) < block.block.size.0);
             let call = |row: &OutboxRow| {
                 let height = at(row).map(|block| block.block.height);
@@ -206,6 +209,11 @@ type Change = (State, Option<Vec<u8>>);
 fn index_of(row: &OutboxRow) -> u64 {
     match &row.state {
         State::Acknowledged { index } | State::Included { index, .. } | State::Final { index, .. } => index.0,
-        State::Queued | State::Refused { .. } | State::Conflict { .. } => u64::MAX,
+        State::Queued
+        | State::InFlight { .. }
+        | State::Mined { .. }
+        | State::Buried { .. }
+        | State::Refused { .. }
+        | State::Conflict { .. } => u64::MAX,
     }
 }

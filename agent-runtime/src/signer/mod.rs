@@ -286,7 +286,7 @@ impl Signer {
         add(TrustedRole::Node, self.node.public())?;
         keys.extend(self.retired.iter().cloned());
         let log = TrustedLog { vkey: note::vkey(&self.log.public()) };
-        Ok(Trust { network: self.network, keys, log, ledger: None })
+        Ok(Trust { network: self.network, keys, log, ledger: None, chain: None })
     }
 }
 

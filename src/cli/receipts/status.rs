@@ -1,10 +1,10 @@
 //! `ii receipts status`: where receipts are on their way to a ledger.
 
 use agent_runtime::{
-    journal::{OutboxCounts, OutboxRow},
-    publisher::{Contradiction, Pinned},
+    journal::{LedgerRow, OutboxCounts, OutboxRow},
+    publisher::{Contradiction, PinnedLedger},
 };
-use receipts::ledger::outbox::State;
+use receipts::{bitcoin::record::Record, ledger::outbox::State};
 use serde_json::{Value, json};
 
 use super::super::{Program, print_json, runs};
@@ -43,9 +43,9 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let contradictions = reader.contradictions().await.map_err(lift)?;
     let counts = reader.outbox().await.map_err(lift)?;
     if program.json {
-        let ledger = ledger.map(|ledger| {
+        let ledger = ledger.as_ref().map(|ledger| {
             let pinned = serde_json::from_slice::<Value>(&ledger.pinned).unwrap_or(Value::Null);
-            json!({"url": ledger.url, "pinned": pinned, "head": ledger.head})
+            json!({"url": ledger.url, "pinned": pinned, "head": ledger.head, "tip": Chain::of(ledger).map(|chain| chain.tip)})
         });
         let receipts: Vec<Value> = rows.iter().map(row_json).collect();
         let contradictions: Vec<Value> =
@@ -55,14 +55,15 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     }
     match &ledger {
         Some(ledger) => {
-            let name = serde_json::from_slice::<Pinned>(&ledger.pinned).map(|pinned| pinned.ledger.vkey);
+            let name = serde_json::from_slice(&ledger.pinned).map(|pinned| name(&pinned));
             println!("ledger   {} at {}", name.unwrap_or_default(), ledger.url);
         }
         None => println!("ledger   none; `ii receipts submit --ledger URL` hands receipts in"),
     }
+    let chain = ledger.as_ref().and_then(Chain::of);
     let first = if named.is_some() { 0 } else { rows.len().saturating_sub(SHOWN) };
     for row in &rows[first..] {
-        println!("{:<8} module {}  {}", row.state.standing().as_str(), row.module, more(&row.state));
+        println!("{:<8} module {}  {}", row.state.standing().as_str(), row.module, more(&row.state, chain));
     }
     if named.is_none() {
         println!("{}", sum(&counts));
@@ -71,6 +72,32 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         println!("CONTRADICTION  {}", contradiction(body));
     }
     Ok(if contradictions.is_empty() { Exit::Completed } else { Exit::Ledger })
+}
+
+/// What a ledger is called.
+pub(super) fn name(pinned: &PinnedLedger) -> String {
+    match pinned {
+        PinnedLedger::Log(pinned) => pinned.ledger.vkey.clone(),
+        PinnedLedger::Chain(pinned) => format!("chain {}", pinned.genesis),
+    }
+}
+
+/// How far the home followed a chain.
+#[derive(Clone, Copy)]
+struct Chain {
+    /// Height of the last block seen.
+    tip: u64,
+    /// How many blocks are wanted.
+    depth: u64,
+}
+
+impl Chain {
+    /// None for a log, or before the first block.
+    fn of(ledger: &LedgerRow) -> Option<Self> {
+        let PinnedLedger::Chain(pinned) = serde_json::from_slice(&ledger.pinned).ok()? else { return None };
+        let (tip, _) = serde_json::from_slice::<Record>(ledger.block.as_deref()?).ok()?.tip()?;
+        Some(Self { tip, depth: pinned.depth.0 })
+    }
 }
 
 fn row_json(row: &OutboxRow) -> Value {
@@ -96,8 +123,19 @@ pub(super) fn sum(counts: &OutboxCounts) -> String {
 }
 
 /// What a state says beyond its word.
-fn more(state: &State) -> String {
+fn more(state: &State, chain: Option<Chain>) -> String {
+    let under = |height: u64| {
+        let deep = chain.map(|chain| chain.tip.saturating_sub(height).saturating_add(1));
+        chain.zip(deep).map_or_else(String::new, |(chain, deep)| format!(", {} of {} blocks deep", deep, chain.depth))
+    };
     match state {
+        State::InFlight { index, root } => {
+            format!("at {} of the batch {root}, whose transaction no block has yet", index.0)
+        }
+        State::Mined { index, height, .. } => {
+            format!("at {} of a batch in block {}{}", index.0, height.0, under(height.0))
+        }
+        State::Buried { index, height, .. } => format!("at {} of a batch in block {}", index.0, height.0),
         State::Queued => "waits to be handed in".to_owned(),
         State::Acknowledged { index } => format!("handed in; the ledger says at {}, and has proved nothing", index.0),
         State::Included { index, size } => format!("at {} of {}", index.0, size.0),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
     journal::OutboxCounts,
-    publisher::{Publisher, Repin},
+    publisher::{PinnedLedger, Publisher, Repin},
 };
 use serde_json::json;
 
@@ -81,43 +81,59 @@ async fn publish(
         };
         let ended = publishing::work(&mut publisher, until, stop, &mut tell).await;
         progress.clear();
-        Ok::<_, Failure>((ended?, publisher.url().to_owned(), publisher.pinned().ledger.vkey.clone()))
+        Ok::<_, Failure>((ended?, publisher.url(), publisher.pinned()))
     };
     let worked = worked.await;
     close(journal).await?;
-    let (ended, url, vkey) = worked?;
+    let (ended, url, pinned) = worked?;
     let counts = ended.counts();
     if program.json {
-        print_json(&json!({"ledger": {"url": url, "vkey": vkey}, "queued": counts.queued,
+        let ledger = match &pinned {
+            PinnedLedger::Log(pinned) => json!({"url": url, "vkey": pinned.ledger.vkey}),
+            PinnedLedger::Chain(pinned) => json!({"url": url, "genesis": pinned.genesis}),
+        };
+        print_json(&json!({"ledger": ledger, "queued": counts.queued,
             "acknowledged": counts.acknowledged, "logged": counts.logged, "credited": counts.credited,
             "refused": counts.refused, "conflict": counts.conflict}));
     } else {
         println!("{}", status::sum(&counts));
     }
-    result(&ended, &counts)
+    result(&ended, &counts, &pinned)
 }
 
 fn first_words(program: &Program, publisher: &Publisher) {
     if publisher.is_new() && !program.json {
-        let (vkey, url) = (&publisher.pinned().ledger.vkey, publisher.url());
-        eprintln!("ii: pinned the ledger {vkey} at {url}; compare this key with what its operator names");
+        let (pinned, url) = (publisher.pinned(), publisher.url());
+        let compare = match &pinned {
+            PinnedLedger::Log(_) => "compare this key with what its operator names",
+            PinnedLedger::Chain(_) => "compare this first block with that of the chain you mean",
+        };
+        eprintln!("ii: pinned the ledger {} at {url}; {compare}", status::name(&pinned));
     }
 }
 
-fn result(ended: &Ended, counts: &OutboxCounts) -> Result<Exit, Failure> {
+fn result(ended: &Ended, counts: &OutboxCounts, pinned: &PinnedLedger) -> Result<Exit, Failure> {
     match ended {
         Ended::Done(_) if counts.refused + counts.conflict > 0 => Ok(Exit::Ledger),
         Ended::Done(_) | Ended::Stopped(_) => Ok(Exit::Completed),
         Ended::Late(_, why) => {
             let what = match why {
-                Some(why) => format!("{} receipts are not credited yet: {why}", counts.under_way()),
+                Some(why) => format!("{} receipts are not credited yet: {}", counts.under_way(), why.what),
                 None => format!("{} receipts are not credited yet", counts.under_way()),
             };
-            Err(Failure::new(
-                Exit::Ledger,
-                what,
-                "nothing is lost; hand them in again later, or wait longer with --wait",
-            ))
+            let hint = match (why, pinned) {
+                (Some(why), _) => why.fix.clone(),
+                (None, PinnedLedger::Log(_)) => {
+                    "nothing is lost; hand them in again later, or wait longer with --wait".to_owned()
+                }
+                (None, PinnedLedger::Chain(pinned)) => {
+                    format!(
+                        "nothing is lost; {} blocks make it so, and `ii receipts watch` follows them",
+                        pinned.depth.0
+                    )
+                }
+            };
+            Err(Failure::new(Exit::Ledger, what, hint))
         }
     }
 }
