@@ -253,10 +253,10 @@ pub(super) mod tests {
         refused(&|one| one.transaction.replace_range(0..2, "03"), NoAnchor::Block);
         refused(&|one| one.position = Decimal(0), NoAnchor::Block);
         refused(&|one| one.position = Decimal(5), NoAnchor::Block);
-        refused(&|one| drop(one.branch.pop()), NoAnchor::Block);
+        refused(&|one| one.branch.truncate(1), NoAnchor::Block);
         refused(&|one| one.headers.clear(), NoAnchor::Work);
-        refused(&|one| drop(one.headers.remove(1)), NoAnchor::Work);
-        refused(&|one| drop(one.headers.remove(0)), NoAnchor::Block);
+        refused(&|one| one.headers = vec![one.headers[0], one.headers[2]], NoAnchor::Work);
+        refused(&|one| one.headers = one.headers[1..].to_vec(), NoAnchor::Block);
         let harder = Target::from_bits(0x1d00_ffff).expect("a target");
         assert_eq!(good.check(leaf, &harder), Err(NoAnchor::Work));
     }

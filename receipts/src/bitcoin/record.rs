@@ -400,7 +400,8 @@ mod tests {
     #[test]
     fn no_block_is_taken_that_does_not_hold() {
         let mut world = World::new();
-        let (txids, before) = ([OTHER, world.ours()], world.record.clone());
+        let (ours, before) = (world.ours(), world.record.clone());
+        let txids = [OTHER, ours];
         let good = world.block(&txids, 0);
         let mut refused = |header: Header, txids: Option<&[Txid]>, easiest: &Target, why: Broken| {
             assert_eq!(world.record.extend(header, txids, easiest), Err(why));
@@ -409,7 +410,7 @@ mod tests {
         refused(mined([7; 32], [7; 32], EASY), Some(&txids), &easiest(), Broken::Unlinked);
         let harder = Target::from_bits(0x1d00_ffff).expect("a target");
         refused(good, Some(&txids), &harder, Broken::Work);
-        refused(good, Some(&[world.ours()]), &easiest(), Broken::Transactions);
+        refused(good, Some(&[ours]), &easiest(), Broken::Transactions);
         refused(good, Some(&[OTHER]), &easiest(), Broken::Transactions);
         refused(good, Some(&[]), &easiest(), Broken::Transactions);
         refused(good, None, &easiest(), Broken::Transactions);
