@@ -37,7 +37,7 @@ mod tests {
         assert_eq!(fee(u64::MAX, u64::MAX), u64::MAX);
         assert_eq!((first_rate(None, 9_000), first_rate(Some(1), 9_000)), (1_000, 1_000));
         assert_eq!((first_rate(Some(4_500), 9_000), first_rate(Some(90_000), 9_000)), (4_500, 9_000));
-        let steps: Vec<u64> = std::iter::successors(Some(1_000), |rate| raised(*rate, None, 9_000)).collect();
+        let steps: Vec<u64> = std::iter::successors(Some(1_000), |rate| raised(*rate, None, 9_000)).take(9).collect();
         assert_eq!(steps, [1_000, 2_000, 3_000, 4_500, 6_750, 9_000]);
         assert_eq!(raised(1_000, Some(7_000), 9_000), Some(7_000));
         assert_eq!(raised(8_500, Some(90_000), 9_000), None, "too little more to be taken");
