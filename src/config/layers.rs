@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
+use toml::de::{DeTable, DeValue};
+
 use super::{
     failure, mcp,
     places::Places,
@@ -11,15 +13,33 @@ use super::{
 };
 use crate::exit::Failure;
 
+/// A place in a file of settings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// The file.
+    pub file: String,
+    /// Its line, from 1; none where it is not known.
+    pub line: Option<usize>,
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}, line {line}", self.file),
+            None => f.write_str(&self.file),
+        }
+    }
+}
+
 /// Where a value came from; a later variant wins over an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// Built in.
     Default,
     /// The person's file.
-    User(String),
+    User(Spot),
     /// A trusted project's file.
-    Project(String),
+    Project(Spot),
     /// An environment variable.
     Environment(&'static str),
     /// The command line.
@@ -30,8 +50,8 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::User(path) => write!(f, "user file {path}"),
-            Self::Project(path) => write!(f, "project file {path}"),
+            Self::User(spot) => write!(f, "user file {spot}"),
+            Self::Project(spot) => write!(f, "project file {spot}"),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Flag => f.write_str("flag"),
         }
@@ -56,7 +76,7 @@ impl Resolved {
         self.values.get(name).map_or("", |(value, _)| value)
     }
 
-    /// Every setting in the table's order: name, value, origin.
+    /// Every setting in the table's order: name, value, origin. A value may hold a password: see [`shown`].
     pub fn rows(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
         SETTINGS
             .iter()
@@ -83,20 +103,20 @@ pub fn resolve(
         SETTINGS.iter().map(|setting| (setting.name, (setting.default.to_owned(), Origin::Default))).collect();
     let mut providers = providers::Table::built_in();
     let mut servers = mcp::Servers::default();
-    let own = Origin::User(places.user_file.display().to_string());
-    for (name, value) in file(&places.user_file)? {
+    for Found { name, value, line } in file(&places.user_file)? {
+        let own = Origin::User(Spot { file: places.user_file.display().to_string(), line });
         match name {
             Name::Setting(name) => {
-                values.insert(name, (value, own.clone()));
+                values.insert(name, (value, own));
             }
-            Name::Provider { provider, field } => providers.set(&provider, &field, value, own.clone()),
-            Name::Server { server, field } => servers.set(&server, &field, value, own.clone()),
+            Name::Provider { provider, field } => providers.set(&provider, &field, value, own),
+            Name::Server { server, field } => servers.set(&server, &field, value, own),
         }
     }
     let mut untrusted = None;
     if let Some(project) = &places.project_file {
         if trust::is_trusted(&places.home, project)? {
-            for (name, value) in file(project)? {
+            for Found { name, value, line } in file(project)? {
                 let refused = |name: &str| {
                     failure(
                         format!("{} sets {name}, which a project may not", project.display()),
@@ -112,7 +132,8 @@ pub fn resolve(
                     Name::Server { server, field } => return Err(refused(&format!("mcp.{server}.{field}"))),
                 };
                 let value = relative_to_project(name, value, project);
-                values.insert(name, (value, Origin::Project(project.display().to_string())));
+                let spot = Spot { file: project.display().to_string(), line };
+                values.insert(name, (value, Origin::Project(spot)));
             }
         } else {
             untrusted = Some(project.display().to_string());
@@ -144,6 +165,25 @@ fn relative_to_project(name: &str, value: String, file: &Path) -> String {
 /// Whether there is no such file; a home that is no folder is somebody else's to name.
 pub(super) fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// A value as it may be shown: the password of an address is not.
+pub fn shown(value: &str) -> String {
+    let address = value.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (before, after) = rest.split_at(end);
+        let (who, host) = before.rsplit_once('@')?;
+        let (name, _password) = who.split_once(':')?;
+        Some(format!("{scheme}://{name}:…@{host}{after}"))
+    });
+    address.unwrap_or_else(|| value.to_owned())
+}
+
+/// A value of a file.
+struct Found {
+    name: Name,
+    value: String,
+    line: Option<usize>,
 }
 
 /// What a key of a file sets.
@@ -185,7 +225,7 @@ fn lines(path: &Path, name: &str, rows: &[toml::Value]) -> Result<String, Failur
 }
 
 /// The settings of one file; none when it does not exist.
-fn file(path: &Path) -> Result<Vec<(Name, String)>, Failure> {
+fn file(path: &Path) -> Result<Vec<Found>, Failure> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
@@ -194,6 +234,7 @@ fn file(path: &Path) -> Result<Vec<(Name, String)>, Failure> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         failure(format!("{}: {}", path.display(), error.message()), at(&text, &error))
     })?;
+    let lines_of = lines_of(&text);
     let mut found = Vec::new();
     flatten("", &table, &mut |name, value| {
         let entry = entry(name).map_err(|inner| failure(format!("{}: {}", path.display(), inner.what), inner.fix))?;
@@ -219,10 +260,30 @@ fn file(path: &Path) -> Result<Vec<(Name, String)>, Failure> {
                 ));
             }
         };
-        found.push((known, value));
+        found.push(Found { name: known, value, line: lines_of.get(name).copied() });
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The line of each dotted name in a file that was read before.
+fn lines_of(text: &str) -> BTreeMap<String, usize> {
+    fn walk(above: &str, text: &str, table: &DeTable<'_>, found: &mut BTreeMap<String, usize>) {
+        for (key, value) in table {
+            let name = key.get_ref();
+            let name = if above.is_empty() { name.to_string() } else { format!("{above}.{name}") };
+            if let DeValue::Table(inner) = value.get_ref() {
+                walk(&name, text, inner, found);
+            }
+            let before = text.get(..key.span().start).unwrap_or_default();
+            found.insert(name, before.matches('\n').count() + 1);
+        }
+    }
+    let mut found = BTreeMap::new();
+    if let Ok(table) = DeTable::parse(text) {
+        walk("", text, table.get_ref(), &mut found);
+    }
+    found
 }
 
 fn at(text: &str, error: &toml::de::Error) -> String {
@@ -249,7 +310,7 @@ fn flatten(
 mod tests {
     use std::fs;
 
-    use super::{Origin, resolve};
+    use super::{Origin, Spot, resolve, shown};
     use crate::{
         config::{Config, Places, trust},
         exit::Exit,
@@ -282,12 +343,47 @@ mod tests {
         let all = resolve(&places, variable, &[("report.max_words", "50".to_owned())]).expect("resolved");
         let origin = |wanted: &str| all.rows().find(|(name, ..)| *name == wanted).map(|(_, v, o)| (v, o.clone()));
         assert_eq!(origin("report.max_words"), Some(("50", Origin::Flag)));
-        assert_eq!(origin("report.max_passages"), Some(("6", Origin::Project(project.display().to_string()))));
-        assert_eq!(origin("report.min_sources").map(|(value, _)| value), Some("2"));
+        let spot = |file: &std::path::Path, line| Spot { file: file.display().to_string(), line: Some(line) };
+        assert_eq!(origin("report.max_passages"), Some(("6", Origin::Project(spot(&project, 4)))));
+        assert_eq!(origin("report.min_sources"), Some(("2", Origin::User(spot(&places.user_file, 4)))));
         assert_eq!(origin("run.parallel"), Some(("4", Origin::Default)));
         assert_eq!(Config::from_resolved(&all).expect("typed").docs, Some(folder.path().join("project/papers")));
         let environment = resolve(&places, variable, &[]).expect("resolved");
         assert_eq!(environment.text("report.max_words"), "40");
+    }
+
+    /// A line counts from 1, also within tables, in dotted keys and behind what is no setting.
+    #[test]
+    fn a_value_of_a_file_names_its_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut places = places(&folder);
+        places.project_file = None;
+        let text = "# mine\nmodel = \"extractive\"\nreport.max_words = 20\n\n[providers.near]\n\
+                    base_url = \"http://x/v1\"\n\n[permissions]\nallow = [\n  \"read:/a\",\n]\n";
+        fs::write(&places.user_file, text).expect("file");
+        let all = resolve(&places, |_| None, &[]).expect("resolved");
+        let line = |from: &Origin| match from {
+            Origin::User(spot) => spot.line,
+            _other => None,
+        };
+        let of = |wanted: &str| all.rows().find(|(name, ..)| *name == wanted).and_then(|(_, _, from)| line(from));
+        assert_eq!([of("model"), of("report.max_words"), of("permissions.allow")], [Some(2), Some(3), Some(9)]);
+        let near = all.providers.rows().find(|(name, ..)| name == "providers.near.base_url");
+        assert_eq!(near.and_then(|(_, _, from)| line(from)), Some(6));
+        assert!(all.bad("model", "one").to_string().contains("config.toml, line 2"));
+    }
+
+    #[test]
+    fn passwords_in_addresses_are_not_shown() {
+        for (value, expected) in [
+            ("postgres://ii:s3cret@db/ii?x=a@b", "postgres://ii:…@db/ii?x=a@b"),
+            ("postgres://ii:p@ss@db", "postgres://ii:…@db"),
+            ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1"),
+            ("https://me@host/a:b@c", "https://me@host/a:b@c"),
+            ("openai:gpt-5", "openai:gpt-5"),
+        ] {
+            assert_eq!(shown(value), expected);
+        }
     }
 
     #[test]

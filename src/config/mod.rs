@@ -26,7 +26,7 @@ use receipts::{
 use tui::{keys::Keys, terminal::Mode, theme::Theme};
 use url::Url;
 
-pub use layers::{Origin, Resolved, resolve};
+pub use layers::{Origin, Resolved, resolve, shown};
 pub use mcp::{McpServer, Reached, SERVER_FIELDS, Servers};
 pub use places::Places;
 pub use providers::{BUILT_IN, FIELDS, Field, Provider, Table};

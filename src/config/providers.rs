@@ -277,7 +277,7 @@ fn millionths(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, Table, millionths, parse_name};
+    use super::{super::layers::Spot, Origin, Table, millionths, parse_name};
 
     #[test]
     fn prices_are_exact() {
@@ -325,7 +325,12 @@ mod tests {
         ] {
             let mut table = Table::default();
             table.set("near", "base_url", "http://near.example/v1".to_owned(), Origin::Default);
-            table.set("near", field, value.to_owned(), Origin::User("config.toml".to_owned()));
+            table.set(
+                "near",
+                field,
+                value.to_owned(),
+                Origin::User(Spot { file: "config.toml".to_owned(), line: Some(2) }),
+            );
             let failure = table.typed().expect_err(field).to_string();
             assert!(failure.contains(says) && failure.contains("near"), "{failure}");
         }
