@@ -286,6 +286,29 @@ async fn queued_appends_share_a_commit_and_answer_each_for_itself() {
     }
 }
 
+/// A fork's modules have the ids of the run it comes from: whoever accepts one first claims its benefit, in whichever run.
+#[tokio::test]
+async fn of_the_receipts_of_one_module_only_the_first_goes_to_the_outbox() {
+    let (_dir, home) = temporary();
+    let journal = open(&home, 1).await;
+    let mut sealed = Vec::new();
+    for (n, id) in [(1, b"first"), (2, b"later"), (3, b"third")] {
+        let lease = journal.acquire(run(n), 1_000, TTL).await.expect("acquired");
+        // Each run also accepts a module of its own.
+        let receipts = vec![receipt(id, id, 7), receipt(&[&id[..], b"+own"].concat(), &[id[0], 1], 100 + n)];
+        let batch = Batch { receipts: receipts.clone(), ..facts(run(n), lease.epoch, 1, &["accepted"]) };
+        journal.append(batch).await.expect("appended");
+        sealed.push(receipts);
+    }
+    let rows = journal.reader().outbox_of(None).await.expect("rows");
+    let queued: Vec<Digest> = rows.iter().map(|row| row.receipt_id).collect();
+    let expected = [&sealed[0][0], &sealed[0][1], &sealed[1][1], &sealed[2][1]].map(|receipt| receipt.receipt_id);
+    assert_eq!(queued, expected);
+    for (receipts, n) in sealed.iter().zip(1..) {
+        assert_eq!(&journal.reader().receipts(run(n)).await.expect("kept"), receipts, "every receipt is kept");
+    }
+}
+
 #[tokio::test]
 async fn receipts_on_their_way_change_together_or_not_at_all_and_none_leaves() {
     let (_dir, home) = temporary();
@@ -369,10 +392,10 @@ async fn a_later_schema_is_refused_untouched_with_both_versions() {
     connection.close().await.expect("closed");
     let before = std::fs::read(home.journal()).expect("read");
     let refused = Journal::open(home.clone(), holder(2)).await.expect_err("refused");
-    assert!(matches!(refused, JournalError::Newer { found: 99, known: 2 }), "{refused:?}");
-    assert!(refused.to_string().contains("99") && refused.to_string().contains('2'));
+    assert!(matches!(refused, JournalError::Newer { found: 99, known: 3 }), "{refused:?}");
+    assert!(refused.to_string().contains("99") && refused.to_string().contains('3'));
     let refused = Reader::at(home.clone()).runs().await.expect_err("refused");
-    assert!(matches!(refused, JournalError::Newer { found: 99, known: 2 }));
+    assert!(matches!(refused, JournalError::Newer { found: 99, known: 3 }));
     assert_eq!(std::fs::read(home.journal()).expect("read"), before);
 }
 
@@ -457,7 +480,7 @@ async fn deleting_shreds_keys_and_collects_contents_but_keeps_receipts() {
                 batch.blobs =
                     if n == 1 { vec![own.clone(), shared.clone(), large.clone()] } else { vec![shared.clone()] };
                 batch.receipts.push(ReceiptRow {
-                    module: module(1),
+                    module: module(u128::from(n)),
                     receipt_id: Digest::of(&[n as u8]),
                     nullifier: Digest::of(&[n as u8, 0]),
                     bundle: vec![9],

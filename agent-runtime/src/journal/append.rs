@@ -5,6 +5,8 @@
 //!
 //! **Invariant:** every refusal is decided between the two messages, on what the write lock showed, before anything is
 //! written: a refused batch leaves no trace and cannot spoil its neighbours.
+//! **Invariant:** of the receipts of one module, which a fork has with the run it comes from, only the first goes to the
+//! outbox: a benefit is claimed once.
 //! **Invariant:** statements hold only `?` parameters in order. (sqlx 0.9 miscounts `?NNN` with gaps over several statements.)
 
 use std::collections::BTreeMap;
@@ -57,7 +59,9 @@ const RECEIPTS: &str = "INSERT INTO receipt (receipt_id, nullifier, run, module,
       substr(p.b, j.value ->> 3, 16), substr(p.b, j.value ->> 4, j.value ->> 5) \
     FROM (SELECT ? AS b) p CROSS JOIN json_each(?) j;";
 const OUTBOX: &str = "INSERT INTO outbox (receipt_id, state) \
-    SELECT substr(p.b, j.value ->> 0, 32), 0 FROM (SELECT ? AS b) p CROSS JOIN json_each(?) j;";
+    SELECT substr(p.b, j.value ->> 0, 32), 0 FROM (SELECT ? AS b) p CROSS JOIN json_each(?) j \
+    WHERE NOT EXISTS (SELECT 1 FROM receipt o WHERE o.module = substr(p.b, j.value ->> 1, 16) \
+      AND o.receipt_id <> substr(p.b, j.value ->> 0, 32));";
 const INBOX: &str = "DELETE FROM inbox WHERE id IN (SELECT i.id FROM (SELECT ? AS b) p CROSS JOIN json_each(?) j \
     CROSS JOIN inbox i ON i.id = j.value ->> 1 AND i.run_no = j.value ->> 0);";
 
@@ -252,8 +256,8 @@ impl Plan {
             let (whose, module) = (receipts.put(batch.run.0.as_bytes()), receipts.put(receipt.module.0.as_bytes()));
             let (bundle, length) = (receipts.put(&receipt.bundle), receipt.bundle.len());
             receipts.row(format_args!("{id},{nullifier},{whose},{module},{bundle},{length}"))?;
-            let id = outbox.put(&receipt.receipt_id.0);
-            outbox.row(format_args!("{id}"))?;
+            let (id, module) = (outbox.put(&receipt.receipt_id.0), outbox.put(receipt.module.0.as_bytes()));
+            outbox.row(format_args!("{id},{module}"))?;
         }
         for id in &batch.inbox_done {
             inbox.row(format_args!("{no},{id}"))?;
