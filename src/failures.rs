@@ -162,6 +162,7 @@ pub fn from_drive(error: &DriveError) -> Failure {
             refusal.to_string(),
             "cancel it with `ii runs cancel` and ask again, with another model where it is the model",
         ),
+        DriveError::NoPlace { .. } => Failure::new(Exit::Usage, error.to_string(), "name a place that it has"),
         DriveError::Refused(_)
         | DriveError::Seal(_)
         | DriveError::Encoding(_)

@@ -114,6 +114,9 @@ impl Progress {
             Fact::AttemptEnded { .. } => tally.sent_back += 1,
             Fact::BudgetWarned { part, spent, limit } => return self.warn(*part, *spent, *limit),
             Fact::RunOpened { .. }
+            | Fact::RunForked { .. }
+            | Fact::ModuleTold { .. }
+            | Fact::WordsHeard { .. }
             | Fact::ModuleProposed { .. }
             | Fact::AttemptLeased { .. }
             | Fact::LeaseRenewed { .. }

@@ -272,6 +272,101 @@ fn a_transcript_is_handed_over_when_the_plan_says_so() {
     }
 }
 
+/// What a person says to a module at work is in its next request and in all after, once; the record says before which step, and
+/// going on after a kill asks the same again.
+#[test]
+fn a_word_is_heard_before_the_next_step_and_again_after_a_kill() {
+    const WORD: &str = "Only what the rules say counts.";
+    let place = std::sync::Arc::new(Place::new());
+    let teller = std::sync::Arc::clone(&place);
+    let said = std::sync::OnceLock::new();
+    let heard = |request: &Value| request["messages"].to_string().matches(WORD).count();
+    let server = ModelServer::start(move |request, _| {
+        if offers(request, "plan") {
+            return single_plan(QUESTION);
+        }
+        match rounds(request) {
+            0 => {
+                said.get_or_init(|| {
+                    let told = teller.ii(&["runs", "tell", &teller.only_run().expect("a run"), "1", WORD]);
+                    assert!(told.status.success(), "{}", stderr(&told));
+                });
+                search("who may pause a run")
+            }
+            1 => Says::Hang(Duration::from_secs(60)),
+            _later => Says::Status(500, "not asked"),
+        }
+    });
+    let docs = place.docs().display().to_string();
+    let words = ["run", QUESTION, "--docs", &docs, "--model", "openai:scripted"];
+    let mut child = command(&place, &server, &words)
+        .env("II_LOG", "trace")
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("ii runs");
+    let logged = child.stderr.take().expect("a pipe");
+    let log = std::thread::spawn(move || std::io::read_to_string(logged).expect("text"));
+    let begun = Instant::now();
+    while !server.requests().iter().any(|request| rounds(request) == 1) && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let asked = server.requests().into_iter().find(|request| rounds(request) == 1).expect("a second request");
+    assert_eq!(heard(&asked), 1, "{asked}");
+    assert!(last(&asked).contains("The person you work for says to you now"), "{}", last(&asked));
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    assert!(!log.join().expect("read").contains(WORD), "words are never logged");
+
+    let run_id = place.only_run().expect("a run");
+    let back = worker(|request, _| {
+        submit("A person may.", &name_of(&request["messages"].to_string().replace("\\n", "\n"), QUOTE), QUOTE)
+    });
+    let output = run(&place, &back, &["runs", "resume", &run_id]);
+    assert!(output.status.success(), "{}", both(&output));
+    let again = back.requests();
+    assert_eq!(again.len(), 1, "the call in doubt, and no other");
+    assert_eq!(again[0]["messages"], asked["messages"], "the very same conversation");
+    let events = place.events(&run_id);
+    let of = |name: &str| events.iter().filter(|event| event["type"] == name).cloned().collect::<Vec<Value>>();
+    let digest = receipts::Digest::of(WORD.as_bytes()).to_string();
+    assert_eq!(of("module.told").len(), 1);
+    assert_eq!(of("module.told")[0]["text"], digest.as_str());
+    assert_eq!(of("words.heard").len(), 1);
+    assert_eq!(of("words.heard")[0]["words"], json!([digest]));
+    assert_eq!(of("words.heard")[0]["step"], 2, "after the first answer and the search");
+    assert!(!Value::from(events.clone()).to_string().contains(WORD), "no fact holds the words");
+    assert!(place.ii(&["verify", &run_id]).status.success());
+    // It is over now, and says so.
+    let late = place.ii(&["runs", "tell", &run_id, "1", WORD]);
+    let said = stderr(&late);
+    assert_eq!((late.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("is over and hears nothing any more") && !said.contains(WORD), "{said}");
+}
+
+/// Said while nobody works on the run: heard from the beginning when it goes on. The built-in engine says that it cannot hear.
+#[test]
+fn a_word_to_a_run_that_stands_still_is_heard_when_it_goes_on() {
+    let place = Place::new();
+    let server = worker(|request, _| submit("A person may.", &name_of(&last(request), QUOTE), QUOTE));
+    assert_eq!(ask(&place, &server, QUESTION, &["--plan"]).status.code(), Some(1));
+    let run_id = place.only_run().expect("a run");
+    for (module, text, why) in [("7", "x", "has no module 7"), ("1", " ", "nothing is said")] {
+        let refused = place.ii(&["runs", "tell", &run_id, module, text]);
+        assert!(refused.status.code() == Some(2) && stderr(&refused).contains(why), "{}", stderr(&refused));
+    }
+    assert!(place.ii(&["runs", "tell", &run_id, "1", "Be brief."]).status.success());
+    let output = run(&place, &server, &["runs", "resume", &run_id]);
+    assert!(output.status.success(), "{}", both(&output));
+    let first = server.requests().into_iter().find(|request| !offers(request, "plan")).expect("an Associate was asked");
+    assert!(first["messages"].to_string().contains("Be brief."), "{first}");
+    let quoting = Place::new();
+    let planned = quoting.ii(&[quoting.run_args(QUESTION), vec!["--plan".to_owned()]].concat());
+    assert_eq!(planned.status.code(), Some(1), "{}", stderr(&planned));
+    let deaf = quoting.ii(&["runs", "tell", &quoting.only_run().expect("a run"), "1", "Be brief."]);
+    assert!(deaf.status.code() == Some(2) && stderr(&deaf).contains("follows no words"), "{}", stderr(&deaf));
+}
+
 #[test]
 fn a_plan_is_shown_and_waits() {
     let place = Place::new();

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** [`apply`] is the only code that changes a [`State`], in replay as in life.
 
+mod forked;
 mod obeyed;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
         Attempt, AttemptEnd, EndReason, Judgement, Lease, Life, Module, ModuleSpec, Owner, Step, StepState, Turn,
     },
     run::{Outcome, PauseReason, Phase, Run, State, Task},
+    word::{Heard, Word},
 };
 
 /// A fact that cannot have happened in this state: the journal was tampered with, or the program is wrong.
@@ -36,6 +38,9 @@ pub fn apply(state: &mut State, at: Millis, fact: &Fact) -> Result<(), Impossibl
             *state = State::Run(Box::new(opened(*run, task, roster, at)));
             Ok(())
         }
+        (State::Unopened, Fact::RunForked { run, from, begins }) => {
+            forked::begun(*run, at, *from, begins).map(|run| *state = State::Run(Box::new(run)))
+        }
         (State::Run(run), _) => applied(run, at, fact),
         (State::Unopened, _) => Err("the run was not opened"),
     };
@@ -47,6 +52,7 @@ fn opened(id: crate::id::RunId, task: &Task, roster: &crate::role::Roster, at: M
         id,
         task: task.clone(),
         roster: roster.clone(),
+        origin: None,
         opened: at,
         phase: Phase::Open,
         account: Account::new(task.limit),
@@ -69,6 +75,8 @@ fn opened(id: crate::id::RunId, task: &Task, roster: &crate::role::Roster, at: M
         judged: Default::default(),
         free: roster.associates.iter().copied().collect(),
         live: 0,
+        announced: 0,
+        latest: 0,
     }
 }
 
@@ -78,9 +86,11 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
         return Err("the run was over");
     }
     match fact {
-        Fact::RunOpened { .. } => Err("the run was opened before"),
-        Fact::PlanRecorded { plan, .. } => {
+        Fact::RunOpened { .. } | Fact::RunForked { .. } => Err("the run was opened before"),
+        Fact::PlanRecorded { plan, modules } => {
             run.plan.push(plan.clone());
+            run.latest = *modules as usize;
+            run.announced += run.latest;
             Ok(())
         }
         Fact::ModuleProposed { module, spec } => proposed(run, *module, spec),
@@ -145,6 +155,12 @@ fn applied(run: &mut Run, at: Millis, fact: &Fact) -> Applied {
             entry.answer = Some(answer.clone());
             let module = entry.module;
             change(run, module, |life| Ok(unblocked(life)))
+        }
+        Fact::ModuleTold { module, text, by } => told(run, *module, Word { text: *text, by: *by }),
+        Fact::WordsHeard { owner, step, words } => {
+            let Some((module, number, _)) = owner.attempt() else { return Err("no attempt hears this") };
+            attempt(run, module, number)?.heard.push(Heard { step: *step, words: words.clone() });
+            Ok(())
         }
         Fact::ModulePaused { module, .. } => change(run, *module, |life| Ok(paused(life))),
         Fact::ModuleResumed { module } => change(run, *module, |life| match life {
@@ -244,7 +260,8 @@ fn proposed(run: &mut Run, id: ModuleId, spec: &ModuleSpec) -> Applied {
     }
     let grant = run.task.grant.meet(&spec.grant);
     let account = Account::new(limit);
-    let module = Module { spec: spec.clone(), life, attempts: Vec::new(), account, grant, missing };
+    let (attempts, words, kept_from) = (Vec::new(), Vec::new(), None);
+    let module = Module { spec: spec.clone(), life, attempts, account, grant, words, kept_from, missing };
     run.modules.insert(id, module);
     run.order.push(id);
     run.live += 1;
@@ -271,6 +288,7 @@ fn leased(run: &mut Run, at: Millis, id: ModuleId, lease: Lease) -> Applied {
             submitted_after: None,
             compactions: Vec::new(),
             orders: Vec::new(),
+            heard: Vec::new(),
             judgement: None,
             end: AttemptEnd::Open,
         }),
@@ -466,6 +484,15 @@ fn ended(run: &mut Run, at: Millis, id: ModuleId, number: AttemptNumber, reason:
         Life::Paused { .. } => Ok(Life::Paused { back: Box::new(Life::Ready(turn)) }),
         _working => Ok(Life::Ready(turn)),
     })
+}
+
+fn told(run: &mut Run, id: ModuleId, word: Word) -> Applied {
+    let module = run.modules.get_mut(&id).ok_or("no such module")?;
+    if module.life.is_over() {
+        return Err("the module was over");
+    }
+    module.words.push(word);
+    Ok(())
 }
 
 fn over(run: &mut Run, id: ModuleId, end: Life) -> Applied {

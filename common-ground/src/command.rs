@@ -11,7 +11,7 @@ use crate::{
     module::{CallKind, CallOutcome, Compaction, ModuleSpec, Owner, Usage, WorkError},
     record::Traced,
     role::Roster,
-    run::{Outcome, PauseReason, PlanReason, Task},
+    run::{Outcome, PauseReason, PlanReason, Run, Task},
 };
 
 /// Who asks, and when. Read from keys and clocks at the edge.
@@ -29,6 +29,8 @@ pub struct Ctx {
 pub enum Command {
     /// Partner: open a run.
     Open { run: RunId, task: Box<Task>, roster: Box<Roster> },
+    /// Person: begin a run from another, which is given as it was at `place`, with that fact's link.
+    Fork { run: RunId, roster: Box<Roster>, of: Box<Run>, place: u64, link: Digest },
     /// Principal: add modules to the plan. Inputs name modules of this or an earlier plan.
     Propose { plan: PlanReason, modules: Vec<(ModuleId, ModuleSpec)> },
     /// Associate: take the lease of a ready module.
@@ -62,6 +64,10 @@ pub enum Command {
     Judge { module: ModuleId, epoch: Epoch, deliverable: Digest, verdicts: Vec<Verdict> },
     /// Principal: accept, with the sealed receipt's id.
     Accept { module: ModuleId, epoch: Epoch, receipt: Digest },
+    /// Person: say something to a module.
+    Tell { module: ModuleId, text: Digest },
+    /// Associate: these words are in its conversation from this step on.
+    Hear { owner: Owner, step: StepIndex, words: Vec<Digest> },
     /// Person: hold a module.
     PauseModule { module: ModuleId, reason: PauseReason },
     /// Person: let it go on.
@@ -91,6 +97,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Open { .. } => "open",
+            Self::Fork { .. } => "fork",
             Self::Propose { .. } => "propose",
             Self::Claim { .. } => "claim",
             Self::Renew { .. } => "renew",
@@ -104,6 +111,8 @@ impl Command {
             Self::Answer { .. } => "answer",
             Self::Judge { .. } => "judge",
             Self::Accept { .. } => "accept",
+            Self::Tell { .. } => "tell",
+            Self::Hear { .. } => "hear",
             Self::PauseModule { .. } => "pause_module",
             Self::ResumeModule { .. } => "resume_module",
             Self::CancelModule { .. } => "cancel_module",

@@ -7,6 +7,7 @@ use crate::{
     approval::{Answer, Question},
     budget::{Amount, BudgetPart},
     criterion::Verdict,
+    fork::{Beginning, Origin},
     guardian::{Act, Charter, CharterRefusal, OrderRefusal},
     id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{CallKind, CallOutcome, Compaction, EndReason, ModuleSpec, Owner, Usage},
@@ -24,6 +25,9 @@ pub enum Fact {
     /// The Partner opened a run.
     #[serde(rename = "run.opened")]
     RunOpened { run: RunId, task: Box<Task>, roster: Box<Roster> },
+    /// The person began a run from another, as that was at one of its places. It stands still at first.
+    #[serde(rename = "run.forked")]
+    RunForked { run: RunId, from: Origin, begins: Box<Beginning> },
     /// The Principal made a plan, and why it is so.
     #[serde(rename = "plan.recorded")]
     PlanRecorded { plan: PlanReason, modules: u32 },
@@ -102,6 +106,12 @@ pub enum Fact {
     /// The person answered.
     #[serde(rename = "approval.answered")]
     ApprovalAnswered { approval: ApprovalId, answer: Answer, by: PublicKey },
+    /// The person said something to a module while it worked.
+    #[serde(rename = "module.told")]
+    ModuleTold { module: ModuleId, text: Digest, by: PublicKey },
+    /// What the person said was put into an attempt's conversation before this step.
+    #[serde(rename = "words.heard")]
+    WordsHeard { owner: Owner, step: StepIndex, words: Vec<Digest> },
     /// Held.
     #[serde(rename = "module.paused")]
     ModulePaused { module: ModuleId, reason: PauseReason },
@@ -164,11 +174,13 @@ impl Fact {
             Self::StepStarted { owner, .. }
             | Self::StepRetried { owner, .. }
             | Self::StepFinished { owner, .. }
-            | Self::ContextCompacted { owner, .. } => owner.attempt(),
+            | Self::ContextCompacted { owner, .. }
+            | Self::WordsHeard { owner, .. } => owner.attempt(),
             Self::AttemptLeased { module, attempt, epoch, .. } => Some((*module, *attempt, *epoch)),
             Self::BudgetWarned { .. }
             | Self::BudgetRaised { .. }
             | Self::RunOpened { .. }
+            | Self::RunForked { .. }
             | Self::PlanRecorded { .. }
             | Self::ModuleProposed { .. }
             | Self::LeaseRenewed { .. }
@@ -181,6 +193,7 @@ impl Fact {
             | Self::ModuleCancelled { .. }
             | Self::ModuleBlocked { .. }
             | Self::ApprovalAnswered { .. }
+            | Self::ModuleTold { .. }
             | Self::ModulePaused { .. }
             | Self::ModuleResumed { .. }
             | Self::RunPaused { .. }

@@ -19,6 +19,7 @@ pub mod command;
 pub mod criterion;
 pub mod deliverable;
 pub mod fact;
+pub mod fork;
 pub mod grant;
 pub mod guardian;
 pub mod id;
@@ -29,6 +30,7 @@ pub mod refusal;
 pub mod report;
 pub mod role;
 pub mod run;
+pub mod word;
 
 pub use action::Action;
 pub use apply::{Impossible, apply};

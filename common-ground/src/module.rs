@@ -8,9 +8,10 @@ use crate::{
     criterion::{Criterion, Verdict},
     grant::{Grant, Item},
     guardian::OrderLeaf,
-    id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, StepIndex},
+    id::{ApprovalId, AttemptNumber, Epoch, Millis, ModuleId, RunId, StepIndex},
     record::Traced,
     role::Role,
+    word::{Heard, Word},
 };
 
 /// What sort of work a module is.
@@ -301,7 +302,8 @@ pub enum CallOutcome {
 }
 
 /// Whether a step has its result on record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
 pub enum StepState {
     /// Started, no result: under way, or in doubt after a crash.
     Started,
@@ -314,12 +316,14 @@ pub enum StepState {
         /// What it used.
         usage: Usage,
         /// What a tool call left behind.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         traced: Option<Traced>,
     },
 }
 
 /// One call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
     /// What was called.
     pub call: CallKind,
@@ -397,7 +401,8 @@ pub struct Compaction {
 }
 
 /// Findings of the Verifier on one deliverable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Judgement {
     /// Who found.
     pub by: PublicKey,
@@ -445,6 +450,8 @@ pub struct Attempt {
     pub compactions: Vec<(StepIndex, Compaction)>,
     /// Orders that concerned it while it was open.
     pub orders: Vec<OrderLeaf>,
+    /// What the person said that it heard, in that order.
+    pub heard: Vec<Heard>,
     /// What was found, if it was judged.
     pub judgement: Option<Judgement>,
     /// How it stands.
@@ -474,6 +481,10 @@ pub struct Module {
     pub account: Account,
     /// What its calls may do.
     pub grant: Grant,
+    /// What the person said to it while it worked, oldest first.
+    pub words: Vec<Word>,
+    /// The run that accepted it, where this one is a fork that took it over so.
+    pub kept_from: Option<RunId>,
     /// Inputs not accepted yet.
     pub(crate) missing: usize,
 }
@@ -482,5 +493,11 @@ impl Module {
     /// The latest attempt.
     pub fn attempt(&self) -> Option<&Attempt> {
         self.attempts.last()
+    }
+
+    /// Words that the latest attempt has not heard, oldest first: each attempt hears all of them.
+    pub fn unheard(&self) -> &[Word] {
+        let heard = self.attempt().map_or(0, |attempt| attempt.heard.iter().map(|heard| heard.words.len()).sum());
+        self.words.get(heard..).unwrap_or_default()
     }
 }

@@ -99,6 +99,9 @@ pub enum Refusal {
     /// The id of the question is in use.
     #[error("approval {approval} was asked for before")]
     AskedBefore { approval: ApprovalId },
+    /// Words that the person did not say to the module, or not in this order, or that it heard before.
+    #[error("module {module} was not told these words")]
+    NotSaid { module: ModuleId },
     /// Closing as completed while modules are missing, or the other way round.
     #[error("the modules do not bear out this outcome")]
     WrongOutcome,

@@ -9,6 +9,7 @@ use crate::{
     approval::{Answer, Approval},
     budget::{Account, Amount, BudgetPart},
     criterion::Criterion,
+    fork::Origin,
     grant::{Grant, Item, Policy},
     guardian::{Registered, RequiredVerdict, Suspect},
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
@@ -207,6 +208,8 @@ pub struct Run {
     pub task: Task,
     /// Who plays which role.
     pub roster: Roster,
+    /// The run that it was forked from, if it was.
+    pub origin: Option<Origin>,
     /// When it was opened.
     pub opened: Millis,
     /// Where it is.
@@ -244,6 +247,9 @@ pub struct Run {
     pub(crate) judged: BTreeSet<ModuleId>,
     pub(crate) free: BTreeSet<PublicKey>,
     pub(crate) live: usize,
+    /// Modules that the plans on record speak of, and those of the latest plan.
+    pub(crate) announced: usize,
+    pub(crate) latest: usize,
 }
 
 impl Run {
@@ -267,6 +273,17 @@ impl Run {
         self.live
     }
 
+    /// Whether every module is on record that the plans speak of.
+    pub(crate) fn is_plan_whole(&self) -> bool {
+        self.order.len() >= self.announced
+    }
+
+    /// The modules of plans that are wholly on record, in the order they were proposed.
+    pub(crate) fn whole(&self) -> &[ModuleId] {
+        let whole = if self.is_plan_whole() { self.order.len() } else { self.announced.saturating_sub(self.latest) };
+        self.order.get(..whole).unwrap_or_default()
+    }
+
     /// Digests of every content that must be at hand: recorded responses, deliverables and the report.
     pub fn contents(&self) -> Vec<Digest> {
         let responses = |steps: &[Step]| {
@@ -283,6 +300,7 @@ impl Run {
             contents.extend(responses(&attempt.steps));
             contents.extend(attempt.deliverable);
         }
+        contents.extend(self.modules.values().flat_map(|module| &module.words).map(|word| word.text));
         contents.extend(self.task.rules.iter().map(|rules| rules.digest));
         for skill in &self.task.skills {
             contents.insert(skill.digest);

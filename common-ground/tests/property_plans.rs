@@ -10,7 +10,7 @@ use std::{
 };
 
 use common_ground::{
-    Action, ApprovalId, Command, Epoch, ModuleId, StepIndex,
+    Action, ApprovalId, Command, Epoch, ModuleId, State, StepIndex,
     approval::Answer,
     budget::Amount,
     module::{Input, Lease, Life, ModuleSpec, Owner, StepState, WorkError},
@@ -130,6 +130,20 @@ impl<'a> Play<'a> {
         Self { script, watch, dice: Dice(script.seed), left, proposed: 0, questions: 0 }
     }
 
+    /// A fork of a run as it was, let go on. Nothing disturbs it.
+    fn forked(script: &'a Script, of: &State) -> Self {
+        let of = of.run().expect("open");
+        let mut watch = Watch::new();
+        let (roster, of) = (Box::new(of.roster.clone()), Box::new(of.clone()));
+        let link = Digest::of(b"link");
+        watch.allowed(PERSON, &Command::Fork { run: UNKNOWN_RUN, roster, of, place: 1, link });
+        watch.check();
+        watch.allowed(PERSON, &Command::Resume);
+        let all = script.inputs.len();
+        let proposed = [0, all.div_ceil(script.plans), all][watch.run().plan.len().min(2)];
+        Self { script, watch, dice: Dice(script.seed), left: BTreeMap::new(), proposed, questions: 0 }
+    }
+
     /// To the end; gives how many actions it took.
     fn finish_run(&mut self, check_each: usize) -> usize {
         let mut actions = 0;
@@ -182,10 +196,11 @@ impl<'a> Play<'a> {
 
     /// The next part of the modules. Inputs that were given up cannot be named: such a module counts as cancelled.
     fn plan(&mut self) {
-        let calls = u32::from(self.proposed > 0);
+        let calls = self.watch.run().role_steps.get(&Role::Principal).map_or(0, Vec::len);
+        let next = u32::try_from(calls).expect("few");
         let owner = Owner::Role { role: Role::Principal };
-        self.watch.allowed(PRINCIPAL, &start(owner, calls * 2, model(MODEL), amount(9, 1, 0)));
-        self.watch.allowed(PRINCIPAL, &finish(owner, calls * 2, used(7, 1, 0)));
+        self.watch.allowed(PRINCIPAL, &start(owner, next, model(MODEL), amount(9, 1, 0)));
+        self.watch.allowed(PRINCIPAL, &finish(owner, next, used(7, 1, 0)));
         // One of the Principal's calls stays without a result: it is settled when the run closes.
         if calls == 0 {
             self.watch.allowed(PRINCIPAL, &start(owner, 1, model(MODEL), amount(9, 1, 0)));
@@ -372,8 +387,41 @@ fn script() -> impl Strategy<Value = Script> {
     })
 }
 
+/// Few modules: each place of the run is forked.
+fn small() -> impl Strategy<Value = Script> {
+    script().prop_map(|mut script| {
+        script.inputs.truncate(5);
+        script.tries.truncate(5);
+        script.disturbances.truncate(5);
+        script
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever was done until then: what was accepted stays and is not worked again, the rest ends as it would have.
+    #[test]
+    fn a_fork_at_each_place_goes_on_to_the_same_end(script in small()) {
+        let mut play = Play::new(&script);
+        play.finish_run(50);
+        let expected = oracle(&script);
+        for place in 1..=play.watch.facts() {
+            let before = play.watch.state_at(place);
+            let mut fork = Play::forked(&script, &before);
+            let kept = |run: &common_ground::Run| -> Vec<ModuleId> {
+                run.modules.iter().filter(|(_, module)| module.kept_from == Some(RUN)).map(|(id, _)| *id).collect()
+            };
+            let accepted = |life: &Life| matches!(life, Life::Accepted { .. });
+            let were = before.run().expect("open").modules.iter().filter(|(_, module)| accepted(&module.life));
+            prop_assert_eq!(kept(fork.watch.run()), were.map(|(id, _)| *id).collect::<Vec<_>>());
+            fork.finish_run(50);
+            prop_assert_eq!(fork.found(), expected.clone(), "forked at {}", place);
+            for id in kept(fork.watch.run()) {
+                prop_assert_eq!(fork.watch.leases(id), 0, "{} was worked again", id);
+            }
+        }
+    }
 
     #[test]
     fn every_module_ends_as_the_oracle_says(script in script()) {

@@ -6,6 +6,7 @@ use common_ground::{
     AttemptNumber, Command, Epoch, Fact, Millis, Refusal, State, StepIndex, apply,
     approval::Answer,
     criterion::Criterion,
+    fork::{Beginning, Origin},
     grant::Grant,
     guardian::{Act, CharterRefusal, OrderRefusal, RequiredVerdict},
     module::{CallKind, CallOutcome, EndReason, Owner, WorkError},
@@ -23,6 +24,9 @@ fn each() -> Vec<(&'static str, Fact)> {
     let (module, attempt, epoch) = (A, AttemptNumber(1), Epoch(1));
     vec![
         ("run.opened", Fact::RunOpened { run: RUN, task: Box::new(full_task()), roster: Box::new(roster()) }),
+        ("run.forked", forked_fact()),
+        ("module.told", Fact::ModuleTold { module, text: Digest::of(b"text"), by: PERSON }),
+        ("words.heard", Fact::WordsHeard { owner: mine, step: StepIndex(0), words: vec![Digest::of(b"text")] }),
         ("plan.recorded", Fact::PlanRecorded { plan: PlanReason::IndependentParts { parts: 2 }, modules: 2 }),
         ("module.proposed", Fact::ModuleProposed { module, spec: spec(&[B]) }),
         ("attempt.leased", leased_fact(A, 1, 1, WORKER, 1_010)),
@@ -93,6 +97,22 @@ fn each() -> Vec<(&'static str, Fact)> {
         ),
         ("run.closed", Fact::RunClosed { run: RUN, outcome: Outcome::Completed, report: Some(report()) }),
     ]
+}
+
+/// Of a run in which A was accepted and B was begun, with every part that a fork can have.
+fn forked_fact() -> Fact {
+    let mut history = accepted();
+    history.push(Line::Said(WORKER, claim(B)));
+    let run = run_after(&history);
+    let mut begins = Beginning::of(&run, &roster());
+    begins.quarantined.insert(TOOL.to_owned());
+    let (kept, step) = (begins.modules[0].kept.as_mut().expect("A is kept"), begun());
+    kept.steps = run_after(&step).modules[&A].attempt().expect("begun").steps.clone();
+    Fact::RunForked {
+        run: UNKNOWN_RUN,
+        from: Origin { run: RUN, place: 7, link: Digest::of(b"link") },
+        begins: Box::new(begins),
+    }
 }
 
 fn full_task() -> Task {
@@ -197,7 +217,7 @@ fn facts_are_written_as_journals_have_them() {
 
 #[test]
 fn steps_and_leases_are_in_the_attempts_own_stream() {
-    let own = ["attempt.leased", "step.started", "step.retried"];
+    let own = ["attempt.leased", "step.started", "step.retried", "words.heard"];
     for (name, fact) in each() {
         let expected = own.contains(&name).then_some((A, AttemptNumber(1), Epoch(1)));
         assert_eq!(fact.attempt(), expected, "{name}");
@@ -258,6 +278,11 @@ fn facts_that_cannot_have_happened_are_refused() {
         (Vec::new(), cancelled_fact(A)),
         (Vec::new(), Fact::RunResumed { run: RUN }),
         (opened(), Fact::RunOpened { run: RUN, task: Box::new(task()), roster: Box::new(roster()) }),
+        (opened(), forked_fact()),
+        (planned(), Fact::ModuleTold { module: UNKNOWN, text: Digest::of(b"text"), by: PERSON }),
+        (accepted(), Fact::ModuleTold { module: A, text: Digest::of(b"text"), by: PERSON }),
+        (planned(), Fact::WordsHeard { owner: mine, step: StepIndex(0), words: Vec::new() }),
+        (leased(), Fact::WordsHeard { owner: PLANNER, step: StepIndex(0), words: Vec::new() }),
         (opened(), Fact::ModuleProposed { module: A, spec: spec(&[B]) }),
         (planned(), Fact::ModuleProposed { module: A, spec: spec(&[]) }),
         (planned(), leased_fact(B, 1, 1, WORKER, 1_010)),

@@ -57,7 +57,7 @@ enum Command {
     Run(Box<run::Args>),
     /// Verify the receipts of a run, a receipt file, or an exported folder.
     Verify(verify::Args),
-    /// List, show, resume, cancel or delete runs.
+    /// List, show, resume, fork, cancel or delete runs; say something to a module.
     #[command(subcommand)]
     Runs(runs::Args),
     /// Find passages in a folder of documents.

@@ -1,5 +1,8 @@
 //! `ii runs`: what runs there are, and what becomes of them.
 
+pub(super) mod fork;
+pub(super) mod tell;
+
 use std::{fs, io::ErrorKind, sync::Arc, time::Duration};
 
 use agent_runtime::{
@@ -57,6 +60,10 @@ pub enum Args {
         /// The run's id, or its beginning.
         run: String,
     },
+    /// Begin a run from another, as that was at one of its places: what was accepted stays, the rest is worked anew.
+    Fork(fork::Args),
+    /// Say something to one module; it hears it before its next step.
+    Tell(tell::Args),
     /// Delete a run: its facts, its contents, and the keys without which its receipts disclose nothing more.
     Delete {
         /// The run's id, or its beginning.
@@ -77,6 +84,8 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
             resume(program, &run, More { tokens: budget_tokens, cost, tool_calls: budget_tool_calls, wall }).await
         }
         Args::Cancel { run } => cancel(program, &run).await,
+        Args::Fork(args) => fork::run(args, program).await,
+        Args::Tell(args) => tell::run(args, program).await,
         Args::Delete { run, yes } => delete(program, &run, yes).await,
     }
 }
@@ -167,7 +176,12 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
     let row = reader.run(id).await.map_err(|error| from_journal(&error))?.ok_or_else(|| no_run(text))?;
     let (word, outcome) = words(&row, &state, alive(program, &row)?);
     let Some(run) = state.run() else {
-        println!("run {id}: nothing recorded");
+        if program.json {
+            print_json(&json!({"id": id, "state": word, "outcome": outcome, "question": null, "from": null,
+                "modules": [], "report": null, "events": []}));
+        } else {
+            println!("run {id}: nothing recorded");
+        }
         return Ok(Exit::Completed);
     };
     let end = end_of(&reader, run).await?;
@@ -183,13 +197,16 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
         let modules: Vec<_> = modules.collect();
         let events: Result<Vec<_>, Failure> = facts.iter().map(|fact| events::event(id, fact, report)).collect();
         print_json(&json!({"id": id, "state": word, "outcome": outcome, "question": run.task.question,
-            "spent": run.account.spent(), "limit": run.account.limit(), "modules": modules, "report": report,
+            "from": run.origin, "spent": run.account.spent(), "limit": run.account.limit(), "modules": modules, "report": report,
             "events": events?}));
         return Ok(Exit::Completed);
     }
     println!("run      {id}");
     println!("state    {}", outcome.unwrap_or(word));
     println!("question {}", show::plain(&run.task.question));
+    if let Some(origin) = &run.origin {
+        println!("from     run {} at place {}", origin.run, origin.place);
+    }
     let spent = run.account.spent();
     println!("used     {} tokens, {} tool calls, {}", spent.tokens, spent.tool_calls, cost(run));
     for reason in &run.plan {
@@ -226,7 +243,8 @@ fn module_json(id: ModuleId, module: &Module, standing: Option<&str>) -> serde_j
         _no_receipt => None,
     };
     json!({"id": id, "state": life(&module.life), "question": module.spec.question, "kind": module.spec.kind,
-        "inputs": module.spec.inputs, "attempts": module.attempts.len(), "receipt": receipt, "standing": standing})
+        "inputs": module.spec.inputs, "attempts": module.attempts.len(), "receipt": receipt, "standing": standing,
+        "kept_from": module.kept_from})
 }
 
 fn life(life: &Life) -> &'static str {

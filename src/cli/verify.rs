@@ -4,6 +4,7 @@ mod audit;
 mod countersigned;
 mod evidence;
 mod log;
+mod origin;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,7 @@ use agent_runtime::{
     publisher::{PinnedLedger, PublishError},
     signer::read_bundle,
 };
-use common_ground::RunId;
+use common_ground::{ModuleId, RunId};
 use receipts::{
     Beacon,
     audit::{MOST, USUAL},
@@ -72,6 +73,8 @@ pub(super) struct Case {
     pub bundles: BTreeMap<String, Bundle>,
     pub trust: Trust,
     pub origin: TrustOrigin,
+    /// The run on record that they are of, where they are.
+    pub run: Option<RunId>,
     /// The one that is asked about, where the others are only what it rests on.
     pub only: Option<String>,
 }
@@ -113,10 +116,14 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let needed = args.countersigned.and_then(|needed| usize::try_from(needed).ok());
     let now_ms = program.wiring.clock.now_ms();
     let others = needed.map(|needed| countersigned::check(&case, &mut found, needed, now_ms));
-    show(program, &found, &twice, &Further { log: log.as_ref(), audits: audits.as_ref(), others: others.as_ref() });
+    let origin = origin_of(program, &case).await?;
+    let further =
+        Further { log: log.as_ref(), audits: audits.as_ref(), others: others.as_ref(), origin: origin.as_ref() };
+    show(program, &found, &twice, &further);
     let borne_out = log.as_ref().is_none_or(log::Checked::holds)
         && audits.as_ref().is_none_or(audit::Audits::hold)
-        && others.as_ref().is_none_or(countersigned::Countersigned::hold);
+        && others.as_ref().is_none_or(countersigned::Countersigned::hold)
+        && origin.as_ref().is_none_or(origin::Found::holds);
     let valid = borne_out && found.values().all(|one| one.outcome.is_valid()) && twice.is_empty();
     let whole = found.values().all(|one| one.outcome == Outcome::Valid);
     Ok(if valid && (whole || !args.strict) { Exit::Completed } else { Exit::Verification })
@@ -127,12 +134,23 @@ pub(super) async fn of_run(program: &Program, run: RunId) -> Result<(bool, Vec<S
     let case = recorded(program, &run.to_string(), None).await?;
     let found = verify_all(&case.bundles, &case.trust, case.origin);
     let twice = credited_twice(&found);
-    let holds = !found.is_empty() && twice.is_empty() && found.values().all(|one| one.outcome.is_valid());
+    let origin = origin_of(program, &case).await?;
+    let holds = !found.is_empty()
+        && twice.is_empty()
+        && found.values().all(|one| one.outcome.is_valid())
+        && origin.as_ref().is_none_or(origin::Found::holds);
     let mut lines = lines(&found, &twice);
+    lines.extend(origin.iter().map(origin::Found::line));
     if found.is_empty() {
         lines.push("no receipts: they are made for accepted modules only".to_owned());
     }
     Ok((holds, lines))
+}
+
+/// Where the run comes from, where it is one on record and a fork.
+async fn origin_of(program: &Program, case: &Case) -> Result<Option<origin::Found>, Failure> {
+    let (Some(run), Some(reader)) = (case.run, runs::reader(program)) else { return Ok(None) };
+    origin::check(&reader, run).await
 }
 
 /// What was asked beside the receipts themselves.
@@ -140,6 +158,7 @@ struct Further<'a> {
     log: Option<&'a log::Checked>,
     audits: Option<&'a audit::Audits>,
     others: Option<&'a countersigned::Countersigned>,
+    origin: Option<&'a origin::Found>,
 }
 
 fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String], further: &Further<'_>) {
@@ -158,12 +177,18 @@ fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[Stri
         if let Some(others) = further.others {
             answer["countersigned"] = others.json();
         }
+        if let Some(origin) = further.origin {
+            answer["origin"] = origin.json();
+        }
         print_json(&answer);
         return;
     }
     lines(found, twice).iter().for_each(|line| println!("{line}"));
     if let Some(log) = further.log {
         println!("\n{}", log.line());
+    }
+    if let Some(origin) = further.origin {
+        println!("\n{}", origin.line());
     }
     let audits = further.audits.map(audit::Audits::lines).into_iter();
     for lines in audits.chain(further.others.map(countersigned::Countersigned::lines)) {
@@ -244,7 +269,7 @@ fn folder(path: &Path, pinned: Option<Trust>) -> Result<Case, Failure> {
         return file(&path.join(bundle::RECEIPT), pinned);
     }
     let (trust, origin) = own_trust(path, pinned)?;
-    Ok(Case { bundles: bundles_in(path)?, trust, origin, only: None })
+    Ok(Case { bundles: bundles_in(path)?, trust, origin, run: None, only: None })
 }
 
 fn bundles_in(path: &Path) -> Result<BTreeMap<String, Bundle>, Failure> {
@@ -290,7 +315,7 @@ fn file(path: &Path, pinned: Option<Trust>) -> Result<Case, Failure> {
         one.0.remove("trust.json");
     }
     // Only this receipt and those it rests on are of interest.
-    let case = Case { bundles: std::mem::take(&mut bundles), trust, origin, only: Some(name.clone()) };
+    let case = Case { bundles: std::mem::take(&mut bundles), trust, origin, run: None, only: Some(name.clone()) };
     let mut kept = ancestors(&case, &name);
     kept.insert(name, one);
     Ok(Case { bundles: kept, ..case })
@@ -328,7 +353,8 @@ async fn recorded(program: &Program, text: &str, pinned: Option<Trust>) -> Resul
         Some(trust) => trust,
         None => own_keys(program, &reader).await?,
     };
-    Ok(Case { bundles: from_journal_of(&reader, id).await?, trust, origin: TrustOrigin::Pinned, only: None })
+    let bundles = from_journal_of(&reader, id).await?;
+    Ok(Case { bundles, trust, origin: TrustOrigin::Pinned, run: Some(id), only: None })
 }
 
 /// Whom this home's receipts are to be trusted by: its own keys, and the ledger that it pinned.
@@ -359,12 +385,33 @@ async fn pinned(reader: &Reader) -> Result<Option<PinnedLedger>, Failure> {
     pinned.map(Some).map_err(|error| from_publisher(&PublishError::Record(error)))
 }
 
-/// The bundles of a run, by module, with what the ledger proved of them.
+/// The bundles of a run, by module, with what the ledger proved of them; also of modules that a fork took over accepted.
 pub(super) async fn from_journal_of(reader: &Reader, id: RunId) -> Result<BTreeMap<String, Bundle>, Failure> {
+    let mut bundles = bundles_of(reader, id, |_module| true).await?;
+    let (_, state) = runs::load(reader, id).await?;
+    let mut kept: BTreeMap<RunId, Vec<ModuleId>> = BTreeMap::new();
+    for (module, of) in state.run().into_iter().flat_map(|run| &run.modules) {
+        if let Some(from) = of.kept_from {
+            kept.entry(from).or_default().push(*module);
+        }
+    }
+    for (from, modules) in kept {
+        bundles.extend(bundles_of(reader, from, |module| modules.contains(&module)).await?);
+    }
+    Ok(bundles)
+}
+
+/// The bundles that one run sealed.
+async fn bundles_of(
+    reader: &Reader,
+    id: RunId,
+    wanted: impl Fn(ModuleId) -> bool,
+) -> Result<BTreeMap<String, Bundle>, Failure> {
     let mut bundles = BTreeMap::new();
     let ledger = pinned(reader).await?;
     let ways = reader.outbox_of(Some(id)).await.map_err(|error| from_journal(&error))?;
-    for row in reader.receipts(id).await.map_err(|error| from_journal(&error))? {
+    let sealed = reader.receipts(id).await.map_err(|error| from_journal(&error))?;
+    for row in sealed.into_iter().filter(|row| wanted(row.module)) {
         let bundle = read_bundle(&row.bundle).ok_or_else(|| {
             let what = format!("the journal is damaged: the receipt of module {} cannot be read", row.module);
             Failure::new(Exit::Storage, what, "`ii doctor` shows what is hit")

@@ -24,12 +24,13 @@ use common_ground::{
 use futures_util::future::join_all;
 use receipts::{Digest, PublicKey};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     event::Ask,
     permits::{Permit, Permits},
     speech::{Listener, Voice, collect},
+    words::{Ear, Said},
 };
 use crate::{
     ask_person,
@@ -118,6 +119,8 @@ pub(super) struct Room {
     pub post: mpsc::Sender<Ask>,
     /// Who hears models while they speak.
     pub listener: Option<Listener>,
+    /// What the person said to modules so far.
+    pub said: watch::Receiver<Said>,
 }
 
 /// A role at work under one owner.
@@ -131,6 +134,8 @@ pub(crate) struct Desk {
     waiting: Vec<Command>,
     contents: Vec<Blob>,
     permits: Permits,
+    /// What hears the person; none where nobody is spoken to.
+    ear: Option<Ear>,
 }
 
 /// A call about to be made.
@@ -162,7 +167,32 @@ impl Desk {
             Owner::Verifier { .. } => Role::Verifier,
         };
         let model = Arc::clone(room.models.of(role));
-        Self { room, model, owner, by, recorded, next: first, waiting: Vec::new(), contents: Vec::new(), permits }
+        let (waiting, contents) = (Vec::new(), Vec::new());
+        Self { room, model, owner, by, recorded, next: first, waiting, contents, permits, ear: None }
+    }
+
+    /// The same, hearing what the person says to its module.
+    pub(super) fn with(self, ear: Ear) -> Self {
+        Self { ear: Some(ear), ..self }
+    }
+
+    /// What the person said that goes into the conversation before the next step. What is heard for the first time goes to
+    /// disk with that step.
+    pub async fn words(&mut self) -> Result<Vec<String>, Stop> {
+        let (step, begun) = (StepIndex(self.next), self.recorded.len() > self.next as usize);
+        let Some(ear) = &mut self.ear else { return Ok(Vec::new()) };
+        let mut words = ear.recorded(step);
+        let fresh = if begun { Vec::new() } else { ear.fresh() };
+        if !fresh.is_empty() {
+            self.waiting.push(Command::Hear { owner: self.owner, step, words: fresh.clone() });
+        }
+        words.extend(fresh);
+        let mut texts = Vec::with_capacity(words.len());
+        for digest in words {
+            let bytes = self.content(digest).await?.ok_or(Stop::Content(digest))?;
+            texts.push(String::from_utf8(bytes).map_err(|_binary| Stop::Content(digest))?);
+        }
+        Ok(texts)
     }
 
     /// The model asked here.

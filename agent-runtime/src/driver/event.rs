@@ -42,6 +42,13 @@ pub enum Message {
         /// Which.
         module: ModuleId,
     },
+    /// Say something to one module.
+    Tell {
+        /// Which.
+        module: ModuleId,
+        /// What is said.
+        text: String,
+    },
     /// The answer to a question.
     Answer {
         /// Which question.

@@ -16,17 +16,18 @@ use common_ground::{
 };
 use receipts::{Digest, PublicKey};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use zeroize::Zeroizing;
 
 use super::{
-    DriveError, End, INBOX_EVERY, Message, Parts, Raise, Start,
+    DriveError, End, INBOX_EVERY, Parts, Raise, Start,
     book::Book,
     desk::Room,
     event::Ask,
     tasks::{Done, Key, Tasks},
+    words,
 };
 use crate::{
     ask_person::AskPerson,
@@ -58,7 +59,9 @@ pub(super) struct Flow {
     report: Option<Report>,
     /// What stood in the way when a model was missing.
     detail: String,
-    inbox_seen: Vec<i64>,
+    pub(super) inbox_seen: Vec<i64>,
+    /// What the person said to modules, for those at work.
+    said: watch::Sender<words::Said>,
 }
 
 impl Flow {
@@ -68,6 +71,7 @@ impl Flow {
         let recorded = parts.store.load(run).await?;
         let book = Book::open(run, lease.epoch, &recorded)?;
         let (post, events) = mpsc::channel(QUEUE);
+        let said = words::said(book.state().run());
         let room = Room {
             run,
             store: Arc::clone(&parts.store),
@@ -77,6 +81,7 @@ impl Flow {
             patience: parts.patience,
             post,
             listener: parts.listener.clone(),
+            said: said.subscribe(),
         };
         let mut flow = Self {
             parts,
@@ -91,6 +96,7 @@ impl Flow {
             report: None,
             detail: String::new(),
             inbox_seen: Vec::new(),
+            said,
         };
         flow.recall_keys(run).await?;
         Ok(flow)
@@ -198,7 +204,7 @@ impl Flow {
     }
 
     /// A command of the person. What the state does not allow is nothing to do.
-    fn person(&mut self, command: &Command) -> Result<(), DriveError> {
+    pub(super) fn person(&mut self, command: &Command) -> Result<(), DriveError> {
         let by = self.book.roster()?.person;
         self.put(by, command).map(drop)
     }
@@ -347,7 +353,12 @@ impl Flow {
                     self.tasks.forget(*module, lease.epoch);
                 }
             }
+            Fact::ModuleTold { module, text, .. } => {
+                self.said.send_modify(|said| said.entry(*module).or_default().push(*text));
+            }
             Fact::RunOpened { .. }
+            | Fact::RunForked { .. }
+            | Fact::WordsHeard { .. }
             | Fact::PlanRecorded { .. }
             | Fact::ModuleProposed { .. }
             | Fact::AttemptLeased { .. }
@@ -413,27 +424,7 @@ impl Flow {
             self.lease = self.room.store.renew(self.lease, now, term).await?;
         }
         self.renew_attempts()?;
-        for (id, body) in self.room.store.inbox(self.lease.run).await? {
-            if self.inbox_seen.contains(&id) {
-                continue;
-            }
-            self.inbox_seen.push(id);
-            self.book.batch().inbox_done.push(id);
-            match serde_json::from_slice(&body) {
-                Ok(Message::Pause) => self.person(&Command::Pause { reason: PauseReason::Interrupt })?,
-                Ok(Message::Cancel) => self.person(&Command::Cancel)?,
-                Ok(Message::HoldModule { module }) => {
-                    self.person(&Command::PauseModule { module, reason: PauseReason::Interrupt })?;
-                }
-                Ok(Message::FreeModule { module }) => self.person(&Command::ResumeModule { module })?,
-                Ok(Message::CancelModule { module }) => self.person(&Command::CancelModule { module })?,
-                Ok(Message::Answer { approval, answer }) => self.person(&Command::Answer { approval, answer })?,
-                Ok(Message::Charter { file }) => self.register(&[file])?,
-                Ok(Message::Order { file }) => self.obey(&file)?,
-                Err(error) => tracing::warn!(%error, "an inbox message that cannot be read was dropped"),
-            }
-        }
-        Ok(())
+        self.take_messages().await
     }
 
     /// Leases of living workers that are half through.

@@ -10,11 +10,14 @@ mod book;
 mod desk;
 mod event;
 mod flow;
+mod fork;
+mod inbox;
 mod orders;
 mod permits;
 mod speech;
 mod start;
 mod tasks;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,8 +36,10 @@ pub use book::{Placed, placed, replay};
 pub use desk::{Answer, Patience, Stop, ToolAnswer};
 pub(crate) use desk::{Desk, request_digest};
 pub use event::Message;
+pub use fork::{Forked, bears_out, fork};
 pub use orders::{Paper, Readers, obey};
 pub use speech::{Listener, Said, Spoken};
+pub use words::{LONGEST_WORD, tell};
 
 use crate::{
     clock::Clock,
@@ -148,6 +153,16 @@ pub enum DriveError {
     /// The run has no fact yet: it was stopped before its first write.
     #[error("nothing is recorded of this run")]
     NothingRecorded,
+    /// A run was to be forked at a place that it does not have.
+    #[error("run {run} has {facts} facts and no place {place}")]
+    NoPlace {
+        /// The run.
+        run: RunId,
+        /// The place that was named.
+        place: u64,
+        /// Its last place.
+        facts: u64,
+    },
     /// A content the facts name is not there or not what it was.
     #[error("content {0} is missing or changed")]
     Content(Digest),

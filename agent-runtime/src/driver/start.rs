@@ -15,6 +15,7 @@ use super::{
     flow::Flow,
     permits::Permits,
     tasks::{Key, done, planned},
+    words::Ear,
 };
 use crate::roles::{associate, handover::Source, principal, verifier};
 
@@ -86,8 +87,10 @@ impl Flow {
         };
         let owner = Owner::Attempt { module: id, attempt: lease.attempt, epoch: lease.epoch };
         let recorded = module.attempt().map(|attempt| attempt.steps.clone()).unwrap_or_default();
+        let heard = module.attempt().map(|attempt| attempt.heard.clone()).unwrap_or_default();
         let permits = Permits::of(run, id);
-        let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded, 0, permits);
+        let ear = Ear::new(self.room.said.clone(), id, heard);
+        let desk = Desk::new(self.room.clone(), owner, lease.associate, recorded, 0, permits).with(ear);
         let over = Over { room: self.room.clone(), module: id, attempt: lease.attempt, is_over: true };
         self.tasks.start(Key::Work(id, lease.epoch), async move {
             let mut over = over;

@@ -71,6 +71,9 @@ async fn converse(desk: &mut Desk, job: &Job) -> Result<End, Stop> {
     };
     let kept = request.turns.len();
     for _turn in 0..MOST_TURNS {
+        if desk.model().is_language_model() {
+            request.turns.extend(talk.told(desk.words().await?));
+        }
         match context::fit(desk, &mut request, kept, &talk.reminder()).await {
             Ok(false) => {}
             Ok(true) => talk.forgot(),

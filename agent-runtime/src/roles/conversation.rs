@@ -56,6 +56,8 @@ pub(super) struct Conversation {
     /// Whether a tool brought anything, or something was handed over.
     evidence: bool,
     ids: usize,
+    /// What the person said meanwhile.
+    words: Vec<String>,
 }
 
 impl Conversation {
@@ -75,12 +77,21 @@ impl Conversation {
             made: BTreeSet::new(),
             faults: Faults::default(),
             ids: 0,
+            words: Vec::new(),
         }
     }
 
-    /// What goes with a summary of old turns: the names that can still be cited.
+    /// What goes with a summary of old turns: the names that can still be cited, and what the person said.
     pub fn reminder(&self) -> String {
-        if self.passages.len() == 0 { String::new() } else { format!("Passages by name:\n{}", self.passages.list()) }
+        let words: String = self.words.iter().map(|words| format!("{}\n", said(words))).collect();
+        if self.passages.len() == 0 { words } else { format!("{words}Passages by name:\n{}", self.passages.list()) }
+    }
+
+    /// Turns that put what the person says into the conversation.
+    pub fn told(&mut self, words: Vec<String>) -> Vec<Turn> {
+        let turns = words.iter().map(|words| Turn::Task { text: said(words) }).collect();
+        self.words.extend(words);
+        turns
     }
 
     /// Earlier answers were left out: what brought them may be called again.
@@ -252,6 +263,11 @@ impl Conversation {
         self.evidence |= call.tool != skills::READ && call.tool != ask_person::NAME;
         ToolAnswer { content: self.passages.read(&call.tool, &answer.content), failed: false }
     }
+}
+
+/// What the person says, so that the model knows who speaks.
+fn said(words: &str) -> String {
+    format!("The person you work for says to you now: {words}")
 }
 
 /// The same arguments in one spelling, so that repeated calls are seen.

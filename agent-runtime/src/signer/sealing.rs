@@ -5,6 +5,7 @@
 use common_ground::{
     AttemptNumber, ModuleId,
     criterion::Criterion,
+    fork::Origin,
     guardian::OrderLeaf,
     module::{
         Attempt, AttemptEnd, CallKind, CallOutcome, EndReason, Life, Module, ModuleKind, Step, StepState, WorkError,
@@ -299,10 +300,14 @@ fn entries(run: &Run, id: ModuleId, module: &Module, attempt: &Attempt) -> Resul
             entries.push(under(0)(Entry::Input { source: input.module.to_string(), digest: *deliverable }));
         }
     }
+    if let Some(origin) = &run.origin {
+        entries.push(under(0)(forked(origin, run.roster.person)));
+    }
     let mut asked_by = 0;
     let worked = attempt.submitted_after.map_or(attempt.steps.len(), |steps| steps as usize);
     let (work, examination) = attempt.steps.split_at(worked.min(attempt.steps.len()));
-    for step in work {
+    for (step, index) in work.iter().zip(0..) {
+        entries.extend(heard(attempt, index).map(under(0)));
         let parent = match &step.call {
             CallKind::Model { .. } => 0,
             CallKind::Tool { .. } => asked_by,
@@ -332,6 +337,22 @@ fn entries(run: &Run, id: ModuleId, module: &Module, attempt: &Attempt) -> Resul
     let deliverable = attempt.deliverable.unwrap_or(Digest::of(b""));
     entries.push(under(0)(Entry::ModuleEnd { outcome: outcome.to_owned(), deliverable }));
     Ok(entries)
+}
+
+/// Where a forked run comes from.
+fn forked(origin: &Origin, by: PublicKey) -> Entry {
+    Entry::Decision {
+        subject: "forked".to_owned(),
+        outcome: format!("place {}", origin.place),
+        by,
+        reason: format!("{} {}", origin.run, origin.link),
+    }
+}
+
+/// What the person said that was put into the conversation before a step.
+fn heard(attempt: &Attempt, step: u32) -> impl Iterator<Item = Entry> {
+    let at = attempt.heard.iter().filter(move |heard| heard.step.0 == step);
+    at.flat_map(|heard| &heard.words).map(|text| Entry::Input { source: "person".to_owned(), digest: *text })
 }
 
 /// An order that concerned the attempt, carried out or refused.

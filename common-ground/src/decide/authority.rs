@@ -17,13 +17,14 @@ pub(super) fn check(run: &Run, command: &Command, ctx: &Ctx) -> Result<(), Refus
         Command::Claim { .. } => needs(run, ctx, Role::Associate),
         Command::Renew { .. } | Command::Reclaim { .. } => needs(run, ctx, Role::Node),
         Command::Judge { module, .. } => verifier(run, ctx, *module),
-        Command::StartStep { owner, .. } | Command::FinishStep { owner, .. } | Command::Compact { owner, .. } => {
-            match owner {
-                Owner::Role { role } => planner(run, ctx, *role),
-                Owner::Attempt { module, .. } => worker(run, ctx, *module),
-                Owner::Verifier { module, .. } => verifier(run, ctx, *module),
-            }
-        }
+        Command::StartStep { owner, .. }
+        | Command::FinishStep { owner, .. }
+        | Command::Compact { owner, .. }
+        | Command::Hear { owner, .. } => match owner {
+            Owner::Role { role } => planner(run, ctx, *role),
+            Owner::Attempt { module, .. } => worker(run, ctx, *module),
+            Owner::Verifier { module, .. } => verifier(run, ctx, *module),
+        },
         Command::Submit { module, .. } | Command::GiveUp { module, .. } | Command::Ask { module, .. } => {
             worker(run, ctx, *module)
         }
@@ -36,7 +37,9 @@ pub(super) fn check(run: &Run, command: &Command, ctx: &Ctx) -> Result<(), Refus
         Command::Resume if run.held_until.is_some_and(|until| until <= ctx.at) => {
             needs(run, ctx, Role::Node).or_else(|_other| needs(run, ctx, Role::Person))
         }
-        Command::Pause { .. }
+        Command::Fork { .. }
+        | Command::Tell { .. }
+        | Command::Pause { .. }
         | Command::Resume
         | Command::Raise { .. }
         | Command::Cancel

@@ -9,6 +9,7 @@ mod order;
 mod plan;
 mod run;
 mod step;
+mod word;
 
 use crate::{
     command::{Command, Ctx},
@@ -23,13 +24,16 @@ use crate::{
 pub fn decide(state: &State, command: &Command, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {
     let run = match (state, command) {
         (State::Unopened, Command::Open { run, task, roster }) => return run::open(*run, task, roster, ctx),
+        (State::Unopened, Command::Fork { run, roster, of, place, link }) => {
+            return run::fork(*run, roster, of, (*place, *link), ctx);
+        }
         (State::Unopened, _) => return Err(Refusal::NotOpen),
-        (State::Run(_), Command::Open { .. }) => return Err(Refusal::AlreadyOpen),
+        (State::Run(_), Command::Open { .. } | Command::Fork { .. }) => return Err(Refusal::AlreadyOpen),
         (State::Run(run), _) => run,
     };
     authority::check(run, command, ctx)?;
     match command {
-        Command::Open { .. } => Err(Refusal::AlreadyOpen),
+        Command::Open { .. } | Command::Fork { .. } => Err(Refusal::AlreadyOpen),
         Command::Propose { plan, modules } => plan::propose(run, plan, modules),
         Command::Claim { module } => lease::claim(run, *module, ctx),
         Command::Renew { module, epoch } => lease::renew(run, *module, *epoch, ctx),
@@ -72,6 +76,8 @@ pub fn decide(state: &State, command: &Command, ctx: &Ctx) -> Result<Vec<Fact>, 
             judge::judge(run, ctx, *module, *epoch, *deliverable, verdicts)
         }
         Command::Accept { module, epoch, receipt } => judge::accept(run, *module, *epoch, *receipt),
+        Command::Tell { module, text } => word::tell(run, *module, *text, ctx),
+        Command::Hear { owner, step, words } => word::hear(run, *owner, *step, words),
         Command::PauseModule { module, reason } => run::pause_module(run, *module, *reason),
         Command::ResumeModule { module } => run::resume_module(run, *module),
         Command::CancelModule { module } => run::cancel_module(run, *module),

@@ -9,6 +9,7 @@ use crate::{
     budget::Amount,
     command::Ctx,
     fact::Fact,
+    fork::{Beginning, Origin},
     id::{ApprovalId, ModuleId, RunId},
     module::{AttemptEnd, EndReason, Life},
     refusal::{Refusal, Wanted},
@@ -24,6 +25,27 @@ pub(super) fn open(run: RunId, task: &Task, roster: &Roster, ctx: &Ctx) -> Resul
         return Err(Refusal::NotAllowed { role: Role::Partner });
     }
     Ok(vec![Fact::RunOpened { run, task: Box::new(task.clone()), roster: Box::new(roster.clone()) }])
+}
+
+/// A fork is the person's alone: it is allowed as much again as the run that it comes from was.
+pub(super) fn fork(
+    run: RunId,
+    roster: &Roster,
+    of: &Run,
+    (place, link): (u64, Digest),
+    ctx: &Ctx,
+) -> Result<Vec<Fact>, Refusal> {
+    if let Some(key) = roster.shared_key() {
+        return Err(Refusal::SharedKey { key });
+    }
+    if !roster.holds(ctx.by, Role::Person) {
+        return Err(Refusal::NotAllowed { role: Role::Person });
+    }
+    if run == of.id {
+        return Err(Refusal::AlreadyOpen);
+    }
+    let from = Origin { run: of.id, place, link };
+    Ok(vec![Fact::RunForked { run, from, begins: Box::new(Beginning::of(of, roster)) }])
 }
 
 pub(super) fn answer(run: &Run, id: ApprovalId, answer: &Answer, ctx: &Ctx) -> Result<Vec<Fact>, Refusal> {

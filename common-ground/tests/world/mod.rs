@@ -39,6 +39,8 @@ pub const NOBODY: PublicKey = PublicKey([9; 32]);
 pub const EVERYBODY: [PublicKey; 8] = [PERSON, PRINCIPAL, VERIFIER, NODE, WORKER, OTHER, THIRD, NOBODY];
 
 pub const RUN: RunId = RunId(Uuid::from_u128(1));
+/// A run that is not there yet.
+pub const UNKNOWN_RUN: RunId = RunId(Uuid::from_u128(2));
 pub const A: ModuleId = ModuleId(Uuid::from_u128(11));
 pub const B: ModuleId = ModuleId(Uuid::from_u128(12));
 pub const C: ModuleId = ModuleId(Uuid::from_u128(13));

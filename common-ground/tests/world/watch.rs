@@ -115,6 +115,15 @@ impl Watch {
             }
             Fact::AttemptEnded { module, attempt, .. } => self.end(*module, *attempt),
             Fact::RunClosed { .. } => self.closed = true,
+            Fact::RunForked { begins, .. } => {
+                for (module, kept) in
+                    begins.modules.iter().filter_map(|taken| Some((taken.module, taken.kept.as_ref()?)))
+                {
+                    let ended = (module, kept.lease.attempt);
+                    self.workers.entry(ended).or_default().insert(kept.lease.associate);
+                    self.ended.insert(ended);
+                }
+            }
             Fact::StepStarted { .. }
             | Fact::StepRetried { .. }
             | Fact::StepFinished { .. }
@@ -122,6 +131,8 @@ impl Watch {
             | Fact::BudgetWarned { .. }
             | Fact::BudgetRaised { .. }
             | Fact::RunOpened { .. }
+            | Fact::ModuleTold { .. }
+            | Fact::WordsHeard { .. }
             | Fact::PlanRecorded { .. }
             | Fact::ModuleProposed { .. }
             | Fact::LeaseRenewed { .. }
@@ -189,6 +200,11 @@ impl Watch {
         let closed = matches!(run.phase, Phase::Closed { .. });
         let (mut reserved, mut spent) = run.role_steps.values().flatten().fold(Default::default(), booked(!closed));
         for (id, module) in &run.modules {
+            if module.kept_from.is_some() {
+                let used = (module.account.reserved(), module.account.spent());
+                assert_eq!(used, Default::default(), "{id} was paid where it was accepted");
+                continue;
+            }
             let books = module.attempts.iter().fold(Default::default(), |sum, attempt| {
                 attempt.steps.iter().fold(sum, booked(attempt.end == AttemptEnd::Open))
             });
@@ -231,12 +247,23 @@ impl Watch {
 
     /// The state that the journal alone gives.
     pub fn replay(&self) -> State {
+        self.state_at(self.journal.len())
+    }
+
+    /// The state after its first facts.
+    pub fn state_at(&self, place: usize) -> State {
         let mut state = State::default();
-        for (at, text) in &self.journal {
+        for (at, text) in self.journal.iter().take(place) {
             let fact: Fact = serde_json::from_str(text).expect("decodes");
             apply(&mut state, *at, &fact).expect("a recorded fact fits");
         }
         state
+    }
+
+    /// How often a module was leased.
+    pub fn leases(&self, of: ModuleId) -> usize {
+        let facts = self.journal.iter().map(|(_, text)| serde_json::from_str::<Fact>(text).expect("decodes"));
+        facts.filter(|fact| matches!(fact, Fact::AttemptLeased { module, .. } if *module == of)).count()
     }
 
     /// The program stops and another goes on from the journal.

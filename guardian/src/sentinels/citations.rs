@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use common_ground::{Fact, ModuleId, criterion::Criterion};
 
-use super::{About, Bounded, Rule, With};
+use super::{About, Bounded, Rule, With, asked};
 use crate::concern::{Finding, Severity};
 
 /// Modules remembered.
@@ -42,9 +42,12 @@ impl Rule for Citations {
 
     fn assess(&mut self, with: &With<'_>) -> Vec<Finding> {
         match with.seen.fact {
-            Fact::ModuleProposed { module, spec } => {
-                let on = spec.criteria.iter().take(64).zip(0_u32..).filter(|(criterion, _)| is_on_citations(criterion));
-                self.modules.insert(*module, on.fold(0, |bits, (_, place)| bits | 1 << place));
+            Fact::ModuleProposed { .. } | Fact::RunForked { .. } => {
+                for (module, spec) in asked(with.seen.fact) {
+                    let criteria = spec.criteria.iter().take(64).zip(0_u32..);
+                    let on = criteria.filter(|(criterion, _)| is_on_citations(criterion));
+                    self.modules.insert(module, on.fold(0, |bits, (_, place)| bits | 1 << place));
+                }
                 Vec::new()
             }
             Fact::ModuleJudged { module, verdicts, .. } => {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use common_ground::{Fact, ModuleId, deliverable::Deliverable, module::ModuleKind};
 
-use super::{About, Bounded, Rule, With, subject};
+use super::{About, Bounded, Rule, With, asked, subject};
 use crate::concern::{Finding, Severity};
 
 /// Modules and deliverables remembered.
@@ -79,9 +79,10 @@ impl Rule for Duplicates {
 
     fn assess(&mut self, with: &With<'_>) -> Vec<Finding> {
         match with.seen.fact {
-            Fact::ModuleProposed { module, spec } => {
-                if let ModuleKind::Answer = spec.kind {
-                    self.questions.insert(*module, subject(&[spec.question.trim().as_bytes()]));
+            Fact::ModuleProposed { .. } | Fact::RunForked { .. } => {
+                let answers = asked(with.seen.fact).filter(|(_, spec)| matches!(spec.kind, ModuleKind::Answer));
+                for (module, spec) in answers {
+                    self.questions.insert(module, subject(&[spec.question.trim().as_bytes()]));
                 }
                 Vec::new()
             }

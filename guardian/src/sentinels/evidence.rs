@@ -9,7 +9,7 @@ use common_ground::{
 };
 use receipts::{Digest, PublicKey};
 
-use super::{About, Bounded, Rule, With};
+use super::{About, Bounded, Rule, With, asked};
 use crate::{
     concern::{Finding, Severity},
     seen::try_of,
@@ -57,12 +57,15 @@ impl Rule for Evidence {
 
     fn assess(&mut self, with: &With<'_>) -> Vec<Finding> {
         match with.seen.fact {
-            Fact::ModuleProposed { module, spec } => {
-                let needs_evidence = match spec.kind {
-                    ModuleKind::Answer => !spec.tools.is_empty() && spec.inputs.is_empty(),
-                    ModuleKind::Merge => false,
-                };
-                self.modules.insert(*module, Work { needs_evidence, criteria: spec.criteria.len(), ..Work::default() });
+            Fact::ModuleProposed { .. } | Fact::RunForked { .. } => {
+                for (module, spec) in asked(with.seen.fact) {
+                    let needs_evidence = match spec.kind {
+                        ModuleKind::Answer => !spec.tools.is_empty() && spec.inputs.is_empty(),
+                        ModuleKind::Merge => false,
+                    };
+                    let criteria = spec.criteria.len();
+                    self.modules.insert(module, Work { needs_evidence, criteria, ..Work::default() });
+                }
             }
             Fact::AttemptLeased { module, associate, .. } => {
                 self.modules.entry(*module, Work::default).worker = Some(*associate);

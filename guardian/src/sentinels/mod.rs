@@ -21,7 +21,8 @@ mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use common_ground::{Millis, RunId};
+use common_ground::{Fact, Millis, ModuleId, RunId, fork::Taken, module::ModuleSpec};
+use receipts::Digest;
 
 pub use heads::Heads;
 pub(crate) use journal::damage;
@@ -171,6 +172,28 @@ impl Said {
                 concerns.push(Concern::of(about.name, run, at, seq, finding));
             }
         }
+    }
+}
+
+/// Modules that a fact asks for, to be worked in this run.
+pub(crate) fn asked(fact: &Fact) -> impl Iterator<Item = (ModuleId, &ModuleSpec)> {
+    let proposed = match fact {
+        Fact::ModuleProposed { module, spec } => Some((*module, spec)),
+        _other => None,
+    };
+    let anew = taken(fact).iter().filter(|taken| taken.kept.is_none()).map(|taken| (taken.module, &taken.spec));
+    proposed.into_iter().chain(anew)
+}
+
+/// Modules that a fork took over accepted, with their receipts.
+pub(crate) fn kept(fact: &Fact) -> impl Iterator<Item = (ModuleId, Digest)> {
+    taken(fact).iter().filter_map(|taken| Some((taken.module, taken.kept.as_ref()?.receipt)))
+}
+
+fn taken(fact: &Fact) -> &[Taken] {
+    match fact {
+        Fact::RunForked { begins, .. } => &begins.modules,
+        _other => &[],
     }
 }
 

@@ -4,7 +4,7 @@
 use common_ground::{Fact, ModuleId, run::Outcome};
 use receipts::Digest;
 
-use super::{About, Bounded, Rule, With};
+use super::{About, Bounded, Rule, With, asked, kept};
 use crate::concern::{Finding, Severity};
 
 /// Modules and receipts remembered.
@@ -40,9 +40,15 @@ impl Rule for Sealing {
     fn assess(&mut self, with: &With<'_>) -> Vec<Finding> {
         let seq = with.seen.seq;
         match with.seen.fact {
-            Fact::ModuleProposed { module, .. } => {
-                self.forgot |= self.open.len() == MOST;
-                self.open.insert(*module, seq);
+            Fact::ModuleProposed { .. } | Fact::RunForked { .. } => {
+                for (module, _) in asked(with.seen.fact) {
+                    self.forgot |= self.open.len() == MOST;
+                    self.open.insert(module, seq);
+                }
+                for (module, receipt) in kept(with.seen.fact) {
+                    self.accepted.insert(module, seq);
+                    self.receipts.insert(receipt, (module, seq));
+                }
                 Vec::new()
             }
             Fact::ModuleAccepted { module, receipt, .. } => {

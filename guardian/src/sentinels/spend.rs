@@ -83,6 +83,10 @@ impl Rule for Spend {
                 self.limit = Some(task.limit);
                 Vec::new()
             }
+            Fact::RunForked { begins, .. } => {
+                self.limit = Some(begins.limit);
+                Vec::new()
+            }
             Fact::BudgetRaised { limit, .. } => {
                 self.limit = Some(*limit);
                 Vec::new()

@@ -449,6 +449,23 @@ fn cut_off_in_the_middle() -> Vec<Story> {
     alone(story)
 }
 
+/// One module was accepted there and is not worked here; the other is.
+fn a_fork() -> Vec<Story> {
+    let mut first = usual_begun(36, &["Who?", "What?"]);
+    let work = first.lease(module(0), WORKER);
+    first.search(work, "who");
+    first.finish(work, &["A person."]);
+    let fork = Story::forked(37, &first);
+    let ended = [first, fork].into_iter().map(|mut story| {
+        let work = story.lease(module(1), WORKER);
+        story.search(work, "what");
+        story.finish(work, &["A run."]);
+        story.close(Outcome::Completed, "{}");
+        story
+    });
+    ended.collect()
+}
+
 pub const ALL: &[Clean] = &[
     ("one question", one_question),
     ("eight questions", many_questions),
@@ -480,4 +497,5 @@ pub const ALL: &[Clean] = &[
     ("a plan by a model that asks the same thrice", a_plan_by_a_model),
     ("deliverables sent back on a rubric", a_rubric_that_fails),
     ("cut off in the middle", cut_off_in_the_middle),
+    ("a run begun from another that was half done", a_fork),
 ];

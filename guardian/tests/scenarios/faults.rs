@@ -373,6 +373,15 @@ fn accepted_twice() -> Vec<String> {
     story.text()
 }
 
+fn accepted_again_in_a_fork() -> Vec<String> {
+    let mut first = Story::planned(140, task(), &["Who?"]);
+    let (work, deliverable) = done(&mut first, 0);
+    first.accept(work);
+    let mut fork = Story::forked(141, &first);
+    fork.force(&accepted_fact(work, deliverable, "another receipt"));
+    fork.text()
+}
+
 fn one_receipt_for_two() -> Vec<String> {
     let mut story = Story::planned(106, task(), &["Who?", "What?"]);
     let (first, one) = done(&mut story, 0);
@@ -545,6 +554,7 @@ pub const ALL: &[Injected] = &[
     ("a fact older than the one before it", "journal", time_went_back),
     ("a journal that cannot be read", "journal", unreadable),
     ("a module accepted twice", "sealing", accepted_twice),
+    ("a module that a fork took over accepted again", "sealing", accepted_again_in_a_fork),
     ("one receipt for two modules", "sealing", one_receipt_for_two),
     ("a run closed as completed with work left", "sealing", closed_with_work_left),
     ("two roots for one size of a collection", "heads", two_roots),

@@ -22,7 +22,7 @@ use guardian::{
 use receipts::{Digest, PublicKey};
 use uuid::Uuid;
 
-use crate::world::{self, NODE, PRINCIPAL, TOOL, VERIFIER, WORKER};
+use crate::world::{self, NODE, PERSON, PRINCIPAL, TOOL, VERIFIER, WORKER};
 
 /// What a tool call came to.
 #[derive(Clone)]
@@ -109,6 +109,16 @@ impl Story {
         story.say(PRINCIPAL, &Command::Open { run: story.run, task: Box::new(task), roster: Box::new(roster) });
         let modules = questions.iter().zip(0..).map(|(question, number)| (module(number), spec(question))).collect();
         story.say(PRINCIPAL, &Command::Propose { plan: PlanReason::Given, modules });
+        story
+    }
+
+    /// Begun from another as it is, and let go on.
+    pub fn forked(number: u128, of: &Self) -> Self {
+        let mut story = Self::new(number);
+        let run = of.state.run().expect("open").clone();
+        let (roster, place, link) = (Box::new(run.roster.clone()), of.head.seq, of.head.link);
+        story.say(PERSON, &Command::Fork { run: story.run, roster, of: Box::new(run), place, link });
+        story.say(PERSON, &Command::Resume);
         story
     }
 

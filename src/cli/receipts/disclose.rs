@@ -95,6 +95,21 @@ fn head_of(bundle: &Bundle, trust: &Trust, module: &str) -> Result<Checkpoint, F
 
 /// The trace of an accepted module, built again and held against the signed head.
 async fn trace(reader: &Reader, (id, run): (RunId, &Run), module: &str, head: &Checkpoint) -> Result<Trace, Failure> {
+    let kept = run.modules.iter().find(|(key, _)| key.to_string() == module).and_then(|(_, of)| of.kept_from);
+    let Some(other) = kept else { return own_trace(reader, (id, run), module, head).await };
+    // A fork took it over: its trace is that of the run that accepted it.
+    let (_facts, state) = runs::load(reader, other).await?;
+    let gone = || damaged(module, "the run that accepted it was deleted");
+    own_trace(reader, (other, state.run().ok_or_else(gone)?), module, head).await
+}
+
+/// The trace of a module that this run accepted itself.
+async fn own_trace(
+    reader: &Reader,
+    (id, run): (RunId, &Run),
+    module: &str,
+    head: &Checkpoint,
+) -> Result<Trace, Failure> {
     let wanted = |key: &&ModuleId| key.to_string() == module;
     let found = run.modules.keys().find(wanted).and_then(|key| Some((*key, run.modules.get(key)?.attempt()?)));
     let (key, attempt) = found.ok_or_else(|| damaged(module, "the run's facts name no attempt at it"))?;

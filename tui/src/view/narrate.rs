@@ -24,6 +24,14 @@ pub fn blocks(run: &Run, placed: &Placed) -> Vec<Block> {
     let one = |tone, mark, text: String| vec![Block::line(tone, mark, text)];
     match &placed.fact {
         Fact::RunOpened { task, .. } => vec![Block::Asked(task.question.clone())],
+        Fact::RunForked { from, begins, .. } => {
+            let (kept, all) = (begins.kept(), begins.modules.len());
+            let text = format!(
+                "forked from run {} at place {}: {kept} of {all} modules stay accepted; /resume lets it go on",
+                from.run, from.place
+            );
+            vec![Block::Asked(begins.task.question.clone()), Block::line(Tone::Strong, '▸', text)]
+        }
         Fact::PlanRecorded { plan, modules } => planned(plan, *modules).into_iter().collect(),
         Fact::ModuleProposed { module, spec }
             if run.modules.len() > 1 || run.plan.last() != Some(&PlanReason::Single) =>
@@ -44,6 +52,11 @@ pub fn blocks(run: &Run, placed: &Placed) -> Vec<Block> {
             one(Tone::Warn, '?', format!("{} waits for you: {}", name(module), asked(question)))
         }
         Fact::ApprovalAnswered { answer, .. } => one(Tone::Person, '›', answered(answer)),
+        Fact::ModuleTold { module, .. } => one(Tone::Person, '›', format!("{} was told something", name(module))),
+        Fact::WordsHeard { owner, .. } => match owner.attempt() {
+            Some((module, ..)) => one(Tone::Faint, '·', format!("{} hears what it was told", name(&module))),
+            None => Vec::new(),
+        },
         Fact::ModulePaused { module, reason } => {
             one(Tone::Warn, '‖', format!("{} is held: {}", name(module), paused(*reason)))
         }

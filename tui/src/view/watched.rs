@@ -29,6 +29,8 @@ pub struct Watched {
     pub seq: u64,
     /// When it happened.
     pub at: Millis,
+    /// After which fact each module was accepted, of those that this run accepted itself.
+    pub accepted: BTreeMap<ModuleId, u64>,
     /// Its report, once it is closed.
     pub report: Option<Box<Report>>,
     /// Receipts that are further than sealed.
@@ -47,6 +49,7 @@ impl Watched {
             state: State::Unopened,
             seq: 0,
             at: Millis::default(),
+            accepted: BTreeMap::new(),
             report: None,
             further: BTreeMap::new(),
             fault: None,
@@ -70,8 +73,11 @@ impl Watched {
         if let (Fact::RunClosed { .. }, Some(report)) = (&placed.fact, &placed.report) {
             self.report = Some(report.clone());
         }
+        if let Fact::ModuleAccepted { module, .. } = &placed.fact {
+            self.accepted.insert(*module, placed.seq);
+        }
         self.work = match &placed.fact {
-            Fact::RunClosed { .. } | Fact::RunPaused { .. } => Work::Rests,
+            Fact::RunForked { .. } | Fact::RunClosed { .. } | Fact::RunPaused { .. } => Work::Rests,
             Fact::RunOpened { .. } | Fact::RunResumed { .. } => Work::GoesOn,
             _other => self.work,
         };
