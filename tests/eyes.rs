@@ -101,6 +101,129 @@ fn a_plan_waits_over_a_restart_and_goes_on() {
     terminal.has_given_back(0);
 }
 
+#[test]
+fn a_run_is_forked_from_the_terminal_and_goes_on_to_its_end() {
+    let Some(terminal) = Terminal::open("a fork in the terminal", 100, 30, &[]) else { return };
+    terminal.start();
+    terminal.enter("/fork");
+    terminal.sees("no run is in view");
+    terminal.enter(ASKED);
+    terminal.sees("completed in");
+    terminal.enter("/fork 9999");
+    terminal.sees("no place 9999");
+    terminal.key("F2");
+    terminal.sees(" Plan ");
+    terminal.key("F");
+    terminal.sees("0 of 1 modules stay accepted");
+    assert_eq!(runs(&terminal.place)[0]["state"], "paused", "it waits for the person");
+    terminal.enter("/resume");
+    terminal.until("the fork's own end", |screen| {
+        let goes_on = screen.rfind("the run goes on");
+        goes_on.is_some_and(|at| screen[at..].contains("completed in"))
+    });
+    terminal.enter("/verify");
+    terminal.sees("forked from run");
+    let both = runs(&terminal.place);
+    assert!(both.len() == 2 && both.iter().all(|run| run["outcome"] == "completed"), "{both:?}");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+#[test]
+fn a_word_is_said_to_a_module_at_work_and_shown_until_it_is_heard() {
+    let server = ModelServer::start(|request, _| {
+        if offers(request, "plan") {
+            let module = json!({ "name": "one", "kind": "answer", "question": ASKED, "inputs": [] });
+            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
+        }
+        Says::Hang(Duration::from_secs(120))
+    });
+    let environment = [
+        ("OPENAI_BASE_URL", server.url.as_str()),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("NO_PROXY", "127.0.0.1"),
+        ("II_MODEL", "openai:scripted"),
+    ];
+    let Some(terminal) = Terminal::open("a word to a module", 100, 30, &environment) else { return };
+    terminal.start();
+    terminal.enter(ASKED);
+    terminal.sees("Associate 1, attempt 1");
+    terminal.enter("/tell 2 nobody");
+    terminal.sees("name a module by its number");
+    terminal.key("F2");
+    terminal.sees(" Plan ");
+    terminal.key("T");
+    terminal.sees("/tell 1");
+    terminal.enter("only what the rules say");
+    terminal.sees("module 1 was told something");
+    terminal.key("F2");
+    terminal.sees(" Plan ");
+    terminal.key("Enter");
+    terminal.until("the words", |screen| screen.contains("only what the rules say  not heard yet"));
+    terminal.back();
+    terminal.key("Escape");
+    terminal.sees("the run stands still");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+#[test]
+fn settings_say_where_they_come_from_and_show_no_password() {
+    let environment = [("II_MAX_WORDS", "33"), ("II_DOCKER_HOST", "tcp://ii:s3cret@engine.example:2375")];
+    let Some(terminal) = Terminal::open("settings in the terminal", 110, 45, &environment) else { return };
+    std::fs::create_dir_all(terminal.place.home()).expect("a home");
+    std::fs::write(terminal.place.home().join("config.toml"), "# mine\n[report]\nmax_passages = 7\n").expect("written");
+    terminal.start();
+    terminal.enter("/settings");
+    let shown = terminal.sees("Settings");
+    let row = |name: &str| shown.lines().find(|line| line.contains(name)).unwrap_or_default().to_owned();
+    assert!(row("report.max_words").contains("environment") && row("report.max_words").contains("33"), "{shown}");
+    assert!(row("report.max_passages").contains("user") && row("report.max_passages").contains('7'), "{shown}");
+    let mut screen = shown.clone();
+    while !screen.contains("config.toml, line 3") {
+        terminal.key("Down");
+        std::thread::sleep(Duration::from_millis(30));
+        screen = terminal.screen();
+        assert!(!screen.contains("s3cret"), "{screen}");
+    }
+    assert!(screen.contains("the variable II_MAX_PASSAGES"), "{screen}");
+    let listed = terminal.place.ii(&["config", "show", "--json"]);
+    assert!(!String::from_utf8_lossy(&listed.stdout).contains("s3cret"));
+    terminal.back();
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+#[test]
+fn an_order_is_signed_from_the_terminal_and_stands_in_the_record() {
+    let Some(terminal) = Terminal::open("an order in the terminal", 100, 30, &[]) else { return };
+    terminal.start();
+    terminal.enter("/hold on");
+    terminal.sees("plans wait for you");
+    terminal.enter(common::SIX_MODULES);
+    terminal.sees("its plan waits for you");
+    // Without a charter no order has any effect.
+    terminal.enter("/order cancel");
+    terminal.sees("there is no charter");
+    let made = terminal.place.ii(&["guardian", "charters", "make", "warden"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    terminal.key("F4");
+    terminal.sees("nothing was found, nothing was ordered");
+    terminal.key("B");
+    terminal.sees("no guardian found anything");
+    terminal.key("Enter");
+    terminal.sees("give the run up");
+    terminal.key("G");
+    terminal.key("Enter");
+    terminal.sees("the order was carried out: cancel");
+    let run = runs(&terminal.place).remove(0);
+    assert_eq!(run["outcome"], "cancelled");
+    let events = terminal.place.events(run["id"].as_str().expect("an id"));
+    assert!(events.iter().any(|event| event["type"] == "order.executed"), "{events:?}");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
 /// A model that plans one module, wants to write a file, and then submits a quote.
 fn writer(path: PathBuf) -> ModelServer {
     ModelServer::start(move |request, _| {

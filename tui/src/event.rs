@@ -1,10 +1,11 @@
 //! What reaches the view, and what it asks for: the two channels by which these eyes are joined to the program.
 
 use common_ground::{
-    ApprovalId, Digest, Fact, Millis, ModuleId, RunId, approval::Answer, citation::Citation, report::Report,
+    ApprovalId, Digest, Fact, Millis, ModuleId, RunId, approval::Answer, citation::Citation, guardian::Act,
+    report::Report,
 };
 
-use crate::{heard::Spoken, keys::Chord};
+use crate::{brief::Brief, heard::Spoken, keys::Chord};
 
 /// A fact that is on record, with its place and time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub enum Event {
     Told(Told),
     /// The runs there are, newest first.
     Runs(Vec<RunLine>),
+    /// What guardians found so far, oldest first, of every run.
+    Briefs(Vec<Brief>),
     /// A content on record.
     Content {
         /// Its digest.
@@ -156,9 +159,24 @@ pub struct Setup {
     /// What the person may do next, a line each: steps that this machine offers.
     pub offers: Vec<String>,
     /// Each setting with its value and where that came from.
-    pub settings: Vec<String>,
+    pub settings: Vec<SettingLine>,
     /// Whether a plan waits for the person before work begins.
     pub plan: Plans,
+}
+
+/// A setting, without its secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettingLine {
+    /// Its dotted name.
+    pub name: String,
+    /// Its value in one line.
+    pub value: String,
+    /// Where that came from: `flag`, `environment NAME`, a file with its line, `default`; empty where only the start says.
+    pub from: String,
+    /// What it is.
+    pub about: String,
+    /// How it is changed, a way a line.
+    pub change: Vec<String>,
 }
 
 /// Whether a plan waits for the person.
@@ -282,6 +300,33 @@ pub enum Ask {
         module: ModuleId,
         /// What becomes of it.
         to: Steer,
+    },
+    /// A run begun from this one, as it was after a fact of it, or as it is. It is opened and stands still.
+    Fork {
+        /// Which run.
+        run: RunId,
+        /// The last fact that counts, from 1; its last one where none is named.
+        place: Option<u64>,
+    },
+    /// Something said to one module, which it hears before its next step.
+    Tell {
+        /// The run.
+        run: RunId,
+        /// The module.
+        module: ModuleId,
+        /// What is said.
+        text: String,
+    },
+    /// What guardians found so far.
+    Briefs,
+    /// One thing done by an order that the person signs.
+    Order {
+        /// To which run.
+        run: RunId,
+        /// To which module of it; to all of it where none is named.
+        module: Option<ModuleId>,
+        /// What.
+        act: Act,
     },
     /// An answer to a question that waits.
     Answer {

@@ -170,6 +170,7 @@ actions! {
     Commons "commons" Everywhere ["f5"] "search the documents"
     Runs "runs" Everywhere ["f6"] "the runs there are; go on with one"
     Sources "sources" Everywhere ["f7"] "the sources of the answer, opened at the passage"
+    Settings "settings" Everywhere ["f8"] "settings, where each came from and how it is changed"
     Stop "stop" Everywhere ["ctrl+c"] "interrupt the run; twice at rest: leave"
     Redraw "redraw" Everywhere ["ctrl+l"] "draw everything anew"
 
@@ -212,10 +213,14 @@ actions! {
     Resume "resume" Runs ["R"] "let the run go on"
     Cancel "cancel" Runs ["X"] "give the run up"
     Verify "verify" Runs ["V"] "check its receipts"
+    Briefs "briefs" Runs ["B"] "what guardians found of it; order something"
+    Fork "fork" Runs ["F"] "begin a run from it as it is: what was accepted stays"
 
     Changes "changes" Modules ["C"] "the files that it changed, before and after"
     Hold "hold" Modules ["H"] "hold it while the others go on, or let it go on"
     GiveUp "give-up" Modules ["D"] "give it up, and all that need it"
+    Tell "tell" Modules ["T"] "say something to it, which it hears before its next step"
+    Anew "anew" Modules ["F"] "begin a run from before it was accepted, and work it anew there"
 }
 
 /// The keys in force.

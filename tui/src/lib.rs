@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** what others wrote reaches the terminal as cells only; the bytes that steer it are all ours.
 
+pub mod brief;
 pub mod composer;
 pub mod event;
 pub mod export;

@@ -69,6 +69,7 @@ pub fn fresh(view: &mut View, shown: &mut usize, said: &mut String) -> Vec<Strin
 fn is_ready(view: &View) -> bool {
     match &view.pane {
         Pane::Runs { .. } => view.runs.is_some(),
+        Pane::Briefs { .. } | Pane::Trust { .. } => view.found_by_guardians.is_some(),
         Pane::Changes { module, .. } => crate::update::is_fetched(view, *module),
         Pane::Commons { query, .. } => query.is_empty() || view.found.as_ref().is_some_and(|(found, _)| found == query),
         Pane::Conversation
@@ -76,7 +77,8 @@ fn is_ready(view: &View) -> bool {
         | Pane::Plan { .. }
         | Pane::Module { .. }
         | Pane::Approvals { .. }
-        | Pane::Trust { .. }
+        | Pane::Orders { .. }
+        | Pane::Settings { .. }
         | Pane::Sources { .. } => true,
     }
 }

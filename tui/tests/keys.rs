@@ -5,6 +5,7 @@ mod world;
 use common_ground::{
     Command, Digest, StepIndex,
     approval::{Answer, Question},
+    guardian::Act,
     module::CallKind,
     run::{Outcome, PauseReason},
 };
@@ -28,6 +29,9 @@ fn place(seen: &Seen) -> &'static str {
         Pane::Approvals { .. } => "approvals",
         Pane::Trust { .. } => "trust",
         Pane::Commons { .. } => "commons",
+        Pane::Briefs { .. } => "briefs",
+        Pane::Orders { .. } => "orders",
+        Pane::Settings { .. } => "settings",
         Pane::Runs { .. } => "runs",
         Pane::Sources { .. } => "sources",
     }
@@ -97,6 +101,26 @@ fn with_runs(seen: &mut Seen) {
     seen.view.runs = Some(vec![line]);
 }
 
+const PAUSE: Act = Act::Pause { most_ms: None };
+
+fn ordered(module: Option<u128>, act: Act) -> Ask {
+    Ask::Order { run: RUN, module: module.map(world::module), act }
+}
+
+fn forked(place: Option<u64>) -> Ask {
+    Ask::Fork { run: RUN, place }
+}
+
+fn told(number: u128, text: &str) -> Ask {
+    Ask::Tell { run: RUN, module: world::module(number), text: text.to_owned() }
+}
+
+/// A guardian found something in module 1.
+fn found(seen: &mut Seen) {
+    planned(seen);
+    seen.event(Event::Briefs(vec![world::brief(1)]));
+}
+
 fn answered(approval_number: u128, answer: Answer) -> Ask {
     Ask::Answer { run: RUN, approval: approval(approval_number), answer }
 }
@@ -108,7 +132,9 @@ fn each_key_in_each_pane() {
         (nothing, "f1 f1", &[], "conversation"),
         (nothing, "f2 esc", &[], "conversation"),
         (nothing, "f2 q", &[], "conversation"),
-        (nothing, "f2 f4", &[], "trust"),
+        (nothing, "f2 f4", &[Ask::Briefs], "trust"),
+        (nothing, "f8", &[], "settings"),
+        (nothing, "f8 j G esc", &[], "conversation"),
         (nothing, "f6", &[Ask::Runs], "runs"),
         (nothing, "f5 a esc", &[], "conversation"),
         (nothing, "f5 q space k enter", &[Ask::Search { query: "q k".to_owned() }], "commons"),
@@ -119,7 +145,22 @@ fn each_key_in_each_pane() {
         (planned, "f2 enter", &[], "module"),
         (planned, "f2 j enter esc", &[], "plan"),
         (planned, "f2 V", &[Ask::Verify { run: RUN }], "conversation"),
-        (planned, "f4 X", &[Ask::Cancel { run: RUN }], "trust"),
+        (planned, "f4 X", &[Ask::Briefs, Ask::Cancel { run: RUN }], "trust"),
+        (planned, "f4 B", &[Ask::Briefs, Ask::Briefs], "briefs"),
+        (planned, "f4 B enter", &[Ask::Briefs, Ask::Briefs], "orders"),
+        (planned, "f4 B enter esc esc", &[Ask::Briefs, Ask::Briefs], "trust"),
+        (planned, "f4 B enter enter", &[Ask::Briefs, Ask::Briefs, ordered(None, PAUSE)], "conversation"),
+        (nothing, "f4 B enter", &[Ask::Briefs, Ask::Briefs], "briefs"),
+        (found, "f4 B enter G enter", &[Ask::Briefs, Ask::Briefs, ordered(None, Act::Cancel)], "conversation"),
+        (found, "f4 B enter j enter", &[Ask::Briefs, Ask::Briefs, ordered(Some(1), Act::Resume)], "conversation"),
+        (paused, "f4 F", &[Ask::Briefs, forked(None)], "conversation"),
+        (with_runs, "f6 F", &[Ask::Runs, forked(None)], "conversation"),
+        (driving, "f2 F", &[], "conversation"),
+        (driving, "f4 F", &[Ask::Briefs], "conversation"),
+        (accepted, "f2 F", &[forked(Some(11))], "conversation"),
+        (accepted, "f2 j F", &[forked(None)], "conversation"),
+        (planned, "f2 j T w enter", &[told(2, "w")], "conversation"),
+        (accepted, "f2 T", &[], "plan"),
         (planned, "f2 H", &[steered(1, Steer::Hold)], "plan"),
         (planned, "f2 j D", &[steered(2, Steer::GiveUp)], "plan"),
         (planned, "f2 enter H esc", &[steered(1, Steer::Hold)], "plan"),
@@ -356,8 +397,11 @@ fn lines_say_what_drawings_show() {
         assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted} in {lines:?}");
     }
     seen.event(Event::Line("/trust".to_owned()));
+    assert!(linear::fresh(&mut seen.view, &mut shown, &mut said).is_empty(), "it waits for what guardians found");
+    seen.event(Event::Briefs(vec![world::brief(1)]));
     let lines = linear::fresh(&mut seen.view, &mut shown, &mut said);
     assert!(lines.iter().any(|line| line.contains("what really ran")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("facts 4, 6, 8, 11")), "{lines:?}");
     assert_eq!(seen.view.leaving, Leaving::No);
     seen.event(Event::Line("/quit".to_owned()));
     assert_eq!((seen.view.leaving, seen.asks.last()), (Leaving::Now, Some(&Ask::Quit)));

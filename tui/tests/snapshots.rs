@@ -16,6 +16,8 @@ use tui::{
 };
 use world::{BEGIN, PERSON, RUN, Seen, World, citation, deliverable, permission, report, tool};
 
+const FORK: common_ground::RunId = common_ground::RunId(uuid::Uuid::from_u128(2));
+
 /// Shows a state at both sizes.
 fn shows(name: &str, act: impl Fn(&mut Seen)) {
     for (columns, rows) in [(80, 24), (160, 50)] {
@@ -238,6 +240,113 @@ fn trust() {
         seen.facts(&world);
         seen.event(Event::Receipt { receipt: Digest::of(&1_u128.to_be_bytes()), state: ReceiptState::Logged });
         seen.keys("f4");
+    });
+}
+
+/// What guardians found stands in the trust pane with its evidence; one after the other, and what can be ordered on it.
+#[test]
+fn guardians() {
+    let found = || {
+        let quiet = tui::brief::Brief {
+            module: None,
+            severity: tui::brief::Severity::Notice,
+            rule: "timing".to_owned(),
+            found: "twenty answers\nof one length".to_owned(),
+            evidence: vec![9],
+            options: Vec::new(),
+            ..world::brief(1)
+        };
+        Event::Briefs(vec![quiet, world::brief(2), world::brief(1)])
+    };
+    shows("trust-guardians", |seen| {
+        seen.facts(&halfway());
+        seen.keys("f4");
+        seen.event(found());
+        seen.keys("pagedown");
+    });
+    shows("briefs", |seen| {
+        seen.facts(&halfway());
+        seen.keys("f4 B");
+        seen.event(found());
+        seen.keys("j");
+    });
+    shows("briefs-none", |seen| {
+        seen.facts(&halfway());
+        seen.keys("f4 B");
+        seen.event(Event::Briefs(Vec::new()));
+    });
+    shows("orders", |seen| {
+        seen.facts(&halfway());
+        seen.keys("f4 B");
+        seen.event(found());
+        seen.keys("enter j");
+    });
+    shows("orders-of-the-run", |seen| {
+        seen.facts(&halfway());
+        seen.keys("f4 B enter");
+    });
+}
+
+#[test]
+fn settings() {
+    shows("settings", |seen| seen.keys("f8 j j"));
+    shows("settings-start", |seen| seen.keys("f8"));
+}
+
+/// What was said to a module, heard and not heard yet.
+#[test]
+fn a_word_to_a_module() {
+    shows("told-module", |seen| {
+        let mut world = World::planned("How high is the tide?", 2);
+        world.claim(1, 0);
+        world.work(1);
+        let told = |text: &str| Command::Tell { module: world::module(1), text: Digest::of(text.as_bytes()) };
+        world.say(PERSON, told("Only what is from 2024 counts."));
+        let (owner, step) = (world.owner(1), common_ground::StepIndex(world.steps(1)));
+        let words = vec![Digest::of(b"Only what is from 2024 counts.")];
+        world.say(world::WORKERS[0], Command::Hear { owner, step, words });
+        world.say(PERSON, told("And be brief."));
+        seen.facts(&world);
+        seen.keys("f2 enter");
+        for text in ["Only what is from 2024 counts.", "And be brief."] {
+            assert!(seen.asks.contains(&tui::Ask::Content(Digest::of(text.as_bytes()))));
+            seen.event(Event::Content { digest: Digest::of(text.as_bytes()), text: Ok(text.to_owned()) });
+        }
+    });
+    shows("tell", |seen| {
+        seen.facts(&halfway());
+        seen.keys("f2 j T");
+        seen.write("only what is new");
+    });
+}
+
+/// A run that was forked: where it comes from, and what it took over.
+#[test]
+fn a_fork() {
+    let fork = || {
+        let mut of = World::planned("How high is the tide, and why?", 3);
+        of.done(1);
+        of.claim(2, 1);
+        let run = of.state.run().expect("open").clone();
+        let mut world = World::default();
+        let (roster, of) = (Box::new(world::roster()), Box::new(run));
+        let link = Digest::of(b"link");
+        world.say(PERSON, Command::Fork { run: FORK, roster, of, place: 17, link });
+        world
+    };
+    shows("forked", |seen| {
+        let world = fork();
+        seen.event(Event::Opened { run: FORK, facts: world.facts, worked_on: Work::Rests });
+    });
+    shows("forked-plan", |seen| {
+        let world = fork();
+        seen.event(Event::Opened { run: FORK, facts: world.facts, worked_on: Work::Rests });
+        seen.keys("f2");
+    });
+    shows("forked-module", |seen| {
+        let world = fork();
+        seen.event(Event::Opened { run: FORK, facts: world.facts, worked_on: Work::Rests });
+        seen.keys("f2 enter");
     });
 }
 

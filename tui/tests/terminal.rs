@@ -39,7 +39,7 @@ fn child() {
         if name == terminal::THREAD {
             std::process::exit(70);
         }
-        happens.send(Event::Line("/settings".to_owned())).expect("the eyes are open");
+        happens.send(Event::Line("/hold".to_owned())).expect("the eyes are open");
     }
 }
 

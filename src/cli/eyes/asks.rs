@@ -16,7 +16,7 @@ use tui::{
     event::{Plans, Setup, Source, TellTone, Told},
 };
 
-use super::{drives, looks, takes};
+use super::{drives, guards, looks, takes};
 use crate::{
     cli::{Program, config, models},
     config::Config,
@@ -157,9 +157,16 @@ impl<'p> Desk<'p> {
             Ask::Run { question } => drives::ask(shared, question).boxed_local(),
             Ask::Resume { run } => drives::resume(shared, run).boxed_local(),
             Ask::Steer { run, module, to } => drives::steer(shared, run, module, to).boxed_local(),
+            Ask::Fork { run, place } => drives::fork(shared, run, place).boxed_local(),
+            Ask::Tell { run, module, text } => drives::tell(shared, run, module, text).boxed_local(),
             Ask::Pause { run } => drives::pause(shared, run).boxed_local(),
             Ask::Cancel { run } => drives::cancel(shared, run).boxed_local(),
             Ask::Answer { run, approval, answer } => drives::answer(shared, run, approval, answer).boxed_local(),
+            Ask::Order { run, module, act } => guards::ordered(shared, run, module, act).boxed_local(),
+            Ask::Briefs => {
+                guards::briefs(&shared);
+                return None;
+            }
             Ask::Open { run } => looks::open(shared, run).boxed_local(),
             Ask::Runs => looks::runs(shared).boxed_local(),
             Ask::Content(digest) => looks::content(shared, digest).boxed_local(),
@@ -293,7 +300,7 @@ fn setup(shared: &Shared<'_>) -> Result<Setup, Failure> {
     }
     offers.push("/help                the keys and commands".to_owned());
     let models = config.models.distinct().into_iter().map(str::to_owned).collect();
-    let settings = config::lines(shared.program, &resolved);
+    let settings = config::rows(shared.program, &resolved);
     Ok(Setup { models, source, offers, settings, plan: shared.chosen.borrow().plan })
 }
 

@@ -196,6 +196,39 @@ pub(super) async fn steer(shared: Shared<'_>, run: RunId, module: ModuleId, to: 
     }
 }
 
+/// Begins a run from another, and opens it.
+pub(super) async fn fork(shared: Shared<'_>, of: RunId, place: Option<u64>) {
+    let begun = async {
+        let journal = shared.journal().await?;
+        runs::fork::begin(shared.program, journal, of, place).await
+    };
+    match begun.await {
+        Ok(forked) => looks::open(shared, forked.run).await,
+        Err(failure) => shared.fail(&failure),
+    }
+}
+
+/// Says something to one module.
+pub(super) async fn tell(shared: Shared<'_>, run: RunId, module: ModuleId, text: String) {
+    let told = async {
+        let (reader, id) = runs::find(shared.program, &run.to_string()).await?;
+        let (_, state) = runs::load(&reader, id).await?;
+        let state = state.run().ok_or_else(|| from_drive(&DriveError::NothingRecorded))?;
+        let here = shared.at_work.borrow().as_ref().is_some_and(|at_work| at_work.run == Some(run));
+        if here {
+            // The drive of this program holds the run: taking its lease would end it.
+            runs::tell::may_hear(state, module, &text)?;
+            return send(&shared, run, &Message::Tell { module, text }).await;
+        }
+        let journal = shared.journal().await?;
+        runs::tell::say(shared.program, &journal, state, module, &text).await?;
+        looks::catch_up(&shared, run).await.map(drop)
+    };
+    if let Err(failure) = told.await {
+        shared.fail(&failure);
+    }
+}
+
 /// Leaves a message for whoever works on a run, which may be this program.
 async fn send(shared: &Shared<'_>, run: RunId, message: &Message) -> Result<(), Failure> {
     let bytes = message.to_bytes().map_err(Failure::internal)?;

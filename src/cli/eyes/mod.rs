@@ -5,6 +5,7 @@
 
 mod asks;
 mod drives;
+mod guards;
 mod looks;
 mod takes;
 

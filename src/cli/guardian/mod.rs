@@ -4,7 +4,7 @@ mod advising;
 mod briefs;
 mod charters;
 mod deliver;
-mod order;
+pub(super) mod order;
 pub(super) mod sentinel;
 mod status;
 mod watch;

@@ -8,9 +8,9 @@ use std::{
 
 use agent_runtime::signer::Signatory;
 use common_ground::{
-    ApprovalId, Millis, ModuleId,
+    ApprovalId, Millis, ModuleId, RunId,
     grant::Item,
-    guardian::{Act, Order, Says, Suspect},
+    guardian::{Act, ActKind, Order, OrderRefusal, Says, Suspect},
 };
 use guardian::order;
 use receipts::{Digest, PublicKey};
@@ -26,6 +26,9 @@ use crate::{
     failures::{from_journal, from_signer},
     guardians::Kept,
 };
+
+/// Seconds that an order is good for where nothing else is said.
+const GOOD_FOR: u64 = 600;
 
 /// Subcommands of `ii guardian order`.
 #[derive(Debug, clap::Subcommand)]
@@ -132,7 +135,7 @@ pub struct To {
     #[arg(long, value_name = "KEY")]
     with: Vec<PublicKey>,
     /// How many seconds it is good for.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = GOOD_FOR)]
     valid: u64,
     /// Write it to this file instead of handing it in.
     #[arg(long, value_name = "FILE")]
@@ -244,8 +247,62 @@ fn said(program: &Program, file: &str, missing: &[PublicKey]) {
     }
 }
 
-/// Hands an order in, its charter first where the run does not have it yet.
+/// Hands an order in and says what became of it.
 async fn send(program: &Program, bytes: Vec<u8>) -> Result<Exit, Failure> {
+    let (presented, became) = hand_in(program, bytes).await?;
+    let run = presented.run;
+    match became {
+        Became::Executed => {
+            if program.json {
+                print_json(&json!({"order": presented.id, "run": run, "executed": true}));
+            } else {
+                eprintln!("ii: {} of run {run} is done", presented.act.name());
+            }
+            Ok(Exit::Completed)
+        }
+        Became::Refused(why) => {
+            if program.json {
+                print_json(&json!({"order": presented.id, "run": run, "executed": false, "refusal": why}));
+            }
+            Err(refused(why))
+        }
+    }
+}
+
+fn refused(why: OrderRefusal) -> Failure {
+    let what = format!("the order was refused: {why}");
+    Failure::new(Exit::Refused, what, "`ii guardian charters list` shows who may order what")
+}
+
+/// Signs an order with the key of this home's person, under the only charter of the home, and has it carried out.
+///
+/// # Errors
+/// No charter or several, an act that wants the signatures of others too, and every refusal of the run's core.
+pub(in crate::cli) async fn give(
+    program: &Program,
+    run: RunId,
+    module: Option<ModuleId>,
+    act: Act,
+) -> Result<(), Failure> {
+    let kept = charters::find(program, None)?;
+    let to = To { run: run.to_string(), module, charter: None, with: Vec::new(), valid: GOOD_FOR, out: None };
+    let (bytes, _missing) = write(program, &to, act, &kept).await?;
+    match hand_in(program, bytes).await?.1 {
+        Became::Executed => Ok(()),
+        Became::Refused(why) => Err(refused(why)),
+    }
+}
+
+/// What was handed in.
+struct Handed {
+    id: Digest,
+    run: RunId,
+    act: ActKind,
+}
+
+/// Hands an order in, its charter first where the run does not have it yet. Its journal is its own, so that a run which this
+/// very program works on is asked like any other and not taken over.
+async fn hand_in(program: &Program, bytes: Vec<u8>) -> Result<(Handed, Became), Failure> {
     let presented = order::open(&bytes);
     let file = String::from_utf8(bytes).map_err(|_binary| no_order())?;
     let signed = presented.said.map_err(|defect| {
@@ -259,6 +316,7 @@ async fn send(program: &Program, bytes: Vec<u8>) -> Result<Exit, Failure> {
         Failure::new(Exit::Refused, what, "have all sign it whom it names")
     })?;
     let run = signed.terms.run;
+    let handed = Handed { id: presented.id, run, act: signed.terms.act.kind() };
     let journal = deliver::journal(program).await?;
     let done = async {
         let (charters, _) = crate::guardians::charters(&program.home)?;
@@ -269,21 +327,5 @@ async fn send(program: &Program, bytes: Vec<u8>) -> Result<Exit, Failure> {
     };
     let done = done.await;
     journal.close().await.map_err(|error| from_journal(&error))?;
-    match done? {
-        Became::Executed => {
-            if program.json {
-                print_json(&json!({"order": presented.id, "run": run, "executed": true}));
-            } else {
-                eprintln!("ii: {} of run {run} is done", signed.terms.act.kind().name());
-            }
-            Ok(Exit::Completed)
-        }
-        Became::Refused(why) => {
-            if program.json {
-                print_json(&json!({"order": presented.id, "run": run, "executed": false, "refusal": why}));
-            }
-            let what = format!("the order was refused: {why}");
-            Err(Failure::new(Exit::Refused, what, "`ii guardian charters list` shows who may order what"))
-        }
-    }
+    Ok((handed, done?))
 }

@@ -3,6 +3,7 @@
 //! **Invariant:** pure. Draws what the view says and changes nothing; the same view gives the same cells.
 
 mod approvals;
+mod briefs;
 mod changes;
 mod commons;
 mod conversation;
@@ -11,6 +12,7 @@ mod help;
 mod module;
 mod plan;
 mod runs;
+mod settings;
 mod sources;
 mod trust;
 
@@ -59,6 +61,9 @@ pub fn render(view: &View, frame: &mut Frame<'_>) {
         Pane::Plan { .. } => over(view, frame, "Plan", &plan::list(view, frame.area)),
         Pane::Approvals { .. } => over(view, frame, "Approvals", &approvals::list(view, frame.area)),
         Pane::Commons { .. } => over(view, frame, "Commons", &commons::list(view, frame.area)),
+        Pane::Briefs { .. } => over(view, frame, "Guardians", &briefs::list(view, frame.area)),
+        Pane::Orders { .. } => over(view, frame, "Orders", &briefs::orders(view, frame.area)),
+        Pane::Settings { .. } => over(view, frame, "Settings", &settings::list(view, frame.area)),
         Pane::Runs { .. } => over(view, frame, "Runs", &runs::list(view, frame.area)),
         Pane::Sources { .. } => over(view, frame, "Sources", &sources::list(view, frame.area)),
         Pane::Help { top } => scrolled(view, frame, "Help", *top),
@@ -79,6 +84,9 @@ fn text_of(view: &View, columns: usize) -> Vec<Line<'static>> {
         | Pane::Plan { .. }
         | Pane::Approvals { .. }
         | Pane::Commons { .. }
+        | Pane::Briefs { .. }
+        | Pane::Orders { .. }
+        | Pane::Settings { .. }
         | Pane::Runs { .. }
         | Pane::Sources { .. } => Vec::new(),
     };
@@ -133,10 +141,12 @@ fn scrolled(view: &View, frame: &mut Frame<'_>, title: &str, top: usize) {
             let run = view.watched.as_ref().and_then(Watched::run);
             let module = run.and_then(|run| run.modules.get(module));
             let changes = module.is_some_and(may_have_changed).then_some((Action::Changes, "changes"));
-            let steers = [(Action::Hold, "hold"), (Action::GiveUp, "give up")];
+            let steers = [(Action::Hold, "hold"), (Action::GiveUp, "give up"), (Action::Tell, "tell")];
             changes.into_iter().chain(steers).chain([(Action::Verify, "verify"), (Action::PageDown, "on")]).collect()
         }
-        Pane::Trust { .. } => vec![(Action::Verify, "verify"), (Action::PageDown, "on")],
+        Pane::Trust { .. } => {
+            vec![(Action::Briefs, "guardians, orders"), (Action::Verify, "verify"), (Action::PageDown, "on")]
+        }
         _reads => vec![(Action::PageDown, "on")],
     };
     over(view, frame, title, &Body { note, lines: lines[top..end].to_vec(), keys, cursor: None });

@@ -29,6 +29,7 @@ pub(super) fn lines(view: &View, id: ModuleId) -> Vec<Line<'static>> {
     let title = format!("{mark} {}: {word}", module_name(run, id));
     let mut lines = vec![toned(theme, tone, title), Line::raw(squeezed(&module.spec.question)), Line::default()];
     lines.extend(asked(theme, run, module));
+    lines.extend(told(view, module));
     for attempt in &module.attempts {
         lines.extend(tried(theme, run, module, attempt));
     }
@@ -70,6 +71,35 @@ fn asked(theme: Theme, run: &Run, module: &Module) -> Vec<Line<'static>> {
     ));
     for (criterion, number) in module.spec.criteria.iter().zip(1..) {
         lines.push(pair(theme, &format!("must hold {number}"), self::criterion(criterion)));
+    }
+    lines.push(Line::default());
+    lines
+}
+
+/// What the person said to it, and whether the latest attempt has heard it.
+fn told(view: &View, module: &Module) -> Vec<Line<'static>> {
+    let theme = view.theme;
+    if module.words.is_empty() {
+        return Vec::new();
+    }
+    let heard = module.attempt().into_iter().flat_map(|attempt| &attempt.heard);
+    let steps: Vec<u32> = heard.flat_map(|heard| heard.words.iter().map(|_| heard.step.0)).collect();
+    let mut lines = vec![toned(theme, Tone::Strong, "what you said to it")];
+    for (word, place) in module.words.iter().zip(0..) {
+        let text = match view.contents.get(&word.text) {
+            None => "…".to_owned(),
+            Some(Err(why)) => squeezed(why),
+            Some(Ok(text)) => squeezed(text),
+        };
+        let when = match steps.get(place) {
+            Some(step) => format!("  heard before step {step}"),
+            None => "  not heard yet".to_owned(),
+        };
+        lines.push(Line::from(vec![
+            Span::styled("  › ", theme.style(Tone::Person)),
+            Span::raw(text),
+            Span::styled(when, theme.style(Tone::Faint)),
+        ]));
     }
     lines.push(Line::default());
     lines
@@ -195,7 +225,9 @@ fn claims(theme: Theme, deliverable: &Deliverable) -> Vec<Line<'static>> {
 fn receipt(theme: Theme, watched: &Watched, module: &Module) -> Vec<Line<'static>> {
     let Life::Accepted { receipt, .. } = &module.life else { return Vec::new() };
     let state = watched.receipt(*receipt).word();
-    vec![pair(theme, "receipt", format!("{state}  {receipt}"))]
+    let by =
+        module.kept_from.map(|run| pair(theme, "accepted in", format!("run {run}, from which this one was forked")));
+    by.into_iter().chain([pair(theme, "receipt", format!("{state}  {receipt}"))]).collect()
 }
 
 /// The beginning of a digest.

@@ -33,6 +33,8 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
         (Action::Switch, "tree/board"),
         (Action::Hold, "hold"),
         (Action::GiveUp, "give up"),
+        (Action::Tell, "tell"),
+        (Action::Anew, "fork"),
     ];
     let lines = match layout {
         Layout::Tree => tree(view.theme, area, watched, run, chosen),

@@ -22,6 +22,7 @@ pub(super) fn list(view: &View, area: Rect) -> Body {
         (Action::Resume, "go on"),
         (Action::Cancel, "give up"),
         (Action::Verify, "verify"),
+        (Action::Fork, "fork"),
     ];
     let Some(runs) = &view.runs else {
         return Body { lines: vec![toned(theme, Tone::Faint, "…")], keys, ..Body::default() };

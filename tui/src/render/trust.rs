@@ -12,7 +12,7 @@ use common_ground::{
 };
 use ratatui::text::Line;
 
-use super::{module, pair, toned};
+use super::{briefs, module, pair, toned};
 use crate::{
     text::{count, duration, money, squeezed},
     theme::{Theme, Tone},
@@ -32,7 +32,7 @@ pub(super) fn lines(view: &View) -> Vec<Line<'static>> {
     ];
     lines.extend(costs(theme, view, watched, run));
     lines.extend(really_ran(theme, run));
-    lines.extend(guardian(theme, run));
+    lines.extend(guardians(view, run));
     lines.extend(receipts(theme, watched));
     lines
 }
@@ -128,13 +128,34 @@ fn tier_of(step: &Step) -> Option<Tier> {
     }
 }
 
-/// What guardians have to say of the run. Their orders are facts; further facts of theirs belong here.
-fn guardian(theme: Theme, run: &Run) -> Vec<Line<'static>> {
-    let ordered = matches!(run.phase, Phase::Paused { reason: PauseReason::Guardian });
-    if !ordered {
-        return Vec::new();
+/// What guardians found, what they may do here, and what was ordered.
+fn guardians(view: &View, run: &Run) -> Vec<Line<'static>> {
+    let theme = view.theme;
+    let mut lines = vec![toned(theme, Tone::Strong, "guardians")];
+    if matches!(run.phase, Phase::Paused { reason: PauseReason::Guardian }) {
+        lines.push(toned(theme, Tone::Warn, "  an order holds this run"));
     }
-    vec![toned(theme, Tone::Strong, "guardian"), toned(theme, Tone::Warn, "  an order holds this run"), Line::default()]
+    for charter in run.charters.values() {
+        let standing: Vec<String> =
+            charter.terms.standing.iter().map(|one| format!("{} may pause it", squeezed(&one.rule))).collect();
+        let standing = if standing.is_empty() { "nothing by itself".to_owned() } else { standing.join(", ") };
+        lines.push(pair(theme, "  charter", format!("{}: {standing}", squeezed(&charter.terms.name))));
+    }
+    if !run.orders.is_empty() {
+        lines.push(pair(theme, "  orders", format!("{} carried out", run.orders.len())));
+    }
+    for tool in &run.quarantined {
+        lines.push(pair(theme, "  no more", squeezed(tool)));
+    }
+    for brief in view.briefs() {
+        lines.push(briefs::line(theme, run, brief, u16::MAX));
+        lines.push(toned(theme, Tone::Faint, format!("    {}", briefs::evidence(brief))));
+    }
+    if lines.len() == 1 {
+        lines.push(toned(theme, Tone::Faint, "  nothing was found, nothing was ordered"));
+    }
+    lines.push(Line::default());
+    lines
 }
 
 fn receipts(theme: Theme, watched: &Watched) -> Vec<Line<'static>> {

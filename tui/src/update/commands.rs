@@ -3,12 +3,13 @@
 use common_ground::{
     RunId,
     approval::{Answer, Question},
+    guardian::Act,
     module::Module,
 };
 
 use super::{interrupt, leave, show};
 use crate::{
-    event::{Ask, Plans, Source, TellTone, Told},
+    event::{Ask, Plans, Source},
     export,
     theme::Tone,
     view::{Block, Pane, View, may_have_changed},
@@ -46,6 +47,8 @@ commands! {
     "changes" "NUMBER" "the files that a module changed, before and after" changes;
     "approvals" "" "the questions that wait for you" |view, _| show(view, Pane::Approvals { chosen: 0, words: String::new() });
     "trust" "" "what it cost, what really ran, receipts" |view, _| show(view, Pane::Trust { top: 0 });
+    "guardians" "" "what guardians found of the run in view; order something" |view, _| show(view, Pane::Briefs { chosen: 0 });
+    "order" "ACT NUMBER" "sign an order: pause, resume, drain or cancel, the run or a module of it" order;
     "answer" "ANSWER" "answer the first question that waits: once, run, always, no, or words" answer;
     "sources" "" "the sources of the answer" |view, _| show(view, Pane::Sources { chosen: 0 });
     "runs" "" "the runs there are; go on with one" |view, _| show(view, Pane::Runs { chosen: 0 });
@@ -53,11 +56,13 @@ commands! {
     "verify" "" "check the receipts of the run in view" |view, _| of_run(view, |run| Ask::Verify { run });
     "resume" "" "let the run in view go on" |view, _| resume(view);
     "cancel" "" "give the run in view up" |view, _| of_run(view, |run| Ask::Cancel { run });
+    "fork" "PLACE" "begin a run from the one in view, as it is or as it was after its fact PLACE" fork;
+    "tell" "NUMBER WORDS" "say something to a module at work" tell;
     "interrupt" "" "stop the run at work; nothing done is lost" |view, _| interrupt(view);
     "hold" "on|off" "whether plans wait for you before work begins" hold;
     "model" "NAME" "the model that plays the roles from now on" model;
     "models" "" "the models there are" |_, _| vec![Ask::Models];
-    "settings" "" "settings, and where each came from" settings;
+    "settings" "" "settings, and where each came from" |view, _| show(view, Pane::Settings { chosen: 0 });
     "export" "FILE" "the conversation as Markdown" |view, given| vec![export_to(view, given)];
     "quit" "" "leave; a run at work stands still and can go on later" |view, _| leave(view);
 }
@@ -175,6 +180,64 @@ fn changes(view: &mut View, given: &str) -> Vec<Ask> {
     }
 }
 
+/// Signs an order in words, as the pane of orders does by keys.
+fn order(view: &mut View, given: &str) -> Vec<Ask> {
+    let Some(watched) = &view.watched else {
+        return missing(view, "no run is in view: ask something, or choose one with /runs");
+    };
+    let (act, number) = given.split_once(char::is_whitespace).unwrap_or((given, ""));
+    let wanted: Option<usize> = number.trim().parse().ok();
+    let module = watched.modules().find(|(number, ..)| Some(*number) == wanted).map(|(_, module, _)| module);
+    let act = match act {
+        "pause" => Act::Pause { most_ms: None },
+        "resume" => Act::Resume,
+        "drain" => Act::Drain,
+        "cancel" => Act::Cancel,
+        _other => return missing(view, "say /order pause, resume, drain or cancel, with a module's number or without"),
+    };
+    match (number.trim(), module) {
+        (number, None) if !number.is_empty() => {
+            missing(view, "name a module by its number in the plan: /order pause 1")
+        }
+        (_, module) => vec![Ask::Order { run: watched.run, module, act }],
+    }
+}
+
+/// Begins a run from the one in view. What was accepted there stays so.
+pub(super) fn fork(view: &mut View, given: &str) -> Vec<Ask> {
+    if view.is_busy() {
+        return missing(view, "a run is at work: stop it with /interrupt, or wait for its end, then fork");
+    }
+    let Some(run) = view.watched.as_ref().map(|watched| watched.run) else {
+        return missing(view, "no run is in view: ask something, or choose one with /runs");
+    };
+    match (given, given.parse::<u64>()) {
+        ("", _) => vec![Ask::Fork { run, place: None }],
+        (_, Ok(place)) => vec![Ask::Fork { run, place: Some(place) }],
+        (_, Err(_no_number)) => missing(view, "name a place by its number among the run's facts: /fork 12"),
+    }
+}
+
+/// Says something to a module of the run in view.
+fn tell(view: &mut View, given: &str) -> Vec<Ask> {
+    let Some(watched) = &view.watched else {
+        return missing(view, "no run is in view: ask something, or choose one with /runs");
+    };
+    let (number, words) = given.split_once(char::is_whitespace).unwrap_or((given, ""));
+    let wanted: Option<usize> = number.parse().ok();
+    let found = watched.modules().find(|(number, ..)| Some(*number) == wanted);
+    match (found, words.trim()) {
+        (None, _) => missing(view, "name a module by its number in the plan: /tell 1 WORDS"),
+        (Some(_), "") => missing(view, "say something to it: /tell 1 WORDS"),
+        (Some((number, _, of)), _) if of.life.is_over() => {
+            missing(view, &format!("module {number} is over and hears nothing any more; /fork works it anew"))
+        }
+        (Some((_, module, _)), words) => {
+            vec![Ask::Tell { run: watched.run, module, text: words.to_owned() }]
+        }
+    }
+}
+
 fn hold(view: &mut View, given: &str) -> Vec<Ask> {
     match given {
         "on" => vec![Ask::Plan(Plans::Wait)],
@@ -191,12 +254,6 @@ fn model(view: &mut View, given: &str) -> Vec<Ask> {
         );
     }
     vec![Ask::Model(given.to_owned())]
-}
-
-fn settings(view: &mut View, _: &str) -> Vec<Ask> {
-    let lines = view.setup.as_ref().map(|setup| setup.settings.clone()).unwrap_or_default();
-    view.say(Block::Told(Told { tone: TellTone::Note, lines }));
-    Vec::new()
 }
 
 fn export_to(view: &View, given: &str) -> Ask {

@@ -68,6 +68,7 @@ pub fn update(view: &mut View, event: Event) -> Vec<Ask> {
         Event::NotAsked { question, why } => not_asked(view, &question, &why),
         Event::Told(told) => tell(view, told),
         Event::Runs(runs) => view.runs = Some(runs),
+        Event::Briefs(briefs) => view.found_by_guardians = Some(briefs),
         Event::Content { digest, text } => {
             panes::came(view, digest, text);
         }
@@ -235,6 +236,7 @@ fn everywhere(view: &mut View, action: Action) -> Vec<Ask> {
         Action::Approvals => show(view, Pane::Approvals { chosen: 0, words: String::new() }),
         Action::Trust => show(view, Pane::Trust { top: 0 }),
         Action::Commons => show(view, Pane::Commons { query: String::new(), chosen: 0 }),
+        Action::Settings => show(view, Pane::Settings { chosen: 0 }),
         Action::Runs => show(view, Pane::Runs { chosen: 0 }),
         Action::Sources => show(view, Pane::Sources { chosen: 0 }),
         Action::Redraw => {
@@ -254,6 +256,7 @@ fn show(view: &mut View, pane: Pane) -> Vec<Ask> {
     view.pane = pane;
     match view.pane {
         Pane::Runs { .. } => vec![Ask::Runs],
+        Pane::Briefs { .. } | Pane::Trust { .. } => vec![Ask::Briefs],
         Pane::Sources { .. } => panes::passage(view),
         Pane::Conversation
         | Pane::Help { .. }
@@ -261,7 +264,8 @@ fn show(view: &mut View, pane: Pane) -> Vec<Ask> {
         | Pane::Module { .. }
         | Pane::Changes { .. }
         | Pane::Approvals { .. }
-        | Pane::Trust { .. }
+        | Pane::Orders { .. }
+        | Pane::Settings { .. }
         | Pane::Commons { .. } => Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ use common_ground::{
 
 use super::{commands, leave};
 use crate::{
+    brief::orderable,
     event::{Ask, Steer},
     keys::{Action, Chord, Place},
     text,
@@ -30,7 +31,12 @@ pub(super) fn pressed(view: &mut View, chord: Chord) -> Vec<Ask> {
         Pane::Runs { .. } | Pane::Trust { .. } => &[Place::Runs, Place::Panes],
         Pane::Plan { .. } | Pane::Module { .. } | Pane::Changes { .. } => &[Place::Modules, Place::Runs, Place::Panes],
         Pane::Commons { .. } => &[Place::Searches, Place::Panes],
-        Pane::Conversation | Pane::Help { .. } | Pane::Sources { .. } => &[Place::Panes],
+        Pane::Conversation
+        | Pane::Help { .. }
+        | Pane::Briefs { .. }
+        | Pane::Orders { .. }
+        | Pane::Settings { .. }
+        | Pane::Sources { .. } => &[Place::Panes],
     };
     match view.keys.action(places, chord) {
         Some(action) => act(view, action),
@@ -52,6 +58,9 @@ pub(crate) fn writes(view: &View) -> bool {
         | Pane::Module { .. }
         | Pane::Changes { .. }
         | Pane::Trust { .. }
+        | Pane::Briefs { .. }
+        | Pane::Orders { .. }
+        | Pane::Settings { .. }
         | Pane::Runs { .. }
         | Pane::Sources { .. } => false,
     }
@@ -79,6 +88,9 @@ pub(super) fn pasted(view: &mut View, pasted: &str) {
         | Pane::Module { .. }
         | Pane::Changes { .. }
         | Pane::Trust { .. }
+        | Pane::Briefs { .. }
+        | Pane::Orders { .. }
+        | Pane::Settings { .. }
         | Pane::Runs { .. }
         | Pane::Sources { .. } => {}
     }
@@ -111,6 +123,13 @@ fn act(view: &mut View, action: Action) -> Vec<Ask> {
             view.pane = Pane::Conversation;
             return asks;
         }
+        Action::Briefs => {
+            view.pane = Pane::Briefs { chosen: 0 };
+            return vec![Ask::Briefs];
+        }
+        Action::Fork => return fork(view),
+        Action::Anew => return anew(view),
+        Action::Tell => return tell(view),
         Action::Add => return add(view),
         Action::Changes => return changes(view),
         Action::Hold => {
@@ -131,12 +150,15 @@ fn close(view: &mut View) {
             Pane::Plan { layout: Layout::Tree, chosen: number.map_or(0, |(number, ..)| number - 1) }
         }
         Pane::Changes { module, .. } => Pane::Module { module: *module, top: 0 },
+        Pane::Briefs { .. } => Pane::Trust { top: 0 },
+        Pane::Orders { .. } => Pane::Briefs { chosen: 0 },
         Pane::Conversation
         | Pane::Help { .. }
         | Pane::Plan { .. }
         | Pane::Approvals { .. }
         | Pane::Trust { .. }
         | Pane::Commons { .. }
+        | Pane::Settings { .. }
         | Pane::Runs { .. }
         | Pane::Sources { .. } => Pane::Conversation,
     };
@@ -148,6 +170,9 @@ fn moved(view: &mut View, to: impl Fn(usize, usize) -> usize) -> Vec<Ask> {
         Pane::Plan { .. } => view.watched.as_ref().map_or(0, |watched| watched.modules().count()),
         Pane::Approvals { .. } => view.waiting().len(),
         Pane::Commons { .. } => view.found.as_ref().map_or(0, |(_, hits)| hits.as_ref().map_or(0, Vec::len)),
+        Pane::Briefs { .. } => view.briefs().len(),
+        Pane::Orders { brief, .. } => orderable(brief.as_deref()).len(),
+        Pane::Settings { .. } => view.setup.as_ref().map_or(0, |setup| setup.settings.len()),
         Pane::Runs { .. } => view.runs.as_ref().map_or(0, Vec::len),
         Pane::Sources { .. } => view.report().map_or(0, |report| report.sources.len()),
         // How many lines there are is known when they are drawn; drawing holds the place at the last.
@@ -160,6 +185,9 @@ fn moved(view: &mut View, to: impl Fn(usize, usize) -> usize) -> Vec<Ask> {
         Pane::Plan { chosen: at, .. }
         | Pane::Approvals { chosen: at, .. }
         | Pane::Commons { chosen: at, .. }
+        | Pane::Briefs { chosen: at }
+        | Pane::Orders { chosen: at, .. }
+        | Pane::Settings { chosen: at }
         | Pane::Runs { chosen: at }
         | Pane::Sources { chosen: at }
         | Pane::Help { top: at }
@@ -187,6 +215,21 @@ fn open(view: &mut View) -> Vec<Ask> {
             let run = view.runs.as_ref().and_then(|runs| runs.get(*chosen)).map(|line| line.run);
             run.map(|run| Ask::Open { run }).into_iter().collect()
         }
+        Pane::Briefs { chosen } => {
+            let brief = view.briefs().get(*chosen).map(|brief| Box::new((*brief).clone()));
+            if view.watched.is_some() {
+                view.pane = Pane::Orders { brief, chosen: 0 };
+            }
+            Vec::new()
+        }
+        Pane::Orders { brief, chosen } => {
+            let run = view.watched.as_ref().map(|watched| watched.run);
+            let Some((run, one)) = run.zip(orderable(brief.as_deref()).into_iter().nth(*chosen)) else {
+                return Vec::new();
+            };
+            view.pane = Pane::Conversation;
+            vec![Ask::Order { run, module: one.module, act: one.act }]
+        }
         Pane::Approvals { words, .. } if writes(view) && !words.trim().is_empty() => {
             let text = words.trim().to_owned();
             answer(view, Answer::Words { text })
@@ -197,6 +240,7 @@ fn open(view: &mut View) -> Vec<Ask> {
         | Pane::Changes { .. }
         | Pane::Approvals { .. }
         | Pane::Trust { .. }
+        | Pane::Settings { .. }
         | Pane::Sources { .. } => Vec::new(),
     }
 }
@@ -219,6 +263,9 @@ fn chosen(view: &View) -> Option<ModuleId> {
         | Pane::Approvals { .. }
         | Pane::Trust { .. }
         | Pane::Commons { .. }
+        | Pane::Briefs { .. }
+        | Pane::Orders { .. }
+        | Pane::Settings { .. }
         | Pane::Runs { .. }
         | Pane::Sources { .. } => None,
     }
@@ -235,7 +282,7 @@ fn changes(view: &mut View) -> Vec<Ask> {
 pub(super) fn contents(view: &mut View) -> Vec<Ask> {
     let run = view.watched.as_ref().and_then(Watched::run);
     let shown = match &view.pane {
-        Pane::Module { module, .. } => run.and_then(|run| run.modules.get(module)).map(deliverables),
+        Pane::Module { module, .. } => run.and_then(|run| run.modules.get(module)).map(texts),
         Pane::Changes { module, .. } => run.and_then(|run| run.modules.get(module)).map(records),
         Pane::Conversation
         | Pane::Help { .. }
@@ -243,6 +290,9 @@ pub(super) fn contents(view: &mut View) -> Vec<Ask> {
         | Pane::Approvals { .. }
         | Pane::Trust { .. }
         | Pane::Commons { .. }
+        | Pane::Briefs { .. }
+        | Pane::Orders { .. }
+        | Pane::Settings { .. }
         | Pane::Runs { .. }
         | Pane::Sources { .. } => None,
     };
@@ -250,8 +300,10 @@ pub(super) fn contents(view: &mut View) -> Vec<Ask> {
     fresh.map(Ask::Content).collect()
 }
 
-fn deliverables(module: &Module) -> Vec<Digest> {
-    module.attempts.iter().filter_map(|attempt| attempt.deliverable).collect()
+/// What it gave, and what it was told.
+fn texts(module: &Module) -> Vec<Digest> {
+    let told = module.words.iter().map(|word| word.text);
+    module.attempts.iter().filter_map(|attempt| attempt.deliverable).chain(told).collect()
 }
 
 /// The records of calls that may have changed files.
@@ -314,6 +366,34 @@ fn steer(view: &View, to: impl Fn(&Life) -> Steer) -> Vec<Ask> {
     let stands_out = chosen(view);
     let found = watched.modules().find(|(_, id, module)| Some(*id) == stands_out && !module.life.is_over());
     found.map(|(_, module, of)| Ask::Steer { run: watched.run, module, to: to(&of.life) }).into_iter().collect()
+}
+
+/// Begins a run from the one that stands out, as it is.
+fn fork(view: &mut View) -> Vec<Ask> {
+    let asks = on_run(view, |run| Ask::Fork { run, place: None });
+    view.pane = Pane::Conversation;
+    if view.is_busy() || asks.is_empty() {
+        return commands::fork(view, "");
+    }
+    asks
+}
+
+/// Begins a run from before the module that stands out was accepted; as it is, where it was not.
+fn anew(view: &mut View) -> Vec<Ask> {
+    let (Some(watched), Some(module)) = (&view.watched, chosen(view)) else { return Vec::new() };
+    let place = watched.accepted.get(&module).map(|seq| (seq - 1).to_string()).unwrap_or_default();
+    view.pane = Pane::Conversation;
+    commands::fork(view, &place)
+}
+
+/// Begins a word to the module that stands out, where nothing else is being written.
+fn tell(view: &mut View) -> Vec<Ask> {
+    let (Some(watched), Some(module)) = (&view.watched, chosen(view)) else { return Vec::new() };
+    let found = watched.modules().find(|(_, id, of)| *id == module && !of.life.is_over());
+    let Some((number, ..)) = found.filter(|_| view.composer.is_empty()) else { return Vec::new() };
+    view.composer.set(&format!("/tell {number} "));
+    view.pane = Pane::Conversation;
+    Vec::new()
 }
 
 fn on_run(view: &View, ask: fn(common_ground::RunId) -> Ask) -> Vec<Ask> {

@@ -18,6 +18,7 @@ pub use narrate::{asked, ended, name as module_name};
 pub use watched::{Watched, changing, may_have_changed, who};
 
 use crate::{
+    brief::Brief,
     composer::Composer,
     event::{Around, Hit, Looking, RunLine, Setup, Size, Told},
     keys::Keys,
@@ -71,6 +72,8 @@ pub struct View {
     pub found: Option<(String, Result<Vec<Hit>, String>)>,
     /// The runs there are.
     pub runs: Option<Vec<RunLine>>,
+    /// What guardians found, of every run; none until it was asked for.
+    pub found_by_guardians: Option<Vec<Brief>>,
     /// Names that `@` finds; none until they were asked for.
     pub names: Option<Vec<String>>,
     /// How often each command was used here.
@@ -192,6 +195,23 @@ pub enum Pane {
         /// Which passage stands out.
         chosen: usize,
     },
+    /// What guardians found of the run in view.
+    Briefs {
+        /// Which one stands out.
+        chosen: usize,
+    },
+    /// What can be ordered.
+    Orders {
+        /// On which brief; on the run where there is none.
+        brief: Option<Box<Brief>>,
+        /// Which one stands out.
+        chosen: usize,
+    },
+    /// Settings.
+    Settings {
+        /// Which one stands out.
+        chosen: usize,
+    },
     /// The runs there are.
     Runs {
         /// Which one stands out.
@@ -240,6 +260,7 @@ impl View {
             passages: BTreeMap::new(),
             found: None,
             runs: None,
+            found_by_guardians: None,
             names: None,
             used: BTreeMap::new(),
             calls: 0,
@@ -253,6 +274,13 @@ impl View {
         let mut waiting = self.watched.as_ref().map(Watched::waiting).unwrap_or_default();
         waiting.retain(|(id, _)| !self.sent.contains(id));
         waiting
+    }
+
+    /// What guardians found of the run in view, the latest first.
+    pub fn briefs(&self) -> Vec<&Brief> {
+        let run = self.watched.as_ref().map(|watched| watched.run);
+        let all = self.found_by_guardians.iter().flatten().rev();
+        all.filter(|brief| Some(brief.run) == run).collect()
     }
 
     /// Whether something on the screen depends on the clock.

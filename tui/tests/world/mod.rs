@@ -23,7 +23,8 @@ use common_ground::{
 };
 use tui::{
     Ask, Event, Placed, Screen, View,
-    event::{Plans, Setup, Size},
+    brief::{Brief, Severity},
+    event::{Plans, SettingLine, Setup, Size},
     heard::{Before, Spoken},
     keys::{Chord, Keys},
     theme::Theme,
@@ -377,12 +378,62 @@ pub fn report() -> Report {
     }
 }
 
+/// A brief on a module of the run.
+pub fn brief(number: u128) -> Brief {
+    Brief {
+        run: RUN,
+        module: Some(module(number)),
+        severity: Severity::Critical,
+        rule: "spend".to_owned(),
+        found: "61 per cent of the tokens went within a minute; at this rate the rest lasts 38 s".to_owned(),
+        evidence: vec![4, 6, 8, 11],
+        next: "the run pauses when its budget is used up; until then the money goes".to_owned(),
+        options: vec![
+            ("look at the facts".to_owned(), format!("ii runs show {RUN}")),
+            ("hold the module".to_owned(), format!("ii guardian order pause {RUN} --module {}", module(number))),
+        ],
+    }
+}
+
+fn setting(name: &str, value: &str, from: &str, about: &str, change: &[&str]) -> SettingLine {
+    SettingLine {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        from: from.to_owned(),
+        about: about.to_owned(),
+        change: change.iter().map(|way| (*way).to_owned()).collect(),
+    }
+}
+
 pub fn setup() -> Setup {
     Setup {
         models: vec!["ollama:qwen3:8b".to_owned()],
         source: Some("~/notes".to_owned()),
         offers: vec!["/help                the keys and commands".to_owned()],
-        settings: vec!["docs = ~/notes  # flag".to_owned()],
+        settings: vec![
+            setting(
+                "home",
+                "~/.ii",
+                "",
+                "the folder that everything is kept in",
+                &["the variable II_HOME names another"],
+            ),
+            setting(
+                "docs",
+                "~/notes",
+                "flag",
+                "folder that answers come from when --docs is not given",
+                &["`docs` in ~/.ii/config.toml, for good", "/docs FOLDER, for this conversation"],
+            ),
+            setting(
+                "report.max_words",
+                "60",
+                "user file /home/me/.ii/config.toml, line 12",
+                "most words of an answer",
+                &["`report.max_words` in ~/.ii/config.toml, for good"],
+            ),
+            setting("model", "extractive", "default", "the model that plays the roles", &[]),
+        ],
         plan: Plans::GoOn,
     }
 }
