@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     budget::Amount,
+    guardian::Suspect,
     id::{Millis, ModuleId, RunId},
     module::{AttemptEnd, Judgement, Lease, Life, Module, ModuleSpec, Step},
     role::Roster,
@@ -49,9 +50,9 @@ pub struct Beginning {
     pub plan: Vec<PlanReason>,
     /// The modules in the order of the plan.
     pub modules: Vec<Taken>,
-    /// Tools that are not called any more, by order.
+    /// What is used no more, by order.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub quarantined: BTreeSet<String>,
+    pub quarantined: BTreeSet<Suspect>,
 }
 
 /// A module of the other run's plan.
@@ -105,7 +106,7 @@ impl Beginning {
             wall_ms: run.wall_ms,
             plan: run.plan.iter().take(plan).cloned().collect(),
             modules: run.whole().iter().filter_map(taken).collect(),
-            quarantined: run.quarantined.clone(),
+            quarantined: run.quarantined.keys().cloned().collect(),
         }
     }
 

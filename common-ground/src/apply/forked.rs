@@ -15,7 +15,7 @@ pub(super) fn begun(id: RunId, at: Millis, origin: Origin, begins: &Beginning) -
     run.account.set_limit(begins.limit);
     run.wall_ms = begins.wall_ms;
     run.plan.clone_from(&begins.plan);
-    run.quarantined.clone_from(&begins.quarantined);
+    run.quarantined = begins.quarantined.iter().map(|what| (what.clone(), at)).collect();
     for taken in &begins.modules {
         super::proposed(&mut run, taken.module, &taken.spec)?;
         if let Some(kept) = &taken.kept {
