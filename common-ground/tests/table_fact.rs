@@ -105,7 +105,7 @@ fn forked_fact() -> Fact {
     history.push(Line::Said(WORKER, claim(B)));
     let run = run_after(&history);
     let mut begins = Beginning::of(&run, &roster());
-    begins.quarantined.insert(TOOL.to_owned());
+    begins.quarantined.insert(common_ground::guardian::Suspect::Tool(TOOL.to_owned()));
     let (kept, step) = (begins.modules[0].kept.as_mut().expect("A is kept"), begun());
     kept.steps = run_after(&step).modules[&A].attempt().expect("begun").steps.clone();
     Fact::RunForked {

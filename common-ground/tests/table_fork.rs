@@ -7,7 +7,7 @@ use common_ground::{
     approval::Answer,
     budget::Amount,
     fork::{Beginning, Origin},
-    guardian::Act,
+    guardian::{Act, Suspect},
     module::Life,
     role::Role,
     run::{PauseReason, Phase, PlanReason},
@@ -147,7 +147,7 @@ fn a_plan_that_is_not_wholly_on_record_is_made_anew() {
 /// What was forbidden stays so; what the person allowed in that run was allowed in that run.
 #[test]
 fn orders_that_forbade_hold_on_and_answers_do_not() {
-    let tool = TOOL.to_owned();
+    let tool = Suspect::Tool(TOOL.to_owned());
     let item: common_ground::grant::Item = "run:process=ls".parse().expect("an item");
     let revoke = order(Act::Revoke { item: item.clone() });
     let history = then(
@@ -156,15 +156,15 @@ fn orders_that_forbade_hold_on_and_answers_do_not() {
             (NODE, chartered()),
             (WORKER, ask(A, 1, APPROVAL)),
             (PERSON, answer(APPROVAL, Answer::Run)),
-            (NODE, ordered(&order(Act::Quarantine { tool: tool.clone() }), &[PERSON])),
+            (NODE, ordered(&order(Act::Quarantine(tool.clone())), &[PERSON])),
             (NODE, ordered(&revoke, &[PERSON, SECOND])),
             (NODE, ordered(&order(Act::Drain), &[PERSON])),
         ],
     );
     let of = run_after(&history);
-    assert!(of.quarantined.contains(&tool) && of.draining && !of.approvals.is_empty(), "{of:?}");
+    assert!(of.quarantined.contains_key(&tool) && of.draining && !of.approvals.is_empty(), "{of:?}");
     let run = forked(&history);
-    assert!(run.quarantined.contains(&tool) && run.task.permissions.deny.contains(&item));
+    assert!(run.quarantined.contains_key(&tool) && run.task.permissions.deny.contains(&item));
     assert!(run.approvals.is_empty() && run.charters.is_empty() && !run.draining);
 }
 

@@ -144,8 +144,8 @@ fn guardians(view: &View, run: &Run) -> Vec<Line<'static>> {
     if !run.orders.is_empty() {
         lines.push(pair(theme, "  orders", format!("{} carried out", run.orders.len())));
     }
-    for tool in &run.quarantined {
-        lines.push(pair(theme, "  no more", squeezed(tool)));
+    for what in run.quarantined.keys() {
+        lines.push(pair(theme, "  no more", squeezed(&what.to_string())));
     }
     for brief in view.briefs() {
         lines.push(briefs::line(theme, run, brief, u16::MAX));
