@@ -239,19 +239,6 @@ pub enum CallKind {
     },
 }
 
-impl CallKind {
-    /// Whether `now` is this call again, or this call as it is refused by now.
-    pub(crate) fn is_again(&self, now: &Self) -> bool {
-        match (self, now) {
-            (
-                Self::Tool { tool, tool_digest, .. },
-                Self::Tool { tool: same, tool_digest: unchanged, refused: true, .. },
-            ) => tool == same && tool_digest == unchanged,
-            (recorded, now) => recorded == now,
-        }
-    }
-}
-
 /// What a finished call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

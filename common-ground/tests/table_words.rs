@@ -266,8 +266,7 @@ fn nothing_but_apply_changes_a_state() {
         &mut found,
     );
     // `apply.rs` and the files beneath it.
-    let apply =
-        |line: &&String| ["apply.rs: ", "forked.rs: ", "obeyed.rs: "].iter().any(|file| line.starts_with(file));
+    let apply = |line: &&String| ["apply.rs: ", "forked.rs: ", "obeyed.rs: "].iter().any(|file| line.starts_with(file));
     let elsewhere: Vec<String> = found.iter().filter(|line| !apply(line)).cloned().collect();
     assert_eq!(
         elsewhere,

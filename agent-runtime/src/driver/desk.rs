@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     event::Ask,
     permits::{Permit, Permits},
-    speech::{Listener, Voice, collect},
+    speech::{Listener, Voice, collect, used_by_failed},
     words::{Ear, Said},
 };
 use crate::{
@@ -496,15 +496,4 @@ async fn made(
         Permit::Ask { .. } => Called::refused(tool.spec(), call(&nothing, &[]), Vec::new(), Exit::Refused),
     };
     Some((called, room.clock.now_ms().saturating_sub(before)))
-}
-
-/// What a call without an answer is booked at: nothing when the model did not take the request, else the worst case,
-/// since the provider may charge for it.
-fn used_by_failed(error: &ModelError, worst: ModelUsage) -> ModelUsage {
-    match error {
-        ModelError::Unreachable { .. } | ModelError::Refused { .. } | ModelError::TooLarge { .. } => {
-            ModelUsage::default()
-        }
-        ModelError::Cut { .. } | ModelError::Broken { .. } => worst,
-    }
 }

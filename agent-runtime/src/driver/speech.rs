@@ -124,6 +124,17 @@ pub(super) async fn collect(
     Err(ModelError::Broken { model: request.model.clone(), reason: "the answer broke off".to_owned() })
 }
 
+/// What a call without an answer is booked at: nothing when the model did not take the request, else the worst case,
+/// since the provider may charge for it.
+pub(super) fn used_by_failed(error: &ModelError, worst: ModelUsage) -> ModelUsage {
+    match error {
+        ModelError::Unreachable { .. } | ModelError::Refused { .. } | ModelError::TooLarge { .. } => {
+            ModelUsage::default()
+        }
+        ModelError::Cut { .. } | ModelError::Broken { .. } => worst,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};

@@ -104,7 +104,7 @@ fn warnings(run: &Run, ctx: &Ctx, more: Amount) -> Vec<Fact> {
 /// A recorded step asked for again: only one in doubt, unchanged and idempotent, is made again.
 fn again(run: &Run, starting: &Starting<'_>, recorded: &Step) -> Result<Vec<Fact>, Refusal> {
     let step = starting.step;
-    if recorded.request != starting.request || !recorded.call.is_again(starting.call) {
+    if recorded.request != starting.request || !is_again(&recorded.call, starting.call) {
         return Err(Refusal::Diverged { step });
     }
     in_use(run, starting.call)?;
@@ -114,6 +114,17 @@ fn again(run: &Run, starting: &Starting<'_>, recorded: &Step) -> Result<Vec<Fact
         (StepState::Started, CallKind::Tool { idempotent: true, .. } | CallKind::Model { .. }) => {
             Ok(vec![Fact::StepRetried { owner: starting.owner, step }])
         }
+    }
+}
+
+/// Whether `now` is the recorded call, or that call as it is refused by now.
+fn is_again(recorded: &CallKind, now: &CallKind) -> bool {
+    match (recorded, now) {
+        (
+            CallKind::Tool { tool, tool_digest, .. },
+            CallKind::Tool { tool: same, tool_digest: unchanged, refused: true, .. },
+        ) => tool == same && tool_digest == unchanged,
+        (recorded, now) => recorded == now,
     }
 }
 
