@@ -130,6 +130,46 @@ fn a_run_is_forked_from_the_terminal_and_goes_on_to_its_end() {
 }
 
 #[test]
+fn a_word_is_said_to_a_module_at_work_and_shown_until_it_is_heard() {
+    let server = ModelServer::start(|request, _| {
+        if offers(request, "plan") {
+            let module = json!({ "name": "one", "kind": "answer", "question": ASKED, "inputs": [] });
+            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
+        }
+        Says::Hang(Duration::from_secs(120))
+    });
+    let environment = [
+        ("OPENAI_BASE_URL", server.url.as_str()),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("NO_PROXY", "127.0.0.1"),
+        ("II_MODEL", "openai:scripted"),
+    ];
+    let Some(terminal) = Terminal::open("a word to a module", 100, 30, &environment) else { return };
+    terminal.start();
+    terminal.enter(ASKED);
+    terminal.sees("attempt 1: asks openai:scripted");
+    terminal.enter("/tell 2 nobody");
+    terminal.sees("name a module by its number");
+    terminal.key("F2");
+    terminal.sees(" Plan ");
+    terminal.key("T");
+    terminal.sees("/tell 1");
+    terminal.enter("only what the rules say");
+    terminal.sees("module 1 was told something");
+    terminal.key("F2");
+    terminal.sees(" Plan ");
+    terminal.key("Enter");
+    terminal.until("the words", |screen| screen.contains("only what the rules say  not heard yet"));
+    terminal.key("Escape");
+    terminal.until("the plan", |screen| screen.contains(" Plan ") && screen.contains("at work"));
+    terminal.back();
+    terminal.key("Escape");
+    terminal.sees("the run stands still");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+#[test]
 fn settings_say_where_they_come_from_and_show_no_password() {
     let environment = [("II_MAX_WORDS", "33"), ("II_DOCKER_HOST", "tcp://ii:s3cret@engine.example:2375")];
     let Some(terminal) = Terminal::open("settings in the terminal", 110, 45, &environment) else { return };
