@@ -18,7 +18,7 @@ fn child() {
 
 const TOKEN: [&str; 2] = ["ghp_", "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC3"];
 
-/// A home with two concerns on a run: a secret in what was handed in, and orders in a document.
+/// A home with two concerns on each of two runs: a secret in what was handed in, and orders in a document.
 fn found() -> Place {
     let place = Place::new();
     let text = format!(
@@ -27,8 +27,10 @@ fn found() -> Place {
         TOKEN.concat()
     );
     fs::write(place.docs().join("harbour.md"), text).expect("a document");
-    let done = place.ii(&place.run_args("Who opens the gate of the harbour?"));
-    assert_eq!(code(&done), 0, "{}", stderr(&done));
+    for _ in 0..2 {
+        let done = place.ii(&place.run_args("Who opens the gate of the harbour?"));
+        assert_eq!(code(&done), 0, "{}", stderr(&done));
+    }
     assert_eq!(code(&place.ii(&["guardian", "watch", "--once"])), 0);
     place
 }
@@ -87,10 +89,33 @@ fn a_model_that_gives_no_advice_takes_nothing_from_the_brief() {
         assert!(stdout(&said).contains("evidence facts"), "{}", stdout(&said));
         assert!(!stdout(&said).contains("says:") && !stdout(&said).contains("rm -rf"), "{}", stdout(&said));
         assert!(stderr(&said).contains("gave no advice"), "{}", stderr(&said));
-        assert!(server.requests().len() <= 2, "a model that fails twice is not asked on");
+        assert_eq!(server.requests().len(), 2, "a model that fails twice is not asked on");
     }
     let gone = ModelServer::start(|_, _| Says::Status(401, "no"));
     let said = briefs(&place, &gone, &[]);
     assert_eq!(code(&said), 0, "{}", stderr(&said));
     assert!(stdout(&said).contains("evidence facts"), "{}", stdout(&said));
+}
+
+#[test]
+fn the_latest_twenty_are_put_to_a_model_and_the_older_ones_are_counted() {
+    let place = found();
+    let path = place.home().join("guardian/concerns.jsonl");
+    let concerns = fs::read_to_string(&path).expect("concerns");
+    let first = concerns.lines().next().expect("a concern");
+    let id = json_of(first)["id"].as_str().expect("an id").to_owned();
+    let others: String = (0..23).map(|number| first.replace(&id, &format!("{number:064x}")) + "\n").collect();
+    fs::write(&path, others).expect("written");
+    let server = ModelServer::start(|_, _| Says::Text(json!({ "words": "Look.", "option": 0 }).to_string()));
+    let said = briefs(&place, &server, &[]);
+    assert_eq!(code(&said), 0, "{}", stderr(&said));
+    assert_eq!(server.requests().len(), 20);
+    assert!(stderr(&said).contains("3 older ones stay by rule alone"), "{}", stderr(&said));
+    assert_eq!(stdout(&said).matches("says: Look.").count(), 20);
+    // Oldest first, and the latest are those that were asked about.
+    assert!(!stdout(&said).split("evidence").nth(1).expect("a brief").contains("says:"), "{}", stdout(&said));
+}
+
+fn json_of(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).expect("JSON")
 }

@@ -130,6 +130,36 @@ fn a_run_is_forked_from_the_terminal_and_goes_on_to_its_end() {
 }
 
 #[test]
+fn a_run_at_work_here_is_given_up_and_the_conversation_goes_on() {
+    let server = ModelServer::start(|request, _| {
+        if offers(request, "plan") {
+            let module = json!({ "name": "one", "kind": "answer", "question": ASKED, "inputs": [] });
+            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
+        }
+        Says::Hang(Duration::from_secs(120))
+    });
+    let environment = [
+        ("OPENAI_BASE_URL", server.url.as_str()),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("NO_PROXY", "127.0.0.1"),
+        ("II_MODEL", "openai:scripted"),
+    ];
+    let Some(terminal) = Terminal::open("a run at work given up", 100, 30, &environment) else { return };
+    terminal.start();
+    terminal.enter(ASKED);
+    terminal.sees("attempt 1: asks openai:scripted");
+    terminal.enter("/cancel");
+    terminal.sees("cancelled in");
+    let run = &runs(&terminal.place)[0];
+    assert_eq!((run["state"].as_str(), run["outcome"].as_str()), (Some("closed"), Some("cancelled")));
+    terminal.enter("/runs");
+    terminal.sees("cancelled");
+    terminal.key("Escape");
+    terminal.enter("/quit");
+    terminal.has_given_back(0);
+}
+
+#[test]
 fn a_word_is_said_to_a_module_at_work_and_shown_until_it_is_heard() {
     let server = ModelServer::start(|request, _| {
         if offers(request, "plan") {

@@ -15,7 +15,7 @@ use std::{
 use common::{
     Place, code, json,
     server::{ModelServer, Says, last, offers, rounds, rules},
-    stderr, stdout,
+    stderr, stdout, until,
 };
 use serde_json::{Value, json};
 
@@ -46,18 +46,6 @@ struct Held {
     child: Option<Child>,
     goes_on: Arc<AtomicBool>,
     run: String,
-}
-
-/// Patience with a loaded machine, not a measurement.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain for {what}");
-        sleep(Duration::from_millis(20));
-    }
 }
 
 impl Held {

@@ -16,7 +16,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::Arc,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use agent_runtime::{
@@ -35,6 +36,18 @@ use common_ground::port::{
 use futures_util::StreamExt;
 use ii::wiring::Wiring;
 use tempfile::TempDir;
+
+/// Patience with a loaded machine, not a measurement.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// How the child is wired, in the environment.
 const WIRING: &str = "II_TEST_WIRING";

@@ -36,6 +36,8 @@ impl Terminal {
         tmux.envs(environment.iter().copied());
         let made = tmux.output().expect("tmux runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // What is typed before the shell prompts is shown before its prompt, on a line that no test looks for.
+        terminal.until("the shell's prompt", |screen| !screen.trim().is_empty());
         Some(terminal)
     }
 

@@ -214,8 +214,7 @@ pub(super) async fn tell(shared: Shared<'_>, run: RunId, module: ModuleId, text:
         let (reader, id) = runs::find(shared.program, &run.to_string()).await?;
         let (_, state) = runs::load(&reader, id).await?;
         let state = state.run().ok_or_else(|| from_drive(&DriveError::NothingRecorded))?;
-        let here = shared.at_work.borrow().as_ref().is_some_and(|at_work| at_work.run == Some(run));
-        if here {
+        if is_at_work(&shared, run) {
             // The drive of this program holds the run: taking its lease would end it.
             runs::tell::may_hear(state, module, &text)?;
             return send(&shared, run, &Message::Tell { module, text }).await;
@@ -229,6 +228,11 @@ pub(super) async fn tell(shared: Shared<'_>, run: RunId, module: ModuleId, text:
     }
 }
 
+/// Whether this program drives the run.
+fn is_at_work(shared: &Shared<'_>, run: RunId) -> bool {
+    shared.at_work.borrow().as_ref().is_some_and(|at_work| at_work.run == Some(run))
+}
+
 /// Leaves a message for whoever works on a run, which may be this program.
 async fn send(shared: &Shared<'_>, run: RunId, message: &Message) -> Result<(), Failure> {
     let bytes = message.to_bytes().map_err(Failure::internal)?;
@@ -238,6 +242,13 @@ async fn send(shared: &Shared<'_>, run: RunId, message: &Message) -> Result<(), 
 
 /// Gives a run up.
 pub(super) async fn cancel(shared: Shared<'_>, run: RunId) {
+    if is_at_work(&shared, run) {
+        // The drive of this program holds the run: taking its lease would end it in the midst. Its facts say what follows.
+        if let Err(failure) = send(&shared, run, &Message::Cancel).await {
+            shared.fail(&failure);
+        }
+        return;
+    }
     let done = async {
         let journal = shared.journal().await?;
         runs::give_up(shared.program, &journal, run).await?;
@@ -254,7 +265,7 @@ pub(super) async fn cancel(shared: Shared<'_>, run: RunId) {
 
 /// Answers a question. What an answer allows for good is kept before it is given.
 pub(super) async fn answer(shared: Shared<'_>, run: RunId, approval: ApprovalId, answer: Answer) {
-    let at_work = shared.at_work.borrow().as_ref().is_some_and(|at_work| at_work.run == Some(run));
+    let at_work = is_at_work(&shared, run);
     let sent = async {
         let (reader, id) = runs::find(shared.program, &run.to_string()).await?;
         let (_, state) = runs::load(&reader, id).await?;

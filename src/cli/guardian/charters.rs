@@ -42,7 +42,7 @@ pub struct Make {
     /// Its name.
     name: String,
     /// What orders under it may do: pause, resume, cancel, revoke, quarantine, drain, answer. Can be given more than once;
-    /// everything when none is given.
+    /// everything when none is given, and nothing where it cosigns.
     #[arg(long, value_name = "ACT")]
     act: Vec<String>,
     /// Acts that need as many signatures as --quorum says; cancel and revoke when none is given.
@@ -100,7 +100,10 @@ pub(super) fn state(terms: &Charter, now: Millis) -> String {
     let acts: Vec<&str> = terms.acts.iter().map(|act| act.name()).collect();
     let left = terms.not_after.since(now) / DAY_MS;
     let holds = if now > terms.not_after { "over".to_owned() } else { format!("{left} days left") };
-    format!("version {}, {holds}, may ask for {}", terms.version, acts.join(", "))
+    let logs: Vec<&str> = terms.cosigns.iter().map(String::as_str).collect();
+    let may = [("may ask for", acts), ("cosigns heads of", logs)];
+    let may = may.iter().filter(|(_, what)| !what.is_empty()).map(|(may, what)| format!(", {may} {}", what.join(", ")));
+    show::plain(&format!("version {}, {holds}{}", terms.version, may.collect::<String>()))
 }
 
 /// A charter as JSON.
@@ -177,7 +180,7 @@ fn make_one(make: Make, program: &Program) -> Result<Exit, Failure> {
         version: version.unwrap_or(0) + 1,
         scope,
         rules,
-        acts: kinds(&make.act, &ActKind::ALL)?,
+        acts: kinds(&make.act, if make.cosign.is_empty() { &ActKind::ALL } else { &[] })?,
         critical: kinds(&make.critical, &[ActKind::Cancel, ActKind::Revoke])?,
         persons,
         quorum: make.quorum,
@@ -206,10 +209,13 @@ fn make_one(make: Make, program: &Program) -> Result<Exit, Failure> {
     Ok(Exit::Completed)
 }
 
-/// The charter of this name, or the only one there is.
+/// The charter of this name, or the only one there is under which anything can be ordered.
 pub(super) fn find(program: &Program, name: Option<&str>) -> Result<Kept, Failure> {
     let (charters, _) = guardians::charters(&program.home)?;
-    let mut fitting = charters.into_iter().filter(|kept| name.is_none_or(|name| kept.name == name));
+    let mut fitting = charters.into_iter().filter(|kept| match name {
+        Some(name) => kept.name == name,
+        None => !kept.terms.acts.is_empty(),
+    });
     match (fitting.next(), fitting.next(), name) {
         (Some(kept), None, _) => Ok(kept),
         (None, _, Some(name)) => {
