@@ -109,6 +109,8 @@ stage tests cargo test --workspace --no-fail-fast -- --show-output
 touch "$logs/tests.done"
 # The page on security says what the tests showed, no more and no less.
 stage hostile scripts/hostile.py check "$logs/tests.log"
+# And guardians were silent about every run in which nothing was wrong.
+stage watched scripts/watched.py check "$logs/tests.log"
 
 if [ -n "$lints" ]; then
   printf '\n== lints: cargo clippy --workspace --all-targets -- -D warnings\n'

@@ -316,6 +316,7 @@ fn a_sentinel_has_no_handle_to_write_with() {
 }
 
 fn leaky(place: &Place) {
+    place.finds(&["injection", "secrets"]);
     let token = ["ghp_", "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC3"].concat();
     let text = format!(
         "# Harbour\n\nThe harbour master opens the gate with {token} each morning.\n\n\
@@ -511,7 +512,8 @@ fn an_order_that_a_watch_left_unwritten_is_written_by_the_next_and_once() {
     drop(running);
 }
 
-/// Runs of the real program in which nothing is wrong: what the page says of them is what is found here.
+/// Runs of the real program in which nothing is wrong. What rules say of them, and of the runs of all other tests, is counted
+/// by `scripts/watched.py`; here the watch itself is asked.
 #[test]
 fn clean_runs_of_the_program_are_left_alone() {
     let place = Place::new();
@@ -529,29 +531,18 @@ fn clean_runs_of_the_program_are_left_alone() {
         "Who?",
         "What is said of modules, leases, keys and runs?",
     ];
-    let mut runs = 0;
     for question in questions {
         let done = place.ii(&place.run_args(question));
         assert!([0, 1].contains(&code(&done)), "{question}: {}", stderr(&done));
-        runs += 1;
     }
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").display().to_string();
     for question in ["What is a receipt?", "Which exit codes are there?", "What may a project's file set?"] {
         let done = place.ii(&["run", question, "--docs", &repository]);
         assert_eq!(code(&done), 0, "{question}: {}", stderr(&done));
-        runs += 1;
     }
     let sent_back = place.child("submits=misquote", &place.run_args(QUESTION)).output().expect("runs");
     assert_eq!(code(&sent_back), 0, "{}", stderr(&sent_back));
-    runs += 1;
     let watched = place.ii(&["guardian", "watch", "--once", "--json"]);
     assert_eq!(code(&watched), 0, "{}", stderr(&watched));
-    let concerns = stdout(&watched);
-    let cried: std::collections::BTreeSet<String> = concerns
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("a brief")["concern"]["run"].to_string())
-        .collect();
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/GUARDIAN.md")).expect("the page");
-    let said = format!("Runs of the real program in which any rule spoke: {} of {runs}.", cried.len());
-    assert!(page.contains(&said), "docs/GUARDIAN.md must say: {said}\n{concerns}");
+    assert_eq!(stdout(&watched), "");
 }

@@ -9,13 +9,15 @@ pub mod server;
 #[cfg(target_os = "linux")]
 pub mod small_disk;
 pub mod terminal;
+pub mod watched;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -52,9 +54,17 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// How the child is wired, in the environment.
 const WIRING: &str = "II_TEST_WIRING";
 
-/// A home and documents of a test.
+/// A home and documents of a test. When the test is over, a guardian looks at the home's runs.
 pub struct Place {
     pub folder: TempDir,
+    /// Rules that the test gives something to find.
+    finds: Mutex<BTreeSet<&'static str>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        watched::show(self, &self.finds.lock().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// Five questions: six modules with the one that merges.
@@ -63,7 +73,7 @@ pub const SIX_MODULES: &str = "Who may pause a run? What must be true before a m
 
 impl Place {
     pub fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().expect("a folder") };
+        let place = Self { folder: tempfile::tempdir().expect("a folder"), finds: Mutex::default() };
         for (name, text) in [
             (
                 "rules.md",
@@ -77,6 +87,11 @@ impl Place {
             fs::write(place.docs().join(name), text).expect("a document");
         }
         place
+    }
+
+    /// Says that something happens here on purpose that these rules speak of.
+    pub fn finds(&self, rules: &[&'static str]) {
+        self.finds.lock().expect("not poisoned").extend(rules);
     }
 
     pub fn docs(&self) -> PathBuf {
