@@ -91,6 +91,15 @@ fn driving(seen: &mut Seen) {
     seen.view.work = Working::Driving;
 }
 
+/// The run is over, and the program has yet to let go of it.
+fn closing(seen: &mut Seen) {
+    let mut world = World::planned("How high?", 1);
+    world.done(1);
+    world.close(Outcome::Completed);
+    seen.facts(&world);
+    seen.view.work = Working::Driving;
+}
+
 fn with_runs(seen: &mut Seen) {
     let line = RunLine {
         run: RUN,
@@ -157,6 +166,7 @@ fn each_key_in_each_pane() {
         (with_runs, "f6 F", &[Ask::Runs, forked(None)], "conversation"),
         (driving, "f2 F", &[], "conversation"),
         (driving, "f4 F", &[Ask::Briefs], "conversation"),
+        (closing, "f4 F", &[Ask::Briefs, forked(None)], "conversation"),
         (accepted, "f2 F", &[forked(Some(11))], "conversation"),
         (accepted, "f2 j F", &[forked(None)], "conversation"),
         (planned, "f2 j T w enter", &[told(2, "w")], "conversation"),

@@ -1,6 +1,6 @@
 //! Runs that the eyes ask for: begun, gone on with, given up, answered.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use agent_runtime::driver::{DriveError, End, Listener, Message, Observer, Placed, Said, Spoken, Start};
 use common_ground::{ApprovalId, ModuleId, RunId, approval::Answer, report::Report, run::Asks};
@@ -28,6 +28,9 @@ use crate::{
     publishing::beside,
     show,
 };
+
+/// How often it is looked whether a run that is over has been let go of.
+const LETS_GO: Duration = Duration::from_millis(10);
 
 /// A run on a question.
 pub(super) async fn ask(shared: Shared<'_>, question: String) {
@@ -199,6 +202,10 @@ pub(super) async fn steer(shared: Shared<'_>, run: RunId, module: ModuleId, to: 
 /// Begins a run from another, and opens it.
 pub(super) async fn fork(shared: Shared<'_>, of: RunId, place: Option<u64>) {
     let begun = async {
+        // What works on it here has said its end and is about to let go of it.
+        while is_at_work(&shared, of) {
+            tokio::time::sleep(LETS_GO).await;
+        }
         let journal = shared.journal().await?;
         runs::fork::begin(shared.program, journal, of, place).await
     };

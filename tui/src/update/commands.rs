@@ -5,6 +5,7 @@ use common_ground::{
     approval::{Answer, Question},
     guardian::Act,
     module::Module,
+    run::Phase,
 };
 
 use super::{interrupt, leave, show};
@@ -12,7 +13,7 @@ use crate::{
     event::{Ask, Plans, Source},
     export,
     theme::Tone,
-    view::{Block, Pane, View, may_have_changed},
+    view::{Block, Pane, View, Watched, Working, may_have_changed},
 };
 
 /// A command.
@@ -124,7 +125,7 @@ pub(super) fn resume(view: &mut View) -> Vec<Ask> {
     }
     let asks = of_run(view, |run| Ask::Resume { run });
     if !asks.is_empty() {
-        view.work = crate::view::Working::Preparing { question: String::new(), words: "getting ready".to_owned() };
+        view.work = Working::Preparing { question: String::new(), words: "getting ready".to_owned() };
     }
     asks
 }
@@ -205,17 +206,34 @@ fn order(view: &mut View, given: &str) -> Vec<Ask> {
 
 /// Begins a run from the one in view. What was accepted there stays so.
 pub(super) fn fork(view: &mut View, given: &str) -> Vec<Ask> {
-    if view.is_busy() {
-        return missing(view, "a run is at work: stop it with /interrupt, or wait for its end, then fork");
-    }
     let Some(run) = view.watched.as_ref().map(|watched| watched.run) else {
         return missing(view, "no run is in view: ask something, or choose one with /runs");
     };
+    if !may_fork(view, run) {
+        return refuse_fork(view);
+    }
     match (given, given.parse::<u64>()) {
         ("", _) => vec![Ask::Fork { run, place: None }],
         (_, Ok(place)) => vec![Ask::Fork { run, place: Some(place) }],
         (_, Err(_no_number)) => missing(view, "name a place by its number among the run's facts: /fork 12"),
     }
+}
+
+/// Whether a run can be forked now: none is at work, or it is this one, which is over and only being put away.
+pub(super) fn may_fork(view: &View, of: RunId) -> bool {
+    let is_over = |watched: &Watched| {
+        watched.run == of && watched.run().is_some_and(|run| matches!(run.phase, Phase::Closed { .. }))
+    };
+    match view.work {
+        Working::Resting => true,
+        Working::Preparing { .. } => false,
+        Working::Driving | Working::Stopping => view.watched.as_ref().is_some_and(is_over),
+    }
+}
+
+/// Says why a run is not forked now.
+pub(super) fn refuse_fork(view: &mut View) -> Vec<Ask> {
+    missing(view, "a run is at work: stop it with /interrupt, or wait for its end, then fork")
 }
 
 /// Says something to a module of the run in view.

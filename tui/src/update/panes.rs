@@ -372,10 +372,11 @@ fn steer(view: &View, to: impl Fn(&Life) -> Steer) -> Vec<Ask> {
 fn fork(view: &mut View) -> Vec<Ask> {
     let asks = on_run(view, |run| Ask::Fork { run, place: None });
     view.pane = Pane::Conversation;
-    if view.is_busy() || asks.is_empty() {
-        return commands::fork(view, "");
+    match asks.first() {
+        Some(Ask::Fork { run, .. }) if !commands::may_fork(view, *run) => commands::refuse_fork(view),
+        Some(_) => asks,
+        None => commands::fork(view, ""),
     }
-    asks
 }
 
 /// Begins a run from before the module that stands out was accepted; as it is, where it was not.
