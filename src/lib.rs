@@ -15,6 +15,7 @@ pub mod hands;
 pub mod identities;
 pub mod models;
 pub mod permissions;
+pub mod pictures;
 mod progress;
 mod publishing;
 #[cfg(target_os = "linux")]

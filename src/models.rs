@@ -70,7 +70,7 @@ pub async fn make(spec: &str, home: &Home, config: &Config) -> Result<Arc<dyn Mo
         Spec::Llama(name) => llama(name, home).await,
         Spec::Provider { provider, name } => {
             let mut model = remote(provider, name, config)?;
-            model.ask_window().await.map_err(|error| from_model(&error))?;
+            model.ask_server().await.map_err(|error| from_model(&error))?;
             Ok(Arc::new(model))
         }
     }
@@ -197,6 +197,7 @@ pub fn remote(provider: &str, name: &str, config: &Config) -> Result<OpenAi, Fai
         retry_time: Duration::from_secs(found.retry_seconds),
         idle: Duration::from_secs(found.idle_seconds),
         window: found.window,
+        sees: found.sees,
         price: found.price,
         ca_file: found.ca_file.clone(),
         max_tokens_field: found.max_tokens_field,

@@ -162,6 +162,7 @@ fn task(parallel: u32) -> Task {
         policy: Digest::of(b"policy"),
         rules: Vec::new(),
         skills: Vec::new(),
+        pictures: Vec::new(),
         tools: Vec::new(),
         grant: Grant::default(),
         permissions: Policy::default(),

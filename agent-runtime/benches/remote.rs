@@ -54,6 +54,7 @@ fn settings(server: &Server) -> OpenAiSettings {
         retry_time: Duration::from_secs(1),
         idle: Duration::from_secs(60),
         window: Some(100_000),
+        sees: None,
         price: Price::default(),
         ca_file: None,
         max_tokens_field: MaxTokensField::MaxTokens,

@@ -118,6 +118,7 @@ fn settings(port: u16) -> OpenAiSettings {
         retry_time: Duration::from_secs(30),
         idle: Duration::from_secs(120),
         window: None,
+        sees: None,
         price: Price::default(),
         ca_file: None,
         max_tokens_field: MaxTokensField::MaxTokens,
@@ -137,7 +138,7 @@ async fn the_real_llama_server_keeps_the_contract_and_its_calls_parse() {
     };
     let running = start(&program, &gguf, &["--ctx-size", &(WINDOW * u64::from(SLOTS)).to_string()]).await;
     let mut model = OpenAi::new(settings(running.port)).expect("a model");
-    model.ask_window().await.expect("it tells");
+    model.ask_server().await.expect("it tells");
     assert_eq!(model.window(), Some(WINDOW), "the window of a slot, not of the server");
     let model: Arc<dyn Model> = Arc::new(model);
     contract::holds(Arc::clone(&model)).await;

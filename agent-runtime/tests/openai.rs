@@ -33,6 +33,7 @@ fn settings(base_url: String) -> OpenAiSettings {
         retry_time: Duration::from_secs(20),
         idle: Duration::from_secs(5),
         window: None,
+        sees: None,
         price: Price::default(),
         ca_file: None,
         max_tokens_field: MaxTokensField::MaxTokens,
@@ -575,14 +576,18 @@ async fn nobody_there_says_so() {
     );
     let local = OpenAiSettings { dialect: Dialect::LlamaServer, ..settings(format!("http://{address}/v1")) };
     let mut local = OpenAi::new(local).expect("a model");
-    let error = local.ask_window().await.expect_err("nobody");
+    let error = local.ask_server().await.expect_err("nobody");
     assert!(matches!(&error, ModelError::Unreachable { reason, .. } if reason.contains("start it")), "{error}");
 }
 
 #[tokio::test]
 async fn windows_and_counts_are_asked_of_servers_that_tell() {
     let tells = |seen: &server::Seen| match seen.line.as_str() {
-        "GET /props" => status(200, "", r#"{"default_generation_settings":{"n_ctx":2048},"total_slots":4}"#),
+        "GET /props" => status(
+            200,
+            "",
+            r#"{"default_generation_settings":{"n_ctx":2048},"modalities":{"vision":true,"audio":false}}"#,
+        ),
         "POST /apply-template" => status(200, "", r#"{"prompt":"<s>a prompt"}"#),
         "POST /tokenize" if seen.json().get("content").is_some() => {
             assert_eq!(seen.json()["content"], "<s>a prompt");
@@ -595,8 +600,9 @@ async fn windows_and_counts_are_asked_of_servers_that_tell() {
         "GET /api/ps" if seen.number == 0 => status(200, "", r#"{"models":[]}"#),
         "GET /api/ps" => status(200, "", r#"{"models":[{"name":"small:latest","context_length":8192}]}"#),
         "POST /api/generate" => status(200, "", r#"{"done":true}"#),
+        "POST /api/show" => status(200, "", r#"{"capabilities":["completion","tools","vision"]}"#),
         "GET /api/v0/models/small" => {
-            status(200, "", r#"{"id":"small","max_context_length":32768,"loaded_context_length":16384}"#)
+            status(200, "", r#"{"id":"small","type":"vlm","max_context_length":32768,"loaded_context_length":16384}"#)
         }
         _ => status(404, "", "{}"),
     };
@@ -609,8 +615,13 @@ async fn windows_and_counts_are_asked_of_servers_that_tell() {
     ] {
         let server = Server::start(tells).await;
         let mut model = OpenAi::new(OpenAiSettings { dialect, ..settings(server.base_url()) }).expect("a model");
-        model.ask_window().await.expect("told");
+        model.ask_server().await.expect("told");
         assert_eq!(model.window(), window, "{dialect:?}");
+        assert_eq!(model.sees(), !matches!(dialect, Dialect::Vllm | Dialect::Compatible), "{dialect:?}");
+        let blind = OpenAiSettings { dialect, sees: Some(false), ..settings(server.base_url()) };
+        let mut blind = OpenAi::new(blind).expect("a model");
+        blind.ask_server().await.expect("told");
+        assert!(!blind.sees(), "a person knows better");
         let request = asks(&model, Reply::Calls);
         let count = model.count_tokens(&request).await.expect("counted");
         match counted {

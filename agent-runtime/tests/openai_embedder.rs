@@ -31,6 +31,7 @@ fn api(server: &Server, retries: u32) -> OpenAi {
         retry_time: Duration::from_secs(20),
         idle: Duration::from_secs(5),
         window: None,
+        sees: None,
         price: Price::default(),
         ca_file: None,
         max_tokens_field: MaxTokensField::MaxTokens,

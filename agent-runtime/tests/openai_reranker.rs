@@ -27,6 +27,7 @@ fn model(base_url: String) -> OpenAiReranker {
         retry_time: Duration::from_secs(2),
         idle: Duration::from_secs(5),
         window: None,
+        sees: None,
         price: Price::default(),
         ca_file: None,
         max_tokens_field: MaxTokensField::MaxTokens,

@@ -24,6 +24,7 @@ pub mod grant;
 pub mod guardian;
 pub mod id;
 pub mod module;
+pub mod picture;
 pub mod port;
 pub mod record;
 pub mod refusal;

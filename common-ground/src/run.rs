@@ -14,6 +14,7 @@ use crate::{
     guardian::{Registered, RequiredVerdict, Suspect},
     id::{ApprovalId, Epoch, Millis, ModuleId, RunId, StepIndex},
     module::{Module, Step, StepState},
+    picture::Picture,
     port::index::CorpusHead,
     role::{Role, Roster},
 };
@@ -59,6 +60,9 @@ pub struct Task {
     pub rules: Vec<Rules>,
     /// Skills on offer. Fixed when the run is opened.
     pub skills: Vec<Skill>,
+    /// Pictures that belong to the question, for models that see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<Picture>,
     // Runs opened before tools reached outside have none of what follows.
     /// Tools on offer beside those of the commons.
     #[serde(default)]
@@ -302,6 +306,7 @@ impl Run {
         }
         contents.extend(self.modules.values().flat_map(|module| &module.words).map(|word| word.text));
         contents.extend(self.task.rules.iter().map(|rules| rules.digest));
+        contents.extend(self.task.pictures.iter().map(|picture| picture.digest));
         for skill in &self.task.skills {
             contents.insert(skill.digest);
             contents.extend(skill.files.values());

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     config::Config,
     exit::{Exit, Failure},
-    guidance, hands, permissions,
+    guidance, hands, permissions, pictures,
     progress::Progress,
     wiring::{self, Sources},
 };
@@ -47,6 +47,9 @@ pub struct Args {
     /// A collection by its name or the beginning of it, as it is; instead of a folder. Several answer together.
     #[arg(long, value_name = "NAME", conflicts_with = "docs")]
     collection: Vec<String>,
+    /// A picture that belongs to the question (PNG, JPEG, GIF, WebP), for a model that sees. Can be given more than once.
+    #[arg(long, value_name = "FILE")]
+    picture: Vec<PathBuf>,
     /// The model that plays the roles; `extractive` needs no weights, no key and no network.
     #[arg(long)]
     model: Option<String>,
@@ -134,7 +137,8 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     }
     let progress = Progress::new(program.json);
     let asks = if args.ask || driving::has_person(program) { Asks::Person } else { Asks::Nobody };
-    let asked = Asked { question, schema, sources, judge: args.judge, asks, approve_plan: args.plan };
+    let pictures = pictures::read(&args.picture)?;
+    let asked = Asked { question, pictures, schema, sources, judge: args.judge, asks, approve_plan: args.plan };
     let models = cast(program, &config, &asked).await?;
     let journal = Arc::new(wiring::journal(&program.home, &program.wiring.clock).await?);
     let (with, run, start) = prepare(program, &config, asked, models, Arc::clone(&journal), &progress).await?;
@@ -146,6 +150,8 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
 /// What is asked, and how.
 pub(super) struct Asked {
     pub question: String,
+    /// What belongs to it for models that see.
+    pub pictures: Vec<pictures::Given>,
     /// JSON Schema that every deliverable must match, as JSON text.
     pub schema: Option<String>,
     pub sources: Sources,
@@ -163,6 +169,18 @@ pub(super) async fn cast(program: &Program, config: &Config, asked: &Asked) -> R
     if !asked.judge.is_empty() && !models.verifier.is_language_model() {
         let what = format!("the Verifier's model {} cannot judge a rubric", models.verifier.id());
         return Err(Failure::new(Exit::Usage, what, "name a language model with --model, or leave out --judge"));
+    }
+    if !asked.pictures.is_empty() && !models.associate.sees() {
+        let id = models.associate.id();
+        let fix = match id.split_once(':') {
+            Some((provider, _)) if config.providers.contains_key(provider) => {
+                format!(
+                    "name one that does with --model, or say sees = \"yes\" under [providers.{provider}] if it does"
+                )
+            }
+            _local => "name a model of a server with --model: `ii models list` shows those there are".to_owned(),
+        };
+        return Err(Failure::new(Exit::Usage, format!("the model {id} sees no pictures"), fix));
     }
     Ok(models)
 }
@@ -215,6 +233,11 @@ pub(super) async fn prepare(
     } else {
         Vec::new()
     };
+    let mut contents = contents;
+    for given in asked.pictures {
+        task.pictures.push(given.picture);
+        contents.push(given.content);
+    }
     let now = program.wiring.clock.now_ms();
     let run = RunId(ids::new_v7(now).map_err(Failure::internal)?);
     let start = Start::New { task: Box::new(task), roster: signer.roster(), contents };
@@ -298,6 +321,7 @@ fn task(
         policy: Digest::of(b""),
         rules: Vec::new(),
         skills: Vec::new(),
+        pictures: Vec::new(),
         tools: Vec::new(),
         grant: Grant::default(),
         permissions: Policy::default(),

@@ -40,6 +40,11 @@ pub const FIELDS: &[Field] = &[
         default: "",
         about: "tokens of request and answer together, where you know better than the server",
     },
+    Field {
+        name: "sees",
+        default: "ask",
+        about: "whether its models see pictures: yes, no, or ask: as the server says, and yes for openai",
+    },
     Field { name: "price_input", default: "0", about: "currency units per million tokens read, such as \"2.50\"" },
     Field {
         name: "price_cached",
@@ -168,6 +173,8 @@ pub struct Provider {
     pub idle_seconds: u64,
     /// Tokens of request and answer together.
     pub window: Option<u64>,
+    /// Whether its models see pictures, where that is said.
+    pub sees: Option<bool>,
     /// Millionths of the currency unit per million tokens.
     pub price: common_ground::port::model::Price,
     /// Further authorities.
@@ -214,6 +221,7 @@ impl Reader<'_> {
             retry_seconds: self.number("retry_seconds", 0, 86_400)?,
             idle_seconds: self.number("idle_seconds", 1, 86_400)?,
             window: optional("window").map(|_| self.number("window", 1, super::MOST)).transpose()?,
+            sees: self.one_of("sees", &[("ask", None), ("yes", Some(true)), ("no", Some(false))])?,
             price: common_ground::port::model::Price { input, cached, output: self.price("price_output")? },
             ca_file: optional("ca_file").map(PathBuf::from),
             max_tokens_field: self.one_of(
@@ -321,6 +329,7 @@ mod tests {
             ("retries", "many", "a whole number from 0 to 100"),
             ("price_output", "cheap", "such as \"2.50\""),
             ("tool_choice", "none", "one of required, auto, schema"),
+            ("sees", "maybe", "one of ask, yes, no"),
             ("base_url", "", "set providers.near.base_url"),
         ] {
             let mut table = Table::default();

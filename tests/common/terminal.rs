@@ -50,6 +50,12 @@ impl Terminal {
         assert!(self.tmux(&["send-keys", "-t", "t", "-l", text]).status.success());
     }
 
+    /// Pastes text, as a terminal says that something was pasted.
+    pub fn paste(&self, text: &str) {
+        assert!(self.tmux(&["set-buffer", "-b", "pasted", text]).status.success());
+        assert!(self.tmux(&["paste-buffer", "-p", "-b", "pasted", "-t", "t"]).status.success());
+    }
+
     pub fn key(&self, key: &str) {
         assert!(self.tmux(&["send-keys", "-t", "t", key]).status.success());
     }

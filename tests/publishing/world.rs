@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use agent_runtime::{
@@ -32,6 +32,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::sealing::{self, SECRET, files_of, keys};
+
+/// How long a lock may outlive its publisher.
+const FREED: Duration = Duration::from_secs(3);
 
 /// Longer than anything here takes; no test measures time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -240,8 +243,16 @@ impl Sealed {
         }
     }
 
+    /// A program that another test is just starting holds every file that is open here until it runs, so a lock may
+    /// outlive its publisher for a moment.
     pub async fn open(&self, way: Way) -> Result<Publisher, PublishError> {
-        Publisher::open(Arc::clone(&self.journal), Clock::system(), way).await
+        let begun = Instant::now();
+        loop {
+            match Publisher::open(Arc::clone(&self.journal), Clock::system(), way.clone()).await {
+                Err(PublishError::Taken) if begun.elapsed() < FREED => tokio::time::sleep(FREED / 1_000).await,
+                other => return other,
+            }
+        }
     }
 
     pub async fn publisher(&self, ledger: &Ledger) -> Publisher {

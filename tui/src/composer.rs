@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the cursor stands between two graphemes of the text.
 
+use crate::pictures;
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 /// A paste of more lines than this, or of more bytes than [`LONG_BYTES`], stands in the text as a mark.
@@ -57,8 +58,13 @@ impl Composer {
         self.looking_back = None;
     }
 
-    /// Writes a pasted text; a long one stands as a mark until it is sent.
+    /// Writes a pasted text; a long one stands as a mark until it is sent. One that is the path of a picture, and nothing
+    /// else, becomes that picture's mark.
     pub fn paste(&mut self, pasted: &str) {
+        if let Some(mark) = pictures::dropped(pasted).and_then(|path| pictures::mark(&path)) {
+            return self.insert(&mark);
+        }
+        let pasted = pictures::unmarked(pasted);
         let pasted = pasted.replace("\r\n", "\n").replace('\r', "\n");
         let lines = pasted.lines().count();
         if lines <= LONG_LINES && pasted.len() <= LONG_BYTES {

@@ -107,6 +107,8 @@ pub enum Event {
         /// The text around it, or why it cannot be opened.
         text: Result<Around, String>,
     },
+    /// Text for what is being written: the mark of a picture.
+    Write(String),
     /// Names that `@` finds.
     Names(Vec<String>),
     /// Where a receipt is on its way.
@@ -385,6 +387,8 @@ pub enum Ask {
         /// What it says.
         markdown: String,
     },
+    /// The picture that the clipboard holds, named where the cursor is.
+    Clipboard,
     /// A command of the person's own.
     Shell(String),
     /// Names for `@`.

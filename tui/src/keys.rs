@@ -177,6 +177,7 @@ actions! {
     Send "send" Composer ["enter"] "send; while a run goes on: queue"
     Newline "newline" Composer ["alt+enter", "ctrl+j"] "a new line"
     Interrupt "interrupt" Composer ["esc"] "interrupt the run; nothing done is lost"
+    Picture "picture" Composer ["ctrl+v"] "the picture that the clipboard holds"
     Complete "complete" Composer ["tab"] "take the proposal: /command or @name"
     Earlier "earlier" Composer ["up"] "the line above, or what was said before"
     Later "later" Composer ["down"] "the line below, or what was said after"

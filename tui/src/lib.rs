@@ -15,6 +15,7 @@ pub mod keys;
 pub mod linear;
 mod markdown;
 pub mod painter;
+pub mod pictures;
 pub mod render;
 pub mod screen;
 pub mod terminal;

@@ -18,6 +18,7 @@ use super::{
     context::{self, Unfit},
     conversation::{Conversation, Heard},
     handover::{self, Source},
+    pictures,
     prompts::ASSOCIATE,
     talk::{WorkInput, WorkTask},
 };
@@ -106,10 +107,11 @@ async fn opening(desk: &Desk, job: &Job, talk: &mut Conversation) -> Result<Resu
     } else {
         (ASSOCIATE.text.to_owned(), serde_json::to_string(&talk.task).map_err(Stop::Encoding)?)
     };
+    let first = [Turn::Rules { text: rules }, Turn::Task { text: task }];
     Ok(Ok(ModelRequest {
         model: desk.model().id().to_owned(),
         role: Role::Associate,
-        turns: vec![Turn::Rules { text: rules }, Turn::Task { text: task }],
+        turns: first.into_iter().chain(pictures::turn(desk, &job.task).await?).collect(),
         tools: talk.offered.clone(),
         reply: Reply::Calls,
         max_tokens: context::answer_tokens(desk.model().window(), ANSWER_TOKENS),

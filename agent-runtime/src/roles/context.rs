@@ -144,6 +144,9 @@ async fn to_summary(
 pub(super) fn shown(turn: &Turn) -> String {
     match turn {
         Turn::Rules { text } | Turn::Task { text } => format!("Task: {text}\n"),
+        Turn::Pictures { pictures } => {
+            pictures.iter().map(|shown| format!("Picture: {}\n", shown.picture.label())).collect()
+        }
         Turn::Model { text, calls } => {
             let calls: String =
                 calls.iter().map(|call| format!("Called {} with {}\n", call.tool, call.arguments)).collect();

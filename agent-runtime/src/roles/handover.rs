@@ -157,6 +157,6 @@ fn without_result(turn: &Turn) -> Turn {
             let calls: Vec<Call> = calls.clone();
             Turn::Model { text: text.clone(), calls }
         }
-        other @ (Turn::Rules { .. } | Turn::Task { .. }) => other.clone(),
+        other @ (Turn::Rules { .. } | Turn::Task { .. } | Turn::Pictures { .. }) => other.clone(),
     }
 }

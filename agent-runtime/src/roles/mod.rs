@@ -11,6 +11,7 @@ pub(crate) mod handover;
 mod judge;
 pub(crate) mod partner;
 mod passages;
+mod pictures;
 pub(crate) mod principal;
 pub mod prompts;
 pub mod talk;

@@ -17,6 +17,7 @@ use super::{
     context::answer_tokens,
     faults::{Faults, check, printed},
     passages::{READ, SEARCH},
+    pictures,
     prompts::PRINCIPAL,
     talk::{PLAN, Plan, PlanTask},
 };
@@ -53,10 +54,11 @@ pub(crate) async fn plan(
     let text = serde_json::to_string(&words).map_err(Stop::Encoding)?;
     let language = desk.model().is_language_model();
     let rules = if language { rules(&desk, task).await? } else { PRINCIPAL.text.to_owned() };
+    let first = [Turn::Rules { text: rules }, Turn::Task { text }];
     let mut request = ModelRequest {
         model: desk.model().id().to_owned(),
         role: Role::Principal,
-        turns: vec![Turn::Rules { text: rules }, Turn::Task { text }],
+        turns: first.into_iter().chain(pictures::turn(&desk, task).await?).collect(),
         tools: vec![acts::plan()],
         reply: Reply::Calls,
         max_tokens: answer_tokens(desk.model().window(), ANSWER_TOKENS),

@@ -6,7 +6,7 @@ use futures_core::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::{BoxFuture, tool::ToolSpec};
-use crate::role::Role;
+use crate::{picture::Picture, role::Role};
 
 /// One turn of the conversation a model reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,11 @@ pub enum Turn {
     Task {
         /// The text.
         text: String,
+    },
+    /// Pictures of the task, in the order in which they were given; only for a model that sees.
+    Pictures {
+        /// Each with its bytes.
+        pictures: Vec<Shown>,
     },
     /// What the model said before.
     Model {
@@ -38,6 +43,17 @@ pub enum Turn {
         /// Whether the call failed.
         failed: bool,
     },
+}
+
+/// A picture as a model is shown it. On record it is its digest: the bytes are a content of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// What it is.
+    pub picture: Picture,
+    /// Its bytes.
+    #[serde(skip)]
+    pub bytes: Vec<u8>,
 }
 
 /// A tool call as a model makes it.
@@ -208,6 +224,11 @@ pub trait Model: Send + Sync {
 
     /// Whether it reads and writes language: rules, skills and rubrics mean nothing to one that does not.
     fn is_language_model(&self) -> bool;
+
+    /// Whether it sees pictures; where not, a request has none.
+    fn sees(&self) -> bool {
+        false
+    }
 
     /// Tokens that a request and its answer may have together; `None` where there is no limit or nobody can tell.
     fn window(&self) -> Option<u64>;

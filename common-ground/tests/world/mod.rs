@@ -157,6 +157,7 @@ pub fn task() -> Task {
         policy: Digest::of(b"policy"),
         rules: Vec::new(),
         skills: Vec::new(),
+        pictures: Vec::new(),
         tools: Vec::new(),
         grant: Grant::default(),
         permissions: Policy::default(),

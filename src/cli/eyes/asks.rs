@@ -16,7 +16,7 @@ use tui::{
     event::{Plans, Setup, Source, TellTone, Told},
 };
 
-use super::{drives, guards, looks, takes};
+use super::{clipboard, drives, guards, looks, takes};
 use crate::{
     cli::{Program, config, models},
     config::Config,
@@ -181,6 +181,7 @@ impl<'p> Desk<'p> {
             Ask::Search { query } => looks::search(shared, query).boxed_local(),
             Ask::Verify { run } => looks::verify(shared, run).boxed_local(),
             Ask::Names => looks::names(shared).boxed_local(),
+            Ask::Clipboard => clipboard::paste(shared).boxed_local(),
             Ask::Shell(command) => looks::shell(shared, command).boxed_local(),
             Ask::Export { path, markdown } => {
                 looks::export(&shared, path, &markdown);
@@ -243,12 +244,17 @@ impl<'p> Desk<'p> {
     }
 }
 
-/// The folder that a person names; `~/` is the person's own. `command` names it again.
-pub(super) fn folder_of(named: &str, command: &str) -> Result<PathBuf, Failure> {
-    let path = match (named.strip_prefix("~/"), crate::config::environment("HOME")) {
+/// The path that a person names; `~/` is the person's own.
+pub(super) fn path_of(named: &str) -> PathBuf {
+    match (named.strip_prefix("~/"), crate::config::environment("HOME")) {
         (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
         (_, _) => PathBuf::from(named),
-    };
+    }
+}
+
+/// The folder that a person names; `~/` is the person's own. `command` names it again.
+pub(super) fn folder_of(named: &str, command: &str) -> Result<PathBuf, Failure> {
+    let path = path_of(named);
     if !path.is_dir() {
         let what = format!("{} is no folder", path.display());
         return Err(Failure::new(crate::exit::Exit::Usage, what, format!("name one that is there: {command}")));

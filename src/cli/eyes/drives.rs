@@ -1,6 +1,6 @@
 //! Runs that the eyes ask for: begun, gone on with, given up, answered.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use agent_runtime::driver::{DriveError, End, Listener, Message, Observer, Placed, Said, Spoken, Start};
 use common_ground::{ApprovalId, ModuleId, RunId, approval::Answer, report::Report, run::Asks};
@@ -12,7 +12,7 @@ use tui::{
 };
 
 use super::{
-    asks::{AtWork, Shared},
+    asks::{AtWork, Shared, path_of},
     looks,
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     },
     exit::{Exit, Failure},
     failures::{from_drive, from_journal},
+    pictures,
     progress::Progress,
     publishing::beside,
     show,
@@ -64,6 +65,7 @@ fn begin(shared: &Shared<'_>) -> Arc<Notify> {
 
 /// Everything up to the first fact, its progress told on the way.
 async fn ready(shared: &Shared<'_>, question: String) -> Result<(With, RunId, Start), Failure> {
+    let (question, paths) = tui::pictures::taken(&question);
     if question.len() > LONGEST_QUESTION {
         let what = format!("the question has more than {LONGEST_QUESTION} bytes");
         return Err(Failure::new(Exit::Usage, what, "put long material into a document of the folder"));
@@ -71,7 +73,10 @@ async fn ready(shared: &Shared<'_>, question: String) -> Result<(With, RunId, St
     let (config, _) = shared.config()?;
     let sources = shared.sources(&config)?;
     let approve_plan = shared.chosen.borrow().plan == Plans::Wait;
-    let asked = Asked { question, schema: None, sources, judge: Vec::new(), asks: Asks::Person, approve_plan };
+    let paths: Vec<PathBuf> = paths.iter().map(|path| path_of(path)).collect();
+    let pictures = pictures::read(&paths)?;
+    let asked =
+        Asked { question, pictures, schema: None, sources, judge: Vec::new(), asks: Asks::Person, approve_plan };
     let models = cast(shared.program, &config, &asked).await?;
     let journal = shared.journal().await?;
     let (progress, telling) = told(shared);

@@ -4,6 +4,7 @@
 //! **Invariant:** opening draws before anything is read, and starts nothing: no run, no model, no index.
 
 mod asks;
+mod clipboard;
 mod drives;
 mod guards;
 mod looks;

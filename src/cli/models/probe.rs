@@ -137,7 +137,7 @@ pub(super) async fn run(args: Args, program: &Program, config: &Config) -> Resul
         }
         Spec::Provider { provider, name } => {
             let mut model = remote(provider, name, config)?;
-            match model.ask_window().await.map_err(|error| from_model(&error)) {
+            match model.ask_server().await.map_err(|error| from_model(&error)) {
                 Err(failure) => vec![Finding { name: "reachable", found: Err(failure) }],
                 Ok(()) => {
                     let mut findings = findings(&model).await;

@@ -11,7 +11,7 @@ use common_ground::{
 use super::{interrupt, leave, show};
 use crate::{
     event::{Ask, Plans, Source},
-    export,
+    export, pictures,
     theme::Tone,
     view::{Block, Pane, View, Watched, Working, may_have_changed},
 };
@@ -42,6 +42,7 @@ commands! {
     "help" "" "the keys and commands" |view, _| show(view, Pane::Help { top: 0 });
     "docs" "FOLDER" "answer from a folder of documents" |view, given| source(view, given, Source::Folder);
     "collection" "NAME" "answer from a collection as it is" |view, given| source(view, given, Source::Collection);
+    "picture" "FILE" "a picture for the question, where the model sees; without a name the clipboard's" picture;
     "commons" "WORDS" "search the documents" search;
     "add" "FOLDER" "take a folder into the commons, with a receipt" add;
     "plan" "" "the plan: modules and where they are" |view, _| show(view, Pane::Plan { layout: Default::default(), chosen: 0 });
@@ -109,6 +110,17 @@ fn add(view: &mut View, given: &str) -> Vec<Ask> {
 fn search(view: &mut View, given: &str) -> Vec<Ask> {
     let asks = show(view, Pane::Commons { query: given.to_owned(), chosen: 0 });
     if given.is_empty() { asks } else { vec![Ask::Search { query: given.to_owned() }] }
+}
+
+fn picture(view: &mut View, given: &str) -> Vec<Ask> {
+    if given.is_empty() {
+        return vec![Ask::Clipboard];
+    }
+    match pictures::mark(given) {
+        Some(mark) => view.composer.insert(&mark),
+        None => return missing(view, "a picture's path has no ] in it"),
+    }
+    Vec::new()
 }
 
 fn of_run(view: &mut View, ask: fn(RunId) -> Ask) -> Vec<Ask> {

@@ -76,6 +76,7 @@ pub fn update(view: &mut View, event: Event) -> Vec<Ask> {
         Event::Passage { citation, text } => {
             view.passages.insert(*citation, text);
         }
+        Event::Write(text) => view.composer.insert(&text::plain(&text)),
         Event::Names(names) => view.names = Some(names),
         Event::Receipt { receipt, state } => {
             if let Some(watched) = &mut view.watched {

@@ -21,6 +21,7 @@ pub(super) fn pressed(view: &mut View, chord: Chord) -> Vec<Ask> {
     match action {
         Action::Send => return send(view),
         Action::Interrupt => return interrupt(view),
+        Action::Picture => return vec![Ask::Clipboard],
         Action::Complete => return complete(view),
         Action::Leave if view.composer.is_empty() => return leave(view),
         Action::Leave => view.composer.delete_forward(),

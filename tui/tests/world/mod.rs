@@ -296,6 +296,7 @@ pub fn task(question: &str) -> Task {
         policy: Digest::of(b"policy"),
         rules: Vec::new(),
         skills: Vec::new(),
+        pictures: Vec::new(),
         tools: vec!["shell".to_owned()],
         grant: Grant::default(),
         permissions: Policy::default(),

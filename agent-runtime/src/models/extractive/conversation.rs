@@ -51,7 +51,7 @@ impl Conversation {
         let mut asked: Vec<(&str, &str)> = Vec::new();
         for turn in turns {
             match turn {
-                Turn::Rules { .. } | Turn::Task { .. } => {}
+                Turn::Rules { .. } | Turn::Task { .. } | Turn::Pictures { .. } => {}
                 Turn::Model { calls, .. } => {
                     so_far.rounds += usize::from(calls.iter().any(|call| call.tool == "commons_search"));
                     so_far.read |= calls.iter().any(|call| call.tool == "commons_read");

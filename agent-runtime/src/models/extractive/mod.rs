@@ -54,7 +54,7 @@ pub(crate) type Act = (&'static str, String);
 fn next(request: &ModelRequest) -> Result<Vec<Act>, String> {
     let task = request.turns.iter().find_map(|turn| match turn {
         Turn::Task { text } => Some(text),
-        Turn::Rules { .. } | Turn::Model { .. } | Turn::Tool { .. } => None,
+        Turn::Rules { .. } | Turn::Pictures { .. } | Turn::Model { .. } | Turn::Tool { .. } => None,
     });
     let task = task.ok_or("no task was given")?;
     match request.role {
@@ -111,6 +111,7 @@ fn tokens(request: &ModelRequest) -> u64 {
             Turn::Rules { text } | Turn::Task { text } => words(text),
             Turn::Model { text, calls } => words(text) + calls.iter().map(|call| words(&call.arguments)).sum::<u64>(),
             Turn::Tool { content, .. } => words(content),
+            Turn::Pictures { .. } => 0,
         })
         .sum()
 }

@@ -274,7 +274,8 @@ fn with_calls(request: &ModelRequest, form: CallForm, clean: &impl Fn(&str) -> S
     let mut messages = vec![Message::plain("system", rules(request, false, form, clean))];
     for turn in &request.turns {
         messages.push(match turn {
-            Turn::Rules { .. } => continue,
+            // A model that does not see is given none.
+            Turn::Rules { .. } | Turn::Pictures { .. } => continue,
             Turn::Task { text } => Message::plain("user", clean(text)),
             Turn::Model { text, calls } => {
                 let made = calls.iter().map(|call| {
@@ -305,7 +306,7 @@ fn plain(request: &ModelRequest, place: RulesPlace, clean: &impl Fn(&str) -> Str
     let mut messages = if rules.is_empty() { Vec::new() } else { vec![Message::plain(first, rules)] };
     for turn in &request.turns {
         let (role, text) = match turn {
-            Turn::Rules { .. } => continue,
+            Turn::Rules { .. } | Turn::Pictures { .. } => continue,
             Turn::Task { text } => ("user", clean(text)),
             Turn::Model { text, calls } if calls.is_empty() => ("assistant", clean(text)),
             Turn::Model { text, calls } => ("assistant", format!("{}{}", clean(text), clean(&written(calls)))),
@@ -329,7 +330,7 @@ fn plain(request: &ModelRequest, place: RulesPlace, clean: &impl Fn(&str) -> Str
 fn tool_of<'a>(request: &'a ModelRequest, id: &str) -> Option<&'a str> {
     request.turns.iter().find_map(|turn| match turn {
         Turn::Model { calls, .. } => calls.iter().find(|call| call.id == id).map(|call| call.tool.as_str()),
-        Turn::Rules { .. } | Turn::Task { .. } | Turn::Tool { .. } => None,
+        Turn::Rules { .. } | Turn::Task { .. } | Turn::Pictures { .. } | Turn::Tool { .. } => None,
     })
 }
 

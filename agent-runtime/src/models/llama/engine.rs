@@ -183,7 +183,7 @@ impl Llama {
                 let grammar = schema::calls(&request.tools, form).map_err(|error| self.refused(error.to_string()))?;
                 let made = request.turns.iter().filter_map(|turn| match turn {
                     Turn::Model { calls, .. } => Some(calls),
-                    Turn::Rules { .. } | Turn::Task { .. } | Turn::Tool { .. } => None,
+                    Turn::Rules { .. } | Turn::Task { .. } | Turn::Pictures { .. } | Turn::Tool { .. } => None,
                 });
                 let taken = made.flatten().map(|call| call.id.clone()).collect();
                 (Some(grammar), Form::Calls { form, taken })

@@ -178,7 +178,7 @@ impl Answer {
             .iter()
             .filter_map(|turn| match turn {
                 Turn::Model { calls, .. } => Some(calls),
-                Turn::Rules { .. } | Turn::Task { .. } | Turn::Tool { .. } => None,
+                Turn::Rules { .. } | Turn::Task { .. } | Turn::Pictures { .. } | Turn::Tool { .. } => None,
             })
             .flatten()
             .map(|call| call.id.clone())

@@ -2,9 +2,9 @@
 //!
 //! Windows are asked, never guessed: where a server does not tell, there is none.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{borrow::Cow, collections::HashMap, sync::Mutex, time::Duration};
 
-use common_ground::port::model::{ModelError, ModelRequest};
+use common_ground::port::model::{ModelError, ModelRequest, Turn};
 use futures_util::StreamExt;
 use receipts::Digest;
 use reqwest::RequestBuilder;
@@ -114,6 +114,26 @@ impl Beside<'_> {
         }
     }
 
+    /// Whether the server says that the model sees pictures.
+    pub async fn sees(&self) -> bool {
+        let name = self.settings.name.as_str();
+        let told = match self.settings.dialect {
+            Dialect::OpenAi | Dialect::Compatible | Dialect::Vllm => return false,
+            Dialect::LlamaServer => {
+                self.get("/props").await.map(|props| props.pointer("/modalities/vision") == Some(&Value::Bool(true)))
+            }
+            Dialect::Ollama => self.post("/api/show", &json!({ "model": name })).await.map(|model| {
+                let can = model.get("capabilities").and_then(Value::as_array);
+                can.is_some_and(|can| can.iter().any(|one| one == "vision"))
+            }),
+            Dialect::LmStudio => self
+                .get(&format!("/api/v0/models/{name}"))
+                .await
+                .map(|model| model.get("type").and_then(Value::as_str) == Some("vlm")),
+        };
+        told.unwrap_or(false)
+    }
+
     /// Ollama cuts a prompt that is too long without a word, and tells the window of a model only once it is loaded.
     async fn ollama_window(&self) -> Result<Option<u64>, Unanswered> {
         let name = self.settings.name.as_str();
@@ -193,6 +213,38 @@ pub(super) async fn read_json(response: reqwest::Response, most: usize) -> Resul
 /// JSON from a server that may be none of ours, within a time and a size; `None` for anything else.
 pub(in crate::models) async fn json_within(request: RequestBuilder, time: Duration) -> Option<Value> {
     tokio::time::timeout(time, send(request, 1 << 20)).await.ok()?.ok()
+}
+
+/// The request in its words alone, and the most tokens that its pictures cost: no tokenizer counts those.
+pub(super) fn without_pictures<'a>(
+    settings: &OpenAiSettings,
+    request: &'a ModelRequest,
+) -> (Cow<'a, ModelRequest>, u64) {
+    // OpenAI bills eight tiles of a picture at most, and for these models 5,667 tokens each beside 2,833.
+    const OF_4O_MINI: u64 = 2_833 + 8 * 5_667;
+    let dear = settings.dialect == Dialect::OpenAi && settings.name.starts_with("gpt-4o-mini");
+    let cost = |turn: &Turn| match turn {
+        Turn::Pictures { pictures } => {
+            let each = pictures.iter().map(|shown| shown.picture.most_tokens().max(if dear { OF_4O_MINI } else { 0 }));
+            each.map(|tokens| tokens.saturating_add(AROUND_A_TURN)).fold(0, u64::saturating_add)
+        }
+        Turn::Rules { .. } | Turn::Task { .. } | Turn::Model { .. } | Turn::Tool { .. } => 0,
+    };
+    let tokens = request.turns.iter().map(cost).fold(0, u64::saturating_add);
+    if tokens == 0 {
+        return (Cow::Borrowed(request), 0);
+    }
+    let words = request.turns.iter().filter(|turn| !matches!(turn, Turn::Pictures { .. })).cloned().collect();
+    // Field by field: a clone of the whole would copy every picture.
+    let words = ModelRequest {
+        model: request.model.clone(),
+        role: request.role,
+        turns: words,
+        tools: request.tools.clone(),
+        reply: request.reply.clone(),
+        max_tokens: request.max_tokens,
+    };
+    (Cow::Owned(words), tokens)
 }
 
 /// An upper bound without the server: OpenAI's own tokenizers where the model is theirs, else the bytes of the text, since

@@ -48,6 +48,7 @@ pub struct OpenAi {
     endpoint: SharedEndpoint,
     http: reqwest::Client,
     window: Option<u64>,
+    sees: bool,
     counts: Counts,
     served: OnceLock<String>,
 }
@@ -69,23 +70,30 @@ impl OpenAi {
         let endpoint = Endpoint::new(&settings)?;
         let http = http_client(&settings, &endpoint)?;
         let window = settings.window;
+        // All that OpenAI serves for chats sees; of others nothing is taken for granted.
+        let sees = settings.sees.unwrap_or(settings.dialect == Dialect::OpenAi);
         Ok(Self {
             settings: Arc::new(settings),
             endpoint: Arc::new(endpoint),
             http,
             window,
+            sees,
             counts: Counts::default(),
             served: OnceLock::new(),
         })
     }
 
-    /// Asks the server for the window, unless the settings say it.
+    /// Asks the server for the window and whether the model sees, unless the settings say it.
     ///
     /// # Errors
     /// [`ModelError::Unreachable`] where the server would tell and does not answer.
-    pub async fn ask_window(&mut self) -> Result<(), ModelError> {
+    pub async fn ask_server(&mut self) -> Result<(), ModelError> {
         if self.window.is_none() {
             self.window = self.beside().window().await?;
+        }
+        if self.settings.sees.is_none() {
+            // A server that tells its window and nothing of this is an older one.
+            self.sees |= self.beside().sees().await;
         }
         Ok(())
     }
@@ -117,17 +125,25 @@ impl OpenAi {
     }
 
     async fn count(&self, request: &ModelRequest) -> Result<u64, ModelError> {
-        let wire = self.wire(request)?;
+        let (request, pictures) = beside::without_pictures(&self.settings, request);
+        let wire = self.wire(&request)?;
         let key = Counts::key(&wire);
         if let Some(count) = self.counts.get(&key) {
-            return Ok(count);
+            return Ok(count.saturating_add(pictures));
         }
         let count = match self.beside().count(&wire).await? {
             Some(count) => count,
-            None => beside::count_here(&self.settings, request, &wire).await,
+            None => beside::count_here(&self.settings, &request, &wire).await,
         };
         self.counts.put(key, count);
-        Ok(count)
+        Ok(count.saturating_add(pictures))
+    }
+
+    /// The most tokens of a request, without asking anybody.
+    async fn count_here(&self, request: &ModelRequest) -> Result<u64, ModelError> {
+        let (request, pictures) = beside::without_pictures(&self.settings, request);
+        let words = beside::count_here(&self.settings, &request, &self.wire(&request)?).await;
+        Ok(words.saturating_add(pictures))
     }
 
     fn transport(&self, max_tokens: u64) -> Transport {
@@ -192,10 +208,13 @@ impl OpenAi {
             // What was written is not known, so the most it can be is counted. The answer is whole: a server that cannot
             // count now takes nothing from it.
             None => {
-                let tokens_in = match (self.count(request).await, self.wire(request)) {
-                    (Ok(tokens), _) => tokens,
-                    (Err(_busy), Ok(wire)) => beside::count_here(&self.settings, request, &wire).await,
-                    (Err(_busy), Err(error)) => return (Err(error), State::Ended),
+                let counted = match self.count(request).await {
+                    Ok(tokens) => Ok(tokens),
+                    Err(_busy) => self.count_here(request).await,
+                };
+                let tokens_in = match counted {
+                    Ok(tokens) => tokens,
+                    Err(error) => return (Err(error), State::Ended),
                 };
                 ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() }
             }
@@ -285,6 +304,10 @@ impl Model for OpenAi {
 
     fn is_language_model(&self) -> bool {
         true
+    }
+
+    fn sees(&self) -> bool {
+        self.sees
     }
 
     fn window(&self) -> Option<u64> {

@@ -89,6 +89,8 @@ pub struct OpenAiSettings {
     pub idle: Duration,
     /// The window in tokens, where a person knows better than the server.
     pub window: Option<u64>,
+    /// Whether the model sees pictures, where a person knows better than the server.
+    pub sees: Option<bool>,
     /// What tokens cost.
     pub price: Price,
     /// PEM file of certificate authorities to trust beside the system's.

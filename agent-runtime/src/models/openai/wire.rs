@@ -4,8 +4,11 @@
 //! servers send (`reasoning_content`, calls without an index or with an object for arguments, error codes that are
 //! numbers, null where a list belongs), and its typed request would copy every prompt once more.
 
-use common_ground::port::model::{ModelRequest, Reply, Turn};
-use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+
+use base64::{display::Base64Display, engine::general_purpose::STANDARD};
+use common_ground::port::model::{ModelRequest, Reply, Shown, Turn};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, Value};
 
 use super::settings::{MaxTokensField, OpenAiSettings, ToolChoice};
@@ -42,7 +45,7 @@ pub(super) enum Message<'a> {
         content: &'a str,
     },
     User {
-        content: &'a str,
+        content: Content<'a>,
     },
     Assistant {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +57,39 @@ pub(super) enum Message<'a> {
         tool_call_id: &'a str,
         content: &'a str,
     },
+}
+
+/// Words alone, as every server takes them, or words and pictures.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Content<'a> {
+    Words(&'a str),
+    Parts(Vec<Part<'a>>),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Part<'a> {
+    Text { text: Cow<'a, str> },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+/// A picture as a `data:` address, by RFC 2397.
+#[derive(Serialize)]
+pub(super) struct ImageUrl<'a> {
+    #[serde(serialize_with = "as_data_url")]
+    url: &'a Shown,
+}
+
+impl std::fmt::Debug for ImageUrl<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ImageUrl({})", self.url.picture.digest)
+    }
+}
+
+fn as_data_url<S: Serializer>(shown: &&Shown, out: S) -> Result<S::Ok, S::Error> {
+    let written = Base64Display::new(&shown.bytes, &STANDARD);
+    out.collect_str(&format_args!("data:{};base64,{written}", shown.picture.media.mime()))
 }
 
 /// A call the model made before.
@@ -68,7 +104,7 @@ pub(super) struct PastCall<'a> {
 #[derive(Debug, Serialize)]
 struct PastFunction<'a> {
     name: &'a str,
-    arguments: std::borrow::Cow<'a, str>,
+    arguments: Cow<'a, str>,
 }
 
 /// A tool on offer.
@@ -141,7 +177,7 @@ struct NameSchema<'a> {
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenCall<'a> {
     #[serde(borrow)]
-    pub name: std::borrow::Cow<'a, str>,
+    pub name: Cow<'a, str>,
     #[serde(borrow)]
     pub arguments: &'a RawValue,
 }
@@ -188,7 +224,7 @@ impl<'a> Request<'a> {
         };
         Ok(Self {
             model: &settings.name,
-            messages: request.turns.iter().map(message).collect(),
+            messages: messages(&request.turns),
             tools,
             tool_choice,
             response_format,
@@ -222,10 +258,42 @@ fn call_schema<'a>(function: &Function<'a>) -> CallSchema<'a> {
     }
 }
 
-fn message(turn: &Turn) -> Message<'_> {
-    match turn {
+/// Pictures go into the message of the task before them: some chat templates take no two messages of one side in a row.
+fn messages(turns: &[Turn]) -> Vec<Message<'_>> {
+    let mut messages = Vec::with_capacity(turns.len());
+    for turn in turns {
+        let Turn::Pictures { pictures } = turn else {
+            messages.extend(message(turn));
+            continue;
+        };
+        let parts = pictures.iter().flat_map(|shown| {
+            let name = Part::Text { text: format!("Picture {}:", shown.picture.label()).into() };
+            [name, Part::ImageUrl { image_url: ImageUrl { url: shown } }]
+        });
+        let before = match messages.last_mut() {
+            Some(Message::User { content }) => Some(content),
+            _other => None,
+        };
+        match before {
+            Some(content) => {
+                let words = match content {
+                    Content::Words(words) => vec![Part::Text { text: (*words).into() }],
+                    Content::Parts(parts) => std::mem::take(parts),
+                };
+                *content = Content::Parts(words.into_iter().chain(parts).collect());
+            }
+            None => messages.push(Message::User { content: Content::Parts(parts.collect()) }),
+        }
+    }
+    messages
+}
+
+/// A turn as a message; pictures are none of their own.
+fn message(turn: &Turn) -> Option<Message<'_>> {
+    Some(match turn {
+        Turn::Pictures { .. } => return None,
         Turn::Rules { text } => Message::System { content: text },
-        Turn::Task { text } => Message::User { content: text },
+        Turn::Task { text } => Message::User { content: Content::Words(text) },
         Turn::Model { text, calls } => Message::Assistant {
             content: Some(text.as_str()).filter(|text| !text.is_empty() || calls.is_empty()),
             tool_calls: calls
@@ -238,12 +306,12 @@ fn message(turn: &Turn) -> Message<'_> {
                 .collect(),
         },
         Turn::Tool { call, content, failed: _ } => Message::Tool { tool_call_id: call, content },
-    }
+    })
 }
 
 /// Servers put past arguments through their chat template and refuse the whole conversation when they are no JSON object;
 /// what a model wrote wrongly is shown to it as a text in one.
-fn whole_arguments(text: &str) -> std::borrow::Cow<'_, str> {
+fn whole_arguments(text: &str) -> Cow<'_, str> {
     match serde_json::from_str::<Value>(text) {
         Ok(Value::Object(_)) => text.into(),
         Ok(_) | Err(_) => serde_json::json!({ "unparsed": text }).to_string().into(),
