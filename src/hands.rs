@@ -3,7 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use agent_runtime::home::Home;
-use common_ground::port::{index::Index, tool::Tool};
+use common_ground::port::{
+    index::Index,
+    tool::{Tool, ToolSpec},
+};
 use tools::{
     Common, Fetch, Guarded,
     egress::{self, Dialler, Resolver},
@@ -60,6 +63,48 @@ pub async fn outside(home: &Home, config: &Config, wanted: Option<&[String]>) ->
     Ok(outside)
 }
 
+/// The words of every tool of this program, and of the components in the home that are `wanted`; nothing is started, asked or
+/// written for it. Servers say their words only when they run, so they are not here.
+///
+/// # Errors
+/// As [`outside`].
+pub fn words(home: &Home, config: &Config, wanted: &[String]) -> Result<Vec<ToolSpec>, Failure> {
+    let mut words = tools::commons_words().to_vec();
+    words.push(agent_runtime::ask_person::words());
+    let known = |words: &[ToolSpec], name: &String| words.iter().any(|spec| spec.name == *name);
+    if wanted.iter().all(|name| known(&words, name)) {
+        return Ok(words);
+    }
+    let common = Arc::new(Common::new(home.fence(), Vec::new()));
+    let dialler = Arc::new(dialler_with(config, Vec::new())?);
+    let mut own = tools::files(&common);
+    own.push(Arc::new(Guarded::new(Fetch::new(Arc::clone(&dialler)), &common)));
+    #[cfg(target_os = "linux")]
+    own.extend(native::tools(config, &common, &dialler));
+    words.extend(own.iter().map(|tool| tool.spec().clone()));
+    #[cfg(feature = "wasm")]
+    for name in wanted {
+        if !known(&words, name) {
+            words.extend(tools::Wasm::words(&home.tools(), name).ok());
+        }
+    }
+    Ok(words)
+}
+
+/// The component of this name in the home, to make calls again with that were made before: it keeps nothing and writes nowhere.
+///
+/// # Errors
+/// Why there is none, in one line.
+#[cfg(feature = "wasm")]
+pub fn component(home: &Home, config: &Config, name: &str) -> Result<Guarded<tools::WasmTool>, String> {
+    let known = config.secrets.iter();
+    let known = known.filter_map(|(name, variable)| Some((name.clone(), environment(variable)?))).collect();
+    let common = Arc::new(Common::new(home.fence(), known));
+    let dialler = Arc::new(dialler_with(config, Vec::new()).map_err(|failure| failure.to_string())?);
+    let component = tools::Wasm::open_one(&home.tools(), name, &dialler).map_err(|problem| problem.to_string())?;
+    Ok(Guarded::new(component, &common))
+}
+
 /// What reads pages, and nothing else.
 ///
 /// # Errors
@@ -70,7 +115,11 @@ pub fn fetch(config: &Config) -> Result<Fetch, Failure> {
 
 /// The one way out.
 fn dialler(config: &Config) -> Result<Dialler, Failure> {
-    let secrets = secrets(config)?.into_iter().map(|(name, value)| (name, value.into())).collect();
+    dialler_with(config, secrets(config)?)
+}
+
+fn dialler_with(config: &Config, secrets: Vec<(String, String)>) -> Result<Dialler, Failure> {
+    let secrets = secrets.into_iter().map(|(name, value)| (name, value.into())).collect();
     let settings = egress::Settings { resolver: Resolver::System, authorities: config.ca_file.clone(), secrets };
     Dialler::new(settings).map_err(|error| {
         Failure::new(Exit::Configuration, error.to_string(), "set tools.ca_file to a file of certificates in PEM")

@@ -95,6 +95,11 @@ impl Progress {
         self.rated(&format!("reading {things}"), at, since);
     }
 
+    /// How far calls are made again that were made before.
+    pub fn repeating(&self, done: u64, total: u64, since: Instant) {
+        self.rated("repeating steps", IngestProgress { done, total, bytes: 0, total_bytes: 0 }, since);
+    }
+
     fn rated(&self, what: &str, at: IngestProgress, since: Instant) {
         let seconds = since.elapsed().as_secs_f64();
         if seconds < 0.5 && at.done < at.total {

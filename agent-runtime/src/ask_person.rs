@@ -44,15 +44,18 @@ pub(crate) struct AskPerson {
 impl AskPerson {
     /// The tool.
     pub fn new() -> Self {
-        let spec = ToolSpec {
-            name: NAME.to_owned(),
-            description:
-                "Ask the person one question, when only they can know or decide; the work waits for the answer."
-                    .to_owned(),
-            arguments: SCHEMA.to_owned(),
-            idempotent: true,
-        };
-        Self { spec }
+        Self { spec: words() }
+    }
+}
+
+/// What it is, in the words that a model reads.
+pub fn words() -> ToolSpec {
+    ToolSpec {
+        name: NAME.to_owned(),
+        description: "Ask the person one question, when only they can know or decide; the work waits for the answer."
+            .to_owned(),
+        arguments: SCHEMA.to_owned(),
+        idempotent: true,
     }
 }
 

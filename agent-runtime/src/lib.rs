@@ -1,6 +1,6 @@
 //! The shell: what stores, drives and speaks for a run. Decisions are made in `common-ground`; here they become effects.
 
-mod ask_person;
+pub mod ask_person;
 pub mod clock;
 pub mod driver;
 pub mod home;

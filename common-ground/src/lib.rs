@@ -28,6 +28,7 @@ pub mod picture;
 pub mod port;
 pub mod record;
 pub mod refusal;
+pub mod repeat;
 pub mod report;
 pub mod role;
 pub mod run;

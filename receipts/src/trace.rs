@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     canonical::NotCanonical,
-    commit::AttemptKey,
+    commit::{AttemptKey, commit},
     digest::Digest,
     entry::{COUNTED, Disclosure, Entry, LONGEST, Opening, Record},
+    integer::Decimal,
     merkle::{Tree, leaf_hash},
     multiproof::Multiproof,
     tlog_proof::TlogProof,
@@ -107,6 +108,29 @@ impl Trace {
     /// The record at an index.
     pub fn record(&self, index: u64) -> Option<&Record> {
         usize::try_from(index).ok().and_then(|index| self.records.get(index))
+    }
+
+    /// What happened, in order, in the clear.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Whether the entry at `index` commits to this value of a field.
+    pub fn commits(&self, index: u64, field: &str, value: &[u8]) -> bool {
+        let committed = self.record(index).and_then(|record| record.fields.get(field));
+        committed == Some(&commit(field, &self.key.salt(index, field), value))
+    }
+
+    /// The trace that this would be with other entries at some places.
+    ///
+    /// # Errors
+    /// [`TraceError`].
+    pub fn with(&self, others: &BTreeMap<u64, Entry>) -> Result<Self, TraceError> {
+        let entries = self.entries.iter().zip(&self.records).zip(0_u64..).map(|((entry, record), index)| TraceEntry {
+            entry: others.get(&index).unwrap_or(entry).clone(),
+            parent: record.parent.map(|Decimal(parent)| parent),
+        });
+        Self::new(&self.key, entries.collect())
     }
 
     /// Index of the first entry that `wanted` picks.
@@ -212,6 +236,23 @@ mod tests {
         assert_eq!(trace.disclose(1, &["nothing"], "c\n"), Ok(None));
         assert_eq!(trace.disclose(3, &[], "c\n"), Ok(None));
         assert_eq!(trace.counts().values().sum::<u64>() + 2, trace.size());
+    }
+
+    #[test]
+    fn another_entry_gives_another_root_and_the_old_one_gives_the_old_root_back() {
+        let trace = Trace::new(&AttemptKey::new([9; 32]), entries()).expect("a trace");
+        let (right, wrong) = (Digest::of(b"d"), Digest::of(b"e"));
+        assert!(trace.commits(1, "deliverable", &right.0));
+        for (index, field, value) in
+            [(1, "deliverable", wrong), (2, "outcome", right), (1, "no", right), (9, "no", right)]
+        {
+            assert!(!trace.commits(index, field, &value.0), "{index} {field}");
+        }
+        let with =
+            |trace: &Trace, deliverable| trace.with(&[(1, Entry::Output { deliverable })].into()).expect("a trace");
+        let other = with(&trace, wrong);
+        assert!(other.root() != trace.root() && other.commits(1, "deliverable", &wrong.0));
+        assert_eq!(with(&other, right).root(), trace.root());
     }
 
     #[test]

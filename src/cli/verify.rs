@@ -5,6 +5,7 @@ mod countersigned;
 mod evidence;
 mod log;
 mod origin;
+mod replay;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -58,6 +59,9 @@ pub struct Args {
     /// Need counter-signatures by so many different keys that are trusted for it.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     countersigned: Option<u32>,
+    /// Run the steps of a run on record again, where they give the same each time, and say which matched.
+    #[arg(long)]
+    replay: bool,
     /// Fail for anything that was not checked.
     #[arg(long)]
     strict: bool,
@@ -93,6 +97,9 @@ const LARGEST: u64 = 16 << 20;
 pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> {
     let pinned = args.trust.as_deref().map(read_trust).transpose()?;
     let path = Path::new(&args.what);
+    if args.replay && path.exists() {
+        return Err(replay::needs_a_run(&args.what));
+    }
     let case = if path.is_dir() {
         folder(path, pinned)?
     } else if path.is_file() {
@@ -117,13 +124,20 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let now_ms = program.wiring.clock.now_ms();
     let others = needed.map(|needed| countersigned::check(&case, &mut found, needed, now_ms));
     let origin = origin_of(program, &case).await?;
-    let further =
-        Further { log: log.as_ref(), audits: audits.as_ref(), others: others.as_ref(), origin: origin.as_ref() };
+    let replayed = if args.replay { Some(replay::check(program, &case, &mut found).await?) } else { None };
+    let further = Further {
+        log: log.as_ref(),
+        audits: audits.as_ref(),
+        others: others.as_ref(),
+        origin: origin.as_ref(),
+        replayed: replayed.as_ref(),
+    };
     show(program, &found, &twice, &further);
     let borne_out = log.as_ref().is_none_or(log::Checked::holds)
         && audits.as_ref().is_none_or(audit::Audits::hold)
         && others.as_ref().is_none_or(countersigned::Countersigned::hold)
-        && origin.as_ref().is_none_or(origin::Found::holds);
+        && origin.as_ref().is_none_or(origin::Found::holds)
+        && replayed.as_ref().is_none_or(|replayed| replayed.holds(args.strict));
     let valid = borne_out && found.values().all(|one| one.outcome.is_valid()) && twice.is_empty();
     let whole = found.values().all(|one| one.outcome == Outcome::Valid);
     Ok(if valid && (whole || !args.strict) { Exit::Completed } else { Exit::Verification })
@@ -159,6 +173,7 @@ struct Further<'a> {
     audits: Option<&'a audit::Audits>,
     others: Option<&'a countersigned::Countersigned>,
     origin: Option<&'a origin::Found>,
+    replayed: Option<&'a replay::Replayed>,
 }
 
 fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[String], further: &Further<'_>) {
@@ -180,6 +195,9 @@ fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[Stri
         if let Some(origin) = further.origin {
             answer["origin"] = origin.json();
         }
+        if let Some(replayed) = further.replayed {
+            answer["replay"] = replayed.json();
+        }
         print_json(&answer);
         return;
     }
@@ -191,7 +209,8 @@ fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[Stri
         println!("\n{}", origin.line());
     }
     let audits = further.audits.map(audit::Audits::lines).into_iter();
-    for lines in audits.chain(further.others.map(countersigned::Countersigned::lines)) {
+    let others = further.others.map(countersigned::Countersigned::lines);
+    for lines in audits.chain(others).chain(further.replayed.map(replay::Replayed::lines)) {
         println!();
         lines.iter().for_each(|line| println!("{line}"));
     }

@@ -286,6 +286,7 @@ impl Scripted {
             "misquote" => claim["citations"][0]["quote"] = "A person may never pause a run.".into(),
             "wrong-digest" => claim["citations"][0]["text"] = "0".repeat(64).into(),
             "wrong-document" => claim["citations"][0]["document"] = "0".repeat(64).into(),
+            "reworded" => claim["text"] = "A person may do it.".into(),
             "no-citation" => claim["citations"] = serde_json::json!([]),
             "same-source-twice" => {
                 let one = claim["citations"][0].clone();

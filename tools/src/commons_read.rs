@@ -47,16 +47,7 @@ pub struct CommonsRead {
 impl CommonsRead {
     /// The tool over an index.
     pub fn new(index: Arc<dyn Index>) -> Self {
-        let spec = ToolSpec {
-            name: NAME.to_owned(),
-            description:
-                "Read passages by id, verbatim, with the byte span of each sentence and the document's digest. \
-                Use it to quote exactly, or to read around a hit by a wider span of the same text or by the passages beside it."
-                    .to_owned(),
-            arguments: SCHEMA.to_owned(),
-            idempotent: true,
-        };
-        Self { index, spec }
+        Self { index, spec: words() }
     }
 }
 
@@ -94,6 +85,19 @@ impl CommonsRead {
         let (passages, left_out) = arguments::fitting(NAME, read)?;
         arguments::answer(NAME, &Answer { passages, left_out })
     }
+}
+
+/// What it is, in the words that a model reads.
+pub(crate) fn words() -> ToolSpec {
+    ToolSpec {
+            name: NAME.to_owned(),
+            description:
+                "Read passages by id, verbatim, with the byte span of each sentence and the document's digest. \
+                Use it to quote exactly, or to read around a hit by a wider span of the same text or by the passages beside it."
+                    .to_owned(),
+            arguments: SCHEMA.to_owned(),
+            idempotent: true,
+        }
 }
 
 impl Tool for CommonsRead {

@@ -64,17 +64,7 @@ pub struct CommonsSearch {
 impl CommonsSearch {
     /// The tool over an index.
     pub fn new(index: Arc<dyn Index>) -> Self {
-        let spec = ToolSpec {
-            name: NAME.to_owned(),
-            description:
-                "Find passages in the person's own documents by words. Returns the best passages with their text \
-                and the id (text digest and byte span) by which commons_read opens them and a citation names them. With hops \
-                it searches again with what it found."
-                    .to_owned(),
-            arguments: SCHEMA.to_owned(),
-            idempotent: true,
-        };
-        Self { index, spec }
+        Self { index, spec: words() }
     }
 }
 
@@ -116,6 +106,20 @@ impl CommonsSearch {
         let (hits, left_out) = arguments::fitting(NAME, found.collect())?;
         arguments::answer(NAME, &Answer { hits, left_out })
     }
+}
+
+/// What it is, in the words that a model reads.
+pub(crate) fn words() -> ToolSpec {
+    ToolSpec {
+            name: NAME.to_owned(),
+            description:
+                "Find passages in the person's own documents by words. Returns the best passages with their text \
+                and the id (text digest and byte span) by which commons_read opens them and a citation names them. With hops \
+                it searches again with what it found."
+                    .to_owned(),
+            arguments: SCHEMA.to_owned(),
+            idempotent: true,
+        }
 }
 
 impl Tool for CommonsSearch {

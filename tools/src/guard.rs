@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     clean::{Clean, clean},
-    fence::Fence,
-    hand::{Hand, Work},
+    fence::{Fence, Fenced},
+    hand::{Asked, Hand, Work},
 };
 
 /// What a tier may take beyond a call's wall limit to end it, before it is dropped.
@@ -89,18 +89,36 @@ impl<H: Hand> Guarded<H> {
         Self { hand, common: Arc::clone(common) }
     }
 
+    /// What a record names the tool by.
+    pub fn identity(&self) -> Digest {
+        tool(&self.hand)
+    }
+
+    /// A call that was made before, made once more to see what it gives: under no lease, so past no fence.
+    pub async fn again(&self, call: ToolCall<'_>) -> (Called, Asked) {
+        let began = Instant::now();
+        let work = Work::new(call.key, call.grant.clone());
+        let ran = self.granted(&work, call.arguments).await;
+        (self.called(call, &work, ran, began.elapsed()), work.noted().asked)
+    }
+
     async fn run(&self, work: &Work, arguments: &str) -> Result<Vec<u8>, ToolError> {
-        let name = &self.hand.spec().name;
-        let refuse = |what: String, why: String| {
-            let reason = format!("{what}: {why}");
-            work.refused(what, why);
-            work.ended(Exit::Refused);
-            ToolError::Refused { tool: name.clone(), reason }
-        };
-        self.common.fence.pass(work.key()).map_err(|why| refuse("the call".to_owned(), why.to_string()))?;
+        let stale = |why: Fenced| self.refuse(work, "the call".to_owned(), why.to_string());
+        self.common.fence.pass(work.key()).map_err(stale)?;
+        self.granted(work, arguments).await
+    }
+
+    fn refuse(&self, work: &Work, what: String, why: String) -> ToolError {
+        let reason = format!("{what}: {why}");
+        work.refused(what, why);
+        work.ended(Exit::Refused);
+        ToolError::Refused { tool: self.hand.spec().name.clone(), reason }
+    }
+
+    async fn granted(&self, work: &Work, arguments: &str) -> Result<Vec<u8>, ToolError> {
         for need in self.hand.needs(arguments)? {
             if work.grant().covering(&need).is_none() {
-                return Err(refuse(need.to_string(), "no grant covers it".to_owned()));
+                return Err(self.refuse(work, need.to_string(), "no grant covers it".to_owned()));
             }
         }
         // A semaphore that is never closed gives a place to everybody in turn.
@@ -110,7 +128,8 @@ impl<H: Hand> Guarded<H> {
         drop(place);
         ran.unwrap_or_else(|_elapsed| {
             work.passed(Limit::Wall);
-            Err(ToolError::Failed { tool: name.clone(), reason: format!("it did not end in {wall:?}") })
+            let tool = self.hand.spec().name.clone();
+            Err(ToolError::Failed { tool, reason: format!("it did not end in {wall:?}") })
         })
     }
 

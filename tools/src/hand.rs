@@ -62,6 +62,16 @@ pub(crate) struct Notes {
     pub fuel: Option<u64>,
     pub memory_bytes: Option<u64>,
     pub exit: Option<Exit>,
+    pub asked: Asked,
+}
+
+/// What a call asked for that differs from one time to the next, where its tier sees that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The time.
+    pub clock: bool,
+    /// Random numbers.
+    pub chance: bool,
 }
 
 /// Most refusals and connections noted one by one.
@@ -136,6 +146,11 @@ impl Work {
     pub fn ended(&self, exit: Exit) {
         let mut notes = self.notes();
         notes.exit = notes.exit.or(Some(exit));
+    }
+
+    /// It asked for the time or for chance.
+    pub fn asked(&self, asked: Asked) {
+        self.notes().asked = asked;
     }
 
     /// A limit was passed.

@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use common_ground::port::{index::Index, tool::Tool};
+use common_ground::port::{
+    index::Index,
+    tool::{Tool, ToolSpec},
+};
 
 mod arguments;
 #[cfg(target_os = "linux")]
@@ -47,7 +50,7 @@ pub use container::Container;
 pub use fetch::{Fetch, Page};
 use files::OnPath;
 pub use guard::{Common, Guarded};
-pub use hand::{Hand, Work};
+pub use hand::{Asked, Hand, Work};
 #[cfg(target_os = "linux")]
 pub use shell::Shell;
 #[cfg(feature = "wasm")]
@@ -55,6 +58,11 @@ pub use wasm::{Problem, Wasm, WasmTool};
 
 /// Their names.
 pub const COMMONS: [&str; 2] = [commons_search::NAME, commons_read::NAME];
+
+/// What they are, in the words that a model reads.
+pub fn commons_words() -> [ToolSpec; 2] {
+    [commons_search::words(), commons_read::words()]
+}
 
 /// The tools over an index.
 pub fn commons(index: Arc<dyn Index>) -> Vec<Arc<dyn Tool>> {

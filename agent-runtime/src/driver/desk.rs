@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     event::Ask,
     permits::{Permit, Permits},
-    speech::{Listener, Voice, collect, used_by_failed},
+    speech::{Listener, Voice, answered},
     words::{Ear, Said},
 };
 use crate::{
@@ -87,6 +87,32 @@ pub enum Answer {
         /// Why.
         error: ModelError,
     },
+}
+
+impl Answer {
+    /// How the call ended.
+    pub fn outcome(&self) -> CallOutcome {
+        match self {
+            Self::Said { .. } => CallOutcome::Done,
+            Self::Failed { .. } => CallOutcome::Failed,
+        }
+    }
+}
+
+/// The most that a request can use.
+fn worst(request: &ModelRequest, tokens_in: u64) -> ModelUsage {
+    ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() }
+}
+
+/// A request to a model and its answer, of no run and with nobody who listens: what goes on record of it.
+///
+/// # Errors
+/// The model's, where it cannot count.
+pub async fn ask_alone(model: &dyn Model, request: &ModelRequest) -> Result<(Answer, ModelUsage), ModelError> {
+    let worst = worst(request, model.count_tokens(request).await?);
+    let owner = Owner::Role { role: request.role };
+    let voice = Voice::new(None, owner, StepIndex(0), &request.reply);
+    Ok(answered(model, request, voice, worst).await)
 }
 
 /// A tool's answer.
@@ -252,7 +278,7 @@ impl Desk {
         let bytes = serde_json::to_vec(request).map_err(Stop::Encoding)?;
         let model = Arc::clone(&self.model);
         let tokens_in = self.count(request).await?;
-        let worst = ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() };
+        let worst = worst(request, tokens_in);
         let intent = Intent {
             call: CallKind::Model { model: request.model.clone() },
             request: Digest::of(&bytes),
@@ -269,13 +295,9 @@ impl Desk {
         };
         let before = self.room.clock.now_ms();
         let voice = Voice::new(self.room.listener.as_ref(), self.owner, StepIndex(first), &request.reply);
-        let asked = tokio::time::timeout(self.room.patience.model, collect(&*model, request, voice)).await;
+        let asked = tokio::time::timeout(self.room.patience.model, answered(&*model, request, voice, worst)).await;
         let (answer, used) = match asked {
-            Ok(Ok((answer, used))) => (answer, used),
-            Ok(Err(error)) => {
-                let used = used_by_failed(&error, worst);
-                (Answer::Failed { error }, used)
-            }
+            Ok(asked) => asked,
             Err(_elapsed) => {
                 let reason = format!("no answer in {:?}", self.room.patience.model);
                 (Answer::Failed { error: ModelError::Broken { model: request.model.clone(), reason } }, worst)
@@ -288,7 +310,7 @@ impl Desk {
             tool_calls: 0,
             wall_ms: self.room.clock.now_ms().saturating_sub(before),
         };
-        let outcome = if matches!(answer, Answer::Said { .. }) { CallOutcome::Done } else { CallOutcome::Failed };
+        let outcome = answer.outcome();
         let bytes = serde_json::to_vec(&answer).map_err(Stop::Encoding)?;
         self.finish(first, outcome, bytes, usage, None);
         Ok((answer, true))

@@ -33,7 +33,7 @@ use receipts::Digest;
 use tokio::sync::Notify;
 
 pub use book::{Placed, placed, replay};
-pub use desk::{Answer, Patience, Stop, ToolAnswer};
+pub use desk::{Answer, Patience, Stop, ToolAnswer, ask_alone};
 pub(crate) use desk::{Desk, request_digest};
 pub use event::Message;
 pub use fork::{Forked, bears_out, fork};

@@ -100,7 +100,7 @@ impl Drop for Voice<'_> {
 }
 
 /// Reads a stream to its end, saying what comes. A stream that breaks off is an error, never half an answer.
-pub(super) async fn collect(
+async fn collect(
     model: &dyn Model,
     request: &ModelRequest,
     mut voice: Voice<'_>,
@@ -124,9 +124,25 @@ pub(super) async fn collect(
     Err(ModelError::Broken { model: request.model.clone(), reason: "the answer broke off".to_owned() })
 }
 
+/// An answer as it goes on record, whole or failed, with what it used; `worst` is the most that it can have used.
+pub(super) async fn answered(
+    model: &dyn Model,
+    request: &ModelRequest,
+    voice: Voice<'_>,
+    worst: ModelUsage,
+) -> (Answer, ModelUsage) {
+    match collect(model, request, voice).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let used = used_by_failed(&error, worst);
+            (Answer::Failed { error }, used)
+        }
+    }
+}
+
 /// What a call without an answer is booked at: nothing when the model did not take the request, else the worst case,
 /// since the provider may charge for it.
-pub(super) fn used_by_failed(error: &ModelError, worst: ModelUsage) -> ModelUsage {
+fn used_by_failed(error: &ModelError, worst: ModelUsage) -> ModelUsage {
     match error {
         ModelError::Unreachable { .. } | ModelError::Refused { .. } | ModelError::TooLarge { .. } => {
             ModelUsage::default()

@@ -3,7 +3,7 @@
 use common_ground::{
     Action, AttemptNumber, Command, ModuleId,
     criterion::Criterion,
-    module::{AttemptEnd, EndReason, Input, Lease, Life, Owner},
+    module::{Lease, Owner},
     role::Role,
     wants,
 };
@@ -17,7 +17,7 @@ use super::{
     tasks::{Key, done, planned},
     words::Ear,
 };
-use crate::roles::{associate, handover::Source, principal, verifier};
+use crate::roles::{associate, principal, verifier};
 
 impl Flow {
     pub(super) fn start_wanted(&mut self) -> Result<(), DriveError> {
@@ -60,31 +60,7 @@ impl Flow {
     fn start_work(&mut self, id: ModuleId, lease: Lease) -> Result<(), DriveError> {
         let run = self.book.run()?;
         let Some(module) = run.modules.get(&id) else { return Ok(()) };
-        let accepted = |input: &Input| {
-            let source = run.modules.get(&input.module)?;
-            let Life::Accepted { deliverable, .. } = &source.life else { return None };
-            let attempt = source.attempt()?;
-            let worked = attempt.submitted_after.map_or(attempt.steps.len(), |steps| steps as usize);
-            Some(Source {
-                question: source.spec.question.clone(),
-                deliverable: *deliverable,
-                handover: input.handover,
-                share: input.share,
-                steps: attempt.steps.iter().take(worked).cloned().collect(),
-            })
-        };
-        let findings = module.attempts.iter().rev().find_map(|attempt| match &attempt.end {
-            AttemptEnd::Ended { reason: EndReason::Rework { findings }, .. } => Some(findings.clone()),
-            _not_sent_back => None,
-        });
-        let job = associate::Job {
-            module: id,
-            epoch: lease.epoch,
-            spec: module.spec.clone(),
-            task: run.task.clone(),
-            sources: module.spec.inputs.iter().filter_map(accepted).collect(),
-            findings: findings.unwrap_or_default(),
-        };
+        let Some(job) = associate::Job::of(run, id, lease.attempt, lease.epoch) else { return Ok(()) };
         let owner = Owner::Attempt { module: id, attempt: lease.attempt, epoch: lease.epoch };
         let recorded = module.attempt().map(|attempt| attempt.steps.clone()).unwrap_or_default();
         let heard = module.attempt().map(|attempt| attempt.heard.clone()).unwrap_or_default();

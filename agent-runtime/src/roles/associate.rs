@@ -3,11 +3,14 @@
 //! **Invariant:** what a model does wrong is shown to it at most twice in a row; then the attempt fails with that reason.
 
 use common_ground::{
-    Command, Epoch, ModuleId,
+    AttemptNumber, Command, Epoch, ModuleId, Run,
     criterion::Criterion,
     deliverable::Deliverable,
-    module::{ModuleKind, ModuleSpec, WorkError},
-    port::model::{ModelError, ModelRequest, Reply, Turn},
+    module::{AttemptEnd, EndReason, ModuleKind, ModuleSpec, WorkError},
+    port::{
+        model::{ModelError, ModelRequest, Reply, Turn},
+        tool::ToolSpec,
+    },
     refusal::Refusal,
     role::Role,
     run::Task,
@@ -41,6 +44,63 @@ pub(crate) struct Job {
     pub sources: Vec<Source>,
     /// Why the last attempt was sent back.
     pub findings: Vec<String>,
+}
+
+impl Job {
+    /// The task of an attempt, as the run has it.
+    pub fn of(run: &Run, module: ModuleId, number: AttemptNumber, epoch: Epoch) -> Option<Self> {
+        let of = run.modules.get(&module)?;
+        let before = of.attempts.iter().rev().filter(|attempt| attempt.number < number);
+        let findings = before.into_iter().find_map(|attempt| match &attempt.end {
+            AttemptEnd::Ended { reason: EndReason::Rework { findings }, .. } => Some(findings.clone()),
+            _not_sent_back => None,
+        });
+        Some(Self {
+            module,
+            epoch,
+            spec: of.spec.clone(),
+            task: run.task.clone(),
+            sources: of.spec.inputs.iter().filter_map(|input| Source::of(run, input)).collect(),
+            findings: findings.unwrap_or_default(),
+        })
+    }
+
+    /// The task as a model is given it, with the deliverables of its sources.
+    pub fn with(&self, inputs: Vec<WorkInput>) -> WorkTask {
+        WorkTask {
+            kind: self.spec.kind,
+            question: self.spec.question.clone(),
+            inputs,
+            max_passages: self.task.max_passages,
+            max_words: self.task.max_words,
+            min_sources: min_sources(&self.spec),
+            findings: self.findings.clone(),
+        }
+    }
+}
+
+/// The first request: rules, the task, and what may be called.
+pub(super) fn first(
+    (model, window): (&str, Option<u64>),
+    (rules, task): (String, String),
+    tools: Vec<ToolSpec>,
+) -> ModelRequest {
+    ModelRequest {
+        model: model.to_owned(),
+        role: Role::Associate,
+        turns: vec![Turn::Rules { text: rules }, Turn::Task { text: task }],
+        tools,
+        reply: Reply::Calls,
+        max_tokens: context::answer_tokens(window, ANSWER_TOKENS),
+    }
+}
+
+/// The rules and the task of the engine that is no language model.
+///
+/// # Errors
+/// None in practice.
+pub(super) fn plainly(task: &WorkTask) -> Result<(String, String), serde_json::Error> {
+    Ok((ASSOCIATE.text.to_owned(), serde_json::to_string(task)?))
 }
 
 /// How a conversation ended.
@@ -98,24 +158,18 @@ async fn converse(desk: &mut Desk, job: &Job) -> Result<End, Stop> {
 
 /// The first request. A language model gets words; the extractive engine the task itself.
 async fn opening(desk: &Desk, job: &Job, talk: &mut Conversation) -> Result<Result<ModelRequest, WorkError>, Stop> {
-    let (rules, task) = if desk.model().is_language_model() {
+    let words = if desk.model().is_language_model() {
         let rules = handover::rules(desk, &job.task).await?;
         match handover::task(desk, &talk.task, &job.sources, &mut talk.passages).await? {
-            Ok(words) => (rules, words),
+            Ok(task) => (rules, task),
             Err(error) => return Ok(Err(error)),
         }
     } else {
-        (ASSOCIATE.text.to_owned(), serde_json::to_string(&talk.task).map_err(Stop::Encoding)?)
+        plainly(&talk.task).map_err(Stop::Encoding)?
     };
-    let first = [Turn::Rules { text: rules }, Turn::Task { text: task }];
-    Ok(Ok(ModelRequest {
-        model: desk.model().id().to_owned(),
-        role: Role::Associate,
-        turns: first.into_iter().chain(pictures::turn(desk, &job.task).await?).collect(),
-        tools: talk.offered.clone(),
-        reply: Reply::Calls,
-        max_tokens: context::answer_tokens(desk.model().window(), ANSWER_TOKENS),
-    }))
+    let mut request = first((desk.model().id(), desk.model().window()), words, talk.offered.clone());
+    request.turns.extend(pictures::turn(desk, &job.task).await?);
+    Ok(Ok(request))
 }
 
 async fn task(desk: &Desk, job: &Job) -> Result<WorkTask, Stop> {
@@ -126,15 +180,7 @@ async fn task(desk: &Desk, job: &Job) -> Result<WorkTask, Stop> {
         let deliverable = serde_json::from_slice(&bytes).map_err(|_other| Stop::Content(digest))?;
         inputs.push(WorkInput { question: source.question.clone(), deliverable });
     }
-    Ok(WorkTask {
-        kind: job.spec.kind,
-        question: job.spec.question.clone(),
-        inputs,
-        max_passages: job.task.max_passages,
-        max_words: job.task.max_words,
-        min_sources: min_sources(&job.spec),
-        findings: job.findings.clone(),
-    })
+    Ok(job.with(inputs))
 }
 
 fn min_sources(spec: &ModuleSpec) -> u32 {

@@ -223,29 +223,28 @@ impl Conversation {
             }
         }
         let answers = desk.use_tools(&live).await?;
-        let mut turns = vec![Turn::Model { text, calls: calls.clone() }];
+        let mut heard = Vec::with_capacity(calls.len());
         for (call, place) in calls.iter().zip(0_usize..) {
-            let answer = match (
-                asked.get(&place).and_then(|at| Some((answers.get(*at)?, live.get(*at)?))),
-                wrong.remove(&place),
-            ) {
-                (Some((answer, (_, arguments))), _) => self.took(call, arguments, answer),
-                (None, why) => ToolAnswer { content: why.unwrap_or_default(), failed: true },
-            };
-            turns.push(Turn::Tool { call: call.id.clone(), content: answer.content, failed: answer.failed });
+            heard.push(
+                match (asked.get(&place).and_then(|at| Some((answers.get(*at)?, live.get(*at)?))), wrong.remove(&place))
+                {
+                    (Some((answer, (_, arguments))), _) => self.took(call, arguments, answer),
+                    (None, why) => ToolAnswer { content: why.unwrap_or_default(), failed: true },
+                },
+            );
         }
-        Ok(Heard::Turns(turns))
+        Ok(Heard::Turns(turns(text, calls, heard)))
     }
 
     /// The tool and the arguments it is called with.
     fn ready(&self, call: &Call, live: &[(Arc<dyn Tool>, String)]) -> Result<(Arc<dyn Tool>, String), String> {
         let tool = self.granted.iter().find(|tool| tool.spec().name == call.tool);
         if !self.language {
-            let tool = tool.ok_or_else(|| format!("{} was not granted", call.tool))?;
+            let tool = tool.ok_or_else(|| not_granted(&call.tool))?;
             return Ok((Arc::clone(tool), call.arguments.clone()));
         }
         check(call, &self.offered)?;
-        let tool = tool.ok_or_else(|| format!("{} was not granted", call.tool))?;
+        let tool = tool.ok_or_else(|| not_granted(&call.tool))?;
         let arguments = one_spelling(&self.passages.arguments(&call.tool, &call.arguments)?);
         let before = self.made.contains(&(call.tool.clone(), arguments.clone()));
         if before || live.iter().any(|(other, same)| other.spec().name == call.tool && *same == arguments) {
@@ -265,13 +264,28 @@ impl Conversation {
     }
 }
 
+/// What a model said and what its calls brought, as the conversation goes on with it.
+pub(super) fn turns(text: String, calls: Vec<Call>, answers: Vec<ToolAnswer>) -> Vec<Turn> {
+    let brought = calls.iter().zip(answers).map(|(call, answer)| Turn::Tool {
+        call: call.id.clone(),
+        content: answer.content,
+        failed: answer.failed,
+    });
+    let brought: Vec<Turn> = brought.collect();
+    std::iter::once(Turn::Model { text, calls }).chain(brought).collect()
+}
+
+pub(super) fn not_granted(tool: &str) -> String {
+    format!("{tool} was not granted")
+}
+
 /// What the person says, so that the model knows who speaks.
 fn said(words: &str) -> String {
     format!("The person you work for says to you now: {words}")
 }
 
 /// The same arguments in one spelling, so that repeated calls are seen.
-fn one_spelling(arguments: &str) -> String {
+pub(super) fn one_spelling(arguments: &str) -> String {
     serde_json::from_str::<serde_json::Value>(arguments)
         .map_or_else(|_not_json| arguments.to_owned(), |value| value.to_string())
 }

@@ -5,10 +5,10 @@
 use common_ground::{
     deliverable::Deliverable,
     guardian::Suspect,
-    module::{CallKind, Handover, ModuleKind, Step, StepState, WorkError},
+    module::{CallKind, Handover, Input, Life, ModuleKind, Step, StepState, WorkError},
     port::model::{Call, ModelRequest, Reply, Turn},
     role::Role,
-    run::{Rules, Task},
+    run::{Rules, Run, Task},
 };
 use receipts::Digest;
 
@@ -28,6 +28,23 @@ pub(crate) struct Source {
     pub share: u32,
     /// The steps of the attempt that was accepted, without the Verifier's.
     pub steps: Vec<Step>,
+}
+
+impl Source {
+    /// What an input hands over, once its module is accepted.
+    pub fn of(run: &Run, input: &Input) -> Option<Self> {
+        let source = run.modules.get(&input.module)?;
+        let Life::Accepted { deliverable, .. } = &source.life else { return None };
+        let attempt = source.attempt()?;
+        let worked = attempt.submitted_after.map_or(attempt.steps.len(), |steps| steps as usize);
+        Some(Self {
+            question: source.spec.question.clone(),
+            deliverable: *deliverable,
+            handover: input.handover,
+            share: input.share,
+            steps: attempt.steps.iter().take(worked).cloned().collect(),
+        })
+    }
 }
 
 /// The role's rules, then the person's and the project's, then the skills there are.

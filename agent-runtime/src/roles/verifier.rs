@@ -45,7 +45,7 @@ pub(crate) async fn examine(
         let found = match (&parsed, criterion) {
             (Ok(deliverable), Criterion::Judged { rubric }) => judge::judge(desk, rubric, deliverable).await?,
             (Ok(deliverable), _) => found(examination, criterion, deliverable, read).await.map(|()| String::new()),
-            (Err(error), _) => Err(format!("the deliverable cannot be read: {error}")),
+            (Err(error), _) => Err(unreadable(error)),
         };
         let (passed, reason) = match found {
             Ok(reason) => (true, reason),
@@ -56,27 +56,38 @@ pub(crate) async fn examine(
     Ok(verdicts)
 }
 
+/// The finding on a criterion that the deliverable alone decides; none for another one.
+pub fn by_rule(criterion: &Criterion, deliverable: &[u8]) -> Option<Result<(), String>> {
+    let parsed = || serde_json::from_slice::<Deliverable>(deliverable).map_err(|error| unreadable(&error));
+    Some(match criterion {
+        Criterion::EveryClaimCites => parsed().and_then(|parsed| every_claim_cites(&parsed)),
+        Criterion::MinimumSources { count } => parsed().and_then(|parsed| minimum_sources(&parsed, *count)),
+        Criterion::AnswerMatchesSchema { schema } => parsed().and_then(|_form| matches_schema(deliverable, schema)),
+        Criterion::QuotesVerbatim | Criterion::Judged { .. } => return None,
+    })
+}
+
+fn unreadable(error: &serde_json::Error) -> String {
+    format!("the deliverable cannot be read: {error}")
+}
+
 async fn found(
     examination: &Examination,
     criterion: &Criterion,
     deliverable: &Deliverable,
     read: Option<&Arc<dyn Tool>>,
 ) -> Result<(), String> {
-    match criterion {
-        Criterion::EveryClaimCites => every_claim_cites(deliverable),
-        Criterion::QuotesVerbatim => {
-            let mut seen = BTreeSet::new();
-            for citation in deliverable.citations() {
-                if seen.insert(citation) {
-                    verbatim(examination, citation, read).await?;
-                }
-            }
-            Ok(())
+    let Criterion::QuotesVerbatim = criterion else {
+        let by_rule = by_rule(criterion, &examination.deliverable);
+        return by_rule.unwrap_or_else(|| Err("this criterion needs a model to judge it".to_owned()));
+    };
+    let mut seen = BTreeSet::new();
+    for citation in deliverable.citations() {
+        if seen.insert(citation) {
+            verbatim(examination, citation, read).await?;
         }
-        Criterion::MinimumSources { count } => minimum_sources(deliverable, *count),
-        Criterion::AnswerMatchesSchema { schema } => matches_schema(&examination.deliverable, schema),
-        Criterion::Judged { .. } => Err("this criterion needs a model to judge it".to_owned()),
     }
+    Ok(())
 }
 
 fn every_claim_cites(deliverable: &Deliverable) -> Result<(), String> {

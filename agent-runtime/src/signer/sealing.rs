@@ -133,15 +133,15 @@ impl Signer {
     }
 }
 
-/// The trace of the last attempt at a module, from its facts and the attempt's key: of an accepted module, what its receipt's
-/// tree is made of.
+/// The trace of one attempt at a module, from its facts and the attempt's key: of an accepted one, what its receipt's tree is
+/// made of; of one before it, what the receipt names among the earlier ones.
 ///
 /// # Errors
 /// [`SealError`].
-pub fn trace_of(run: &Run, id: ModuleId, key: &[u8; 32]) -> Result<Trace, SealError> {
+pub fn trace_of(run: &Run, id: ModuleId, number: AttemptNumber, key: &[u8; 32]) -> Result<Trace, SealError> {
     let missing = |why| SealError::Facts { module: id, why };
     let module = run.modules.get(&id).ok_or(missing("no such module"))?;
-    let attempt = module.attempt().ok_or(missing("no attempt"))?;
+    let attempt = module.attempts.iter().find(|attempt| attempt.number == number).ok_or(missing("no such attempt"))?;
     Ok(Trace::new(&AttemptKey::new(*key), entries(run, id, module, attempt)?)?)
 }
 

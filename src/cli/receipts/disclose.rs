@@ -115,7 +115,7 @@ async fn own_trace(
     let (key, attempt) = found.ok_or_else(|| damaged(module, "the run's facts name no attempt at it"))?;
     let secret = reader.attempt_key(id, key, attempt.number.0).await.map_err(|error| from_journal(&error))?;
     let secret = secret.ok_or_else(|| damaged(module, "the key of its attempt is gone"))?;
-    let trace = trace_of(run, key, &secret).map_err(|error| damaged(module, &chain(&error)))?;
+    let trace = trace_of(run, key, attempt.number, &secret).map_err(|error| damaged(module, &chain(&error)))?;
     if (trace.size(), trace.root()) == (head.size, head.root) {
         Ok(trace)
     } else {

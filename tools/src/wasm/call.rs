@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     egress::{Dialler, Line},
-    hand::Work,
+    hand::{Asked, Work},
 };
 
 /// Files, streams and what is waited for, of one guest. Without a bound a guest takes all descriptors of the process.
@@ -79,6 +79,8 @@ pub(super) struct State {
     pub folders: Folders,
     /// What it was refused.
     pub refusals: Refusals,
+    /// What it asked for of time and chance.
+    pub asked: Asked,
     memory: Memory,
     web: Web,
 }
@@ -96,6 +98,11 @@ impl WasiView for State {
 }
 
 impl State {
+    /// Clocks and chance, beside what was asked of them.
+    pub fn senses(&mut self) -> (WasiCtxView<'_>, &mut Asked) {
+        (WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }, &mut self.asked)
+    }
+
     /// Files beside what is asked of them.
     pub fn files(&mut self) -> (WasiCtxView<'_>, &mut Folders, &Refusals) {
         (WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }, &mut self.folders, &self.refusals)
@@ -138,7 +145,8 @@ pub(super) async fn run(
     let folders = Folders::new(open, limits);
     let memory = Memory::new(limits.memory_bytes);
     let (web, asks) = Web::new();
-    let state = State { wasi: wasi.build(), table, folders, refusals: refusals.clone(), memory, web };
+    let asked = Asked::default();
+    let state = State { wasi: wasi.build(), table, folders, refusals: refusals.clone(), asked, memory, web };
     let mut store = Store::new(engine.raw(), state);
     let fuel = match work.grant().senses {
         Senses::Real => u64::MAX,
@@ -165,6 +173,7 @@ pub(super) async fn run(
 
     let left = store.get_fuel().unwrap_or(0);
     work.used(u64::try_from(cpu.as_millis()).ok(), Some(fuel - left), Some(store.data().memory.peak()));
+    work.asked(store.data().asked);
     for (what, why) in refusals.take() {
         work.refused(what, why);
     }

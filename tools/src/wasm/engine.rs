@@ -24,7 +24,7 @@ use wasmtime::{
     PoolingAllocationConfig, Store, Strategy, component::Linker,
 };
 
-use super::{call::State, files, limits::MOST_TABLE, network, open::Problem, web};
+use super::{call::State, files, limits::MOST_TABLE, network, open::Problem, senses, web};
 
 /// How long a guest runs before others have their turn.
 const TURN: Duration = Duration::from_millis(5);
@@ -73,15 +73,17 @@ impl Drop for Running<'_> {
 }
 
 impl Engine {
-    /// Starts the engine and its thread. Without a folder fit to keep compiled code in it runs too, and says so.
-    pub fn start(cache: &Path) -> Result<(Self, Option<Problem>), Problem> {
+    /// Starts the engine and its thread. Without a folder fit to keep compiled code in it runs too, and says so; where none is
+    /// named nothing is kept.
+    pub fn start(cache: Option<&Path>) -> Result<(Self, Option<Problem>), Problem> {
         let mut config = config();
-        let problem = match keep(cache) {
-            Ok(cache) => {
+        let problem = match cache.map(|cache| (cache, keep(cache))) {
+            Some((_, Ok(cache))) => {
                 config.cache(Some(cache));
                 None
             }
-            Err(why) => Some(Problem::NoCache(cache.to_owned(), why)),
+            Some((cache, Err(why))) => Some(Problem::NoCache(cache.to_owned(), why)),
+            None => None,
         };
         let no_engine = |error: wasmtime::Error| Problem::NoEngine(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&config).map_err(no_engine)?;
@@ -216,13 +218,14 @@ fn keep(folder: &Path) -> Result<Cache, String> {
     Cache::new(config).map_err(|error| format!("{error:#}"))
 }
 
-/// All of WASI 0.2, with files, sockets and requests as this tier has them.
+/// All of WASI 0.2, with files, sockets, senses and requests as this tier has them.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     linker.allow_shadowing(true);
     files::add_to(&mut linker)?;
     network::add_to(&mut linker)?;
+    senses::add_to(&mut linker)?;
     web::add_to(&mut linker)?;
     Ok(linker)
 }

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use common_ground::port::tool::ToolSpec;
 use receipts::Digest;
 use wasmtime::component::Component;
 use wasmtime_wasi::p2::bindings::CommandPre;
@@ -81,7 +82,7 @@ impl Wasm {
             return (Vec::new(), problems);
         }
         places.sort();
-        let engine = match Engine::start(cache) {
+        let engine = match Engine::start(Some(cache)) {
             Ok((engine, problem)) => {
                 problems.extend(problem);
                 Arc::new(engine)
@@ -97,6 +98,23 @@ impl Wasm {
         }
         (tools, problems)
     }
+
+    /// Opens the one tool of a folder of tools that has this name, and writes nowhere. Compiles: not for an async thread.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn open_one(folder: &Path, name: &str, dialler: &Arc<Dialler>) -> Result<WasmTool, Problem> {
+        let (engine, _nothing_is_kept) = Engine::start(None)?;
+        open(&Arc::new(engine), dialler, &folder.join(name))
+    }
+
+    /// The words of the tool of this name, without its code.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn words(folder: &Path, name: &str) -> Result<ToolSpec, Problem> {
+        manifest(&folder.join(name)).map(|manifest| manifest.spec)
+    }
 }
 
 fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -111,10 +129,7 @@ fn subfolders(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn open(engine: &Arc<Engine>, dialler: &Arc<Dialler>, place: &Path) -> Result<WasmTool, Problem> {
-    let path = place.join("tool.toml");
-    let text = bytes(&path, MOST_MANIFEST)?;
-    let folder = place.file_name().unwrap_or_default().to_string_lossy();
-    let manifest = Manifest::parse(&folder, &text).map_err(|error| Problem::Manifest(path, error))?;
+    let manifest = manifest(place)?;
     let path = place.join("component.wasm");
     let code = bytes(&path, MOST_COMPONENT)?;
     let found = Digest::of(&code);
@@ -129,6 +144,13 @@ fn open(engine: &Arc<Engine>, dialler: &Arc<Dialler>, place: &Path) -> Result<Wa
         .and_then(CommandPre::new)
         .map_err(|error| Problem::Unfitting(path, format!("{error:#}")))?;
     Ok(WasmTool::new(Arc::clone(engine), Arc::clone(dialler), manifest, command))
+}
+
+fn manifest(place: &Path) -> Result<Manifest, Problem> {
+    let path = place.join("tool.toml");
+    let text = bytes(&path, MOST_MANIFEST)?;
+    let folder = place.file_name().unwrap_or_default().to_string_lossy();
+    Manifest::parse(&folder, &text).map_err(|error| Problem::Manifest(path, error))
 }
 
 fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, Problem> {
