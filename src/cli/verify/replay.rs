@@ -135,7 +135,8 @@ impl Stage<'_> {
             return Ok(Err("the run that accepted it was deleted, and with it the key of its trace".to_owned()));
         };
         let Some(head) = &one.head else { return Ok(Err("its receipt does not hold".to_owned())) };
-        let Some(run) = self.runs.get(&by).and_then(|state| state.as_ref()?.run()).cloned() else {
+        let Self { reader, home, config, progress, began, done, total, runs } = self;
+        let Some(run) = runs.get(&by).and_then(|state| state.as_ref()?.run()) else {
             return Ok(Err("its run is not on record".to_owned()));
         };
         let Some((id, module)) = run.modules.iter().find(|(id, _)| id.to_string() == name) else {
@@ -143,16 +144,14 @@ impl Stage<'_> {
         };
         let earlier = earlier(bundle);
         let mut attempts = Vec::with_capacity(module.attempts.len());
-        let mut bench = Bench::new(self.reader, (self.home, &self.config), &run, (*id, module))?;
+        let mut bench = Bench::new(reader, (home, config), run, (*id, module))?;
+        let mut step = || {
+            *done += 1;
+            progress.repeating(*done, *total, *began);
+        };
         for attempt in &module.attempts {
             let is_last = module.attempt().is_some_and(|last| last.number == attempt.number);
             let signed = if is_last { Some((head.size, head.root)) } else { earlier.get(&attempt.number).copied() };
-            let (began, total) = (self.began, self.total);
-            let (done, progress) = (&mut self.done, &self.progress);
-            let mut step = || {
-                *done += 1;
-                progress.repeating(*done, total, began);
-            };
             attempts.push(bench.attempt(attempt, signed, &mut step).await?);
         }
         Ok(Ok(attempts))

@@ -152,7 +152,8 @@ impl<'a> Bench<'a> {
         let words = self.words.clone();
         let spec = |name: &str| words.iter().find(|spec| spec.name == name).cloned();
         let past = Past { run: self.run, module: self.id, attempt: attempt.number, contents: &read, words: &spec };
-        let (asked, unbuilt) = past.asked();
+        let engine_worked = attempt.steps.iter().any(|step| called(step) == extractive::ID);
+        let (asked, unbuilt) = if engine_worked { past.asked() } else { (Vec::new(), None) };
         let entries = trace.entries();
         let is_call = |entry: &Entry| matches!(entry, Entry::ModelCall { .. } | Entry::ToolCall { .. });
         let calls = entries.iter().zip(0_u64..).filter(|(entry, _)| is_call(entry));
