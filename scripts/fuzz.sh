@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every parser of signed or foreign bytes, and what guardians are shown, with libFuzzer, two at a time. Needs no nightly Rust: coverage comes from
 # LLVM's pass, and without a sanitizer, for none of this is unsafe code. What was learnt is kept in target/fuzz/corpus, a
-# crash in target/fuzz/crashes. Golden files and vectors of the repository are the seeds.
+# crash in target/fuzz/crashes. Golden files of the repository and the inputs that are kept beside the targets are the seeds.
 #
 # usage: fuzz.sh [SECONDS for each target, 600 without] [TARGET…]
 set -euo pipefail
@@ -25,10 +25,13 @@ fi
 
 # fuzz TARGET: says how many inputs it tried, and fails with a crash.
 fuzz() {
-  local target=$1 corpus=target/fuzz/corpus/$1 log=target/fuzz/$1.log
+  local target=$1 corpus=target/fuzz/corpus/$1 log=target/fuzz/$1.log seeds=() place
+  for place in {receipts,guardian}/tests/golden {receipts,guardian}/fuzz/corpus/"$target"; do
+    [ ! -d "$place" ] || seeds+=("$place")
+  done
   mkdir -p "$corpus" target/fuzz/crashes
   if "target/fuzz/build/$triple/release/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
-    -print_final_stats=1 -artifact_prefix="target/fuzz/crashes/$target-" "$corpus" {receipts,guardian}/tests/golden >"$log" 2>&1; then
+    -print_final_stats=1 -artifact_prefix="target/fuzz/crashes/$target-" "$corpus" "${seeds[@]}" >"$log" 2>&1; then
     printf 'fuzz: %-12s %s inputs, none fails\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
   else
     tail -n 25 "$log" >&2

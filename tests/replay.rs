@@ -178,7 +178,11 @@ fn an_export_holds_nothing_to_run_and_says_where_to_look() {
     let output = place.ii(&["verify", &out, "--replay"]);
     let said = stderr(&output);
     assert_eq!((code(&output), said.lines().count()), (2, 1), "{said}");
-    assert!(said.contains("none of the contents") && said.contains("`ii verify RUN --replay`"), "{said}");
+    assert!(
+        said.contains(&format!("{out} holds digests and none of the contents"))
+            && said.contains("`ii verify RUN --replay`"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use common_ground::{
     guardian::Suspect,
     module::{CallKind, CallOutcome, Compaction, Owner, Step, StepState, Usage},
     port::{
-        model::{Call, Model, ModelError, ModelRequest, ModelUsage},
+        model::{Call, Model, ModelError, ModelRequest},
         tool::{Called, StepKey, Tool, ToolCall, ToolError, ToolSpec},
     },
     record::{Exit, Limit, Traced},
@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     event::Ask,
     permits::{Permit, Permits},
-    speech::{Listener, Voice, answered},
+    speech::{Listener, Voice, answered, worst},
     words::{Ear, Said},
 };
 use crate::{
@@ -87,32 +87,6 @@ pub enum Answer {
         /// Why.
         error: ModelError,
     },
-}
-
-impl Answer {
-    /// How the call ended.
-    pub fn outcome(&self) -> CallOutcome {
-        match self {
-            Self::Said { .. } => CallOutcome::Done,
-            Self::Failed { .. } => CallOutcome::Failed,
-        }
-    }
-}
-
-/// The most that a request can use.
-fn worst(request: &ModelRequest, tokens_in: u64) -> ModelUsage {
-    ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() }
-}
-
-/// A request to a model and its answer, of no run and with nobody who listens: what goes on record of it.
-///
-/// # Errors
-/// The model's, where it cannot count.
-pub async fn ask_alone(model: &dyn Model, request: &ModelRequest) -> Result<(Answer, ModelUsage), ModelError> {
-    let worst = worst(request, model.count_tokens(request).await?);
-    let owner = Owner::Role { role: request.role };
-    let voice = Voice::new(None, owner, StepIndex(0), &request.reply);
-    Ok(answered(model, request, voice, worst).await)
 }
 
 /// A tool's answer.

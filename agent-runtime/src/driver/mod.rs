@@ -33,12 +33,12 @@ use receipts::Digest;
 use tokio::sync::Notify;
 
 pub use book::{Placed, placed, replay};
-pub use desk::{Answer, Patience, Stop, ToolAnswer, ask_alone};
+pub use desk::{Answer, Patience, Stop, ToolAnswer};
 pub(crate) use desk::{Desk, request_digest};
 pub use event::Message;
 pub use fork::{Forked, bears_out, fork};
 pub use orders::{Paper, Readers, obey};
-pub use speech::{Listener, Said, Spoken};
+pub use speech::{Listener, Said, Spoken, ask_alone};
 pub use words::{LONGEST_WORD, tell};
 
 use crate::{

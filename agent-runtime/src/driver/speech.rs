@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common_ground::{
     StepIndex,
-    module::Owner,
+    module::{CallOutcome, Owner},
     port::model::{Model, ModelError, ModelEvent, ModelRequest, ModelUsage, Reply},
 };
 use futures_util::StreamExt;
@@ -138,6 +138,32 @@ pub(super) async fn answered(
             (Answer::Failed { error }, used)
         }
     }
+}
+
+impl Answer {
+    /// How the call ended.
+    pub fn outcome(&self) -> CallOutcome {
+        match self {
+            Self::Said { .. } => CallOutcome::Done,
+            Self::Failed { .. } => CallOutcome::Failed,
+        }
+    }
+}
+
+/// The most that a request can use.
+pub(super) fn worst(request: &ModelRequest, tokens_in: u64) -> ModelUsage {
+    ModelUsage { tokens_in, tokens_out: request.max_tokens, ..ModelUsage::default() }
+}
+
+/// A request to a model and its answer, of no run and with nobody who listens: what goes on record of it.
+///
+/// # Errors
+/// The model's, where it cannot count.
+pub async fn ask_alone(model: &dyn Model, request: &ModelRequest) -> Result<(Answer, ModelUsage), ModelError> {
+    let worst = worst(request, model.count_tokens(request).await?);
+    let owner = Owner::Role { role: request.role };
+    let voice = Voice::new(None, owner, StepIndex(0), &request.reply);
+    Ok(answered(model, request, voice, worst).await)
 }
 
 /// What a call without an answer is booked at: nothing when the model did not take the request, else the worst case,

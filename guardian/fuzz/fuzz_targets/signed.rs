@@ -2,16 +2,7 @@
 //! either side.
 #![no_main]
 
-use guardian::{charter, order};
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets.rs"]
+mod targets;
 
-fuzz_target!(|bytes: &[u8]| {
-    drop(charter::open(bytes));
-    drop(order::open(bytes));
-    assert_eq!(order::missing(bytes).is_some(), order::unsigned(bytes).is_some());
-    let half = bytes.len() / 2;
-    let (one, other) = (&bytes[..half], &bytes[half..]);
-    if let (Some(here), Some(there)) = (order::join(one, other), order::join(other, one)) {
-        assert_eq!(order::missing(&here), order::missing(&there));
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::signed(bytes));
