@@ -4,7 +4,8 @@
 usage: watched.py write|check LOG
 
 `check` fails where a rule spoke of a run that was completed and in which the test had put nothing to find, and, under CI, where
-fewer runs were looked at than docs/GUARDIAN.md says. `write` says there how many there are.
+far fewer runs were looked at than docs/GUARDIAN.md says: how often a killed program had come to its end differs a little.
+`write` says there how many there are.
 """
 
 import collections
@@ -57,7 +58,7 @@ def main():
         page.write_text(before + BEGIN + said + END + after)
         return
     least = int(re.search(r" of (\d+) ", shown)[1]) if "CI" in os.environ else 0
-    if len(clean) < least:
+    if len(clean) < 0.9 * least:
         sys.exit(f"docs/GUARDIAN.md says {least}: scripts/watched.py write {log}")
     sys.exit(1 if cried else 0)
 

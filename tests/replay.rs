@@ -73,6 +73,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Digest> {
 
 /// Whether the journal was altered; without Python it is said that nothing was tried.
 fn tamper(place: &Place, act: &[&str]) -> bool {
+    place.finds(&["journal"]);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tamper.py");
     let ran = Command::new("python3").arg(script).arg(place.home().join("journal.sqlite")).args(act).output();
     match ran {
