@@ -8,8 +8,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::{
+    errors::Error,
+    query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder},
+};
 use common_ground::port::tool::StepKey;
+use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use super::{Docker, gate};
 use crate::jail::began;
@@ -20,6 +25,9 @@ const UNTIL: &str = "ii.until";
 
 /// How long past its time a container may be before anybody removes it: clocks differ, and its owner has its own grace.
 const LATE: Duration = Duration::from_secs(300);
+
+/// How long somebody else's removal of a container is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A process, told from all others that ever had its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +96,7 @@ impl Docker {
     ///
     /// # Errors
     /// An engine that does not answer or does not obey; a socket that cannot be removed.
-    pub async fn sweep(&self) -> Result<usize, bollard::errors::Error> {
+    pub async fn sweep(&self) -> Result<usize, Error> {
         gate::sweep(&std::env::temp_dir())?;
         let api = &self.engine().await?.api;
         let me = Owner::me();
@@ -106,13 +114,27 @@ impl Docker {
     }
 }
 
-/// Ends and removes a container. One that is not there is what was wanted.
-pub(super) async fn remove(api: &bollard::Docker, id: &str) -> Result<(), bollard::errors::Error> {
+/// Ends and removes a container. One that is not there is what was wanted; one that somebody else is just removing is gone
+/// when this returns.
+pub(super) async fn remove(api: &bollard::Docker, id: &str) -> Result<(), Error> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match api.remove_container(id, Some(options)).await {
-        // 409: somebody else is removing it now.
-        Err(bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        Err(Error::DockerResponseServerError { status_code: 409, .. }) => removed(api, id).await,
         ended => ended,
+    }
+}
+
+/// Waits until a container is gone that somebody else is removing.
+async fn removed(api: &bollard::Docker, id: &str) -> Result<(), Error> {
+    let options = WaitContainerOptionsBuilder::new().condition("removed").build();
+    let mut waiting = api.wait_container(id, Some(options));
+    match timeout(PATIENCE, waiting.next()).await {
+        // How its command ended is nobody's affair any more.
+        Ok(None | Some(Ok(_) | Err(Error::DockerContainerWaitError { .. }))) => Ok(()),
+        Ok(Some(Err(Error::DockerResponseServerError { status_code: 404, .. }))) => Ok(()),
+        Ok(Some(Err(error))) => Err(error),
+        Err(_elapsed) => Err(Error::RequestTimeoutError),
     }
 }
 
