@@ -39,7 +39,7 @@ fn found() -> Place {
 fn briefs(place: &Place, server: &ModelServer, more: &[&str]) -> Output {
     let words = [&["guardian", "briefs"], more].concat();
     let mut command = place.command(std::path::Path::new(env!("CARGO_BIN_EXE_ii")), &words);
-    command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+    server.asked_by(&mut command);
     command.env("II_GUARDIAN_ADVISER", "openai:scripted").output().expect("ii runs")
 }
 

@@ -238,6 +238,7 @@ fn a_receipt_whose_parent_is_missing_is_unresolved() {
 #[test]
 fn a_tampered_journal_is_named_with_exit_8() {
     let (place, run) = ran();
+    place.finds(&["journal"]);
     let journal = place.home().join("journal.sqlite");
     let mut bytes = fs::read(&journal).expect("a journal");
     let needle = b"module.judged";

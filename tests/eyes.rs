@@ -11,13 +11,12 @@ use std::{
 
 use common::{
     Place,
-    server::{Live, ModelServer, Piece, Says, offers, rounds},
+    server::{Live, ModelServer, Piece, QUOTE, Says, offers, rounds},
     terminal::{PATIENCE, Terminal},
 };
 use serde_json::{Value, json};
 
 const ASKED: &str = "Who may pause a run?";
-const QUOTE: &str = "A person may pause a run at any time.";
 
 fn runs(place: &Place) -> Vec<Value> {
     let listed = place.ii(&["runs", "list", "--json"]);

@@ -12,34 +12,20 @@ use std::{
 use common::{
     Place,
     engine::{components, image, page, skipped},
-    server::{ModelServer, Says, offers, rounds},
+    server::ModelServer,
 };
 use serde_json::{Value, json};
 
 const QUESTION: &str = "Who may pause a run?";
-const QUOTE: &str = "A person may pause a run at any time.";
 
 /// Plans one module, searches, makes one call, and hands in what it found.
 fn worker(tool: &'static str, arguments: Value) -> ModelServer {
-    ModelServer::start(move |request, _| {
-        if offers(request, "plan") {
-            let module = json!({ "name": "one", "kind": "answer", "question": QUESTION, "inputs": [] });
-            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
-        }
-        match rounds(request) {
-            0 => Says::call("commons_search", json!({ "query": "who may pause a run" })),
-            1 => Says::call(tool, arguments.clone()),
-            _ => {
-                let citation = json!({ "passage": "p1", "quote": QUOTE });
-                Says::call("submit", json!({ "claims": [{ "text": "A person may.", "citations": [citation] }] }))
-            }
-        }
-    })
+    ModelServer::that_calls(QUESTION, vec![(tool, arguments)])
 }
 
 fn command(place: &Place, server: &ModelServer, arguments: &[&str]) -> Command {
     let mut command = place.command(std::path::Path::new(env!("CARGO_BIN_EXE_ii")), arguments);
-    command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+    server.asked_by(&mut command);
     command
 }
 
@@ -357,26 +343,15 @@ fn a_run_uses_every_tier_and_its_receipt_has_them_all() {
         Err(reason) => return skipped("a run over all tiers", &reason),
     };
     let url = page("<title>Pauses</title><h1>Pauses</h1><p>A pause needs a person.</p>");
-    let address = url.clone();
-    let used = image.clone();
-    let server = ModelServer::start(move |request, _| {
-        if offers(request, "plan") {
-            let module = json!({ "name": "one", "kind": "answer", "question": QUESTION, "inputs": [] });
-            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
-        }
-        match rounds(request) {
-            0 => Says::call("commons_search", json!({ "query": "who may pause a run" })),
-            1 => Says::call("fetch", json!({ "url": format!("{address}/") })),
-            2 => Says::call("shell", json!({ "command": "echo jailed" })),
-            3 => Says::call("container", json!({ "image": used, "command": ["/bin/sh", "-c", "echo contained"] })),
-            4 => Says::call("browse", json!({ "action": "open", "url": format!("{address}/") })),
-            5 => Says::call("calculate", json!({ "expression": "6 * 7" })),
-            _ => {
-                let citation = json!({ "passage": "p1", "quote": QUOTE });
-                Says::call("submit", json!({ "claims": [{ "text": "A person may.", "citations": [citation] }] }))
-            }
-        }
-    });
+    let opened = format!("{url}/");
+    let calls = vec![
+        ("fetch", json!({ "url": opened })),
+        ("shell", json!({ "command": "echo jailed" })),
+        ("container", json!({ "image": image, "command": ["/bin/sh", "-c", "echo contained"] })),
+        ("browse", json!({ "action": "open", "url": opened })),
+        ("calculate", json!({ "expression": "6 * 7" })),
+    ];
+    let server = ModelServer::that_calls(QUESTION, calls);
     let (net, run) = (format!("net:{url}"), format!("run:docker:{image}"));
     let mut words = asking(&docs, &["--allow", &net, "--allow", &run, "--allow", "run:process"]);
     for tool in ["fetch", "shell", "container", "browse", "calculate"] {

@@ -108,13 +108,7 @@ struct Scene {
 impl Scene {
     fn start(&self, words: &[&str]) -> Child {
         let mut command = self.place.command(Path::new(env!("CARGO_BIN_EXE_ii")), words);
-        command
-            .env("OPENAI_BASE_URL", &self.server.url)
-            .env("OPENAI_API_KEY", "sk-test")
-            .env("NO_PROXY", "127.0.0.1")
-            .env("TMPDIR", &self.temporary)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        self.server.asked_by(&mut command).env("TMPDIR", &self.temporary).stdout(Stdio::null()).stderr(Stdio::null());
         if let Some(host) = std::env::var_os("DOCKER_HOST") {
             command.env("DOCKER_HOST", host);
         }

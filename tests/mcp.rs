@@ -130,7 +130,7 @@ fn a_server_is_approved_used_in_a_run_and_not_any_more_when_it_changes() {
     words.extend(may.iter().flat_map(|may| ["--allow", may]));
     let run = || {
         let mut command = place.command(Path::new(env!("CARGO_BIN_EXE_ii")), &words);
-        command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+        server.asked_by(&mut command);
         command.output().expect("runs")
     };
     let output = run();

@@ -10,12 +10,11 @@ use std::{
 
 use common::{
     Place,
-    server::{ModelServer, Says, last, offers, rounds, rules, task},
+    server::{ModelServer, QUOTE, Says, last, offers, rounds, rules, task},
 };
 use serde_json::{Value, json};
 
 const QUESTION: &str = "Who may pause a run?";
-const QUOTE: &str = "A person may pause a run at any time.";
 
 fn search(query: &str) -> Says {
     Says::call("commons_search", json!({ "query": query }))
@@ -37,7 +36,7 @@ fn run(place: &Place, server: &ModelServer, arguments: &[&str]) -> Output {
 
 fn command(place: &Place, server: &ModelServer, arguments: &[&str]) -> Command {
     let mut command = place.command(std::path::Path::new(env!("CARGO_BIN_EXE_ii")), arguments);
-    command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+    server.asked_by(&mut command);
     command
 }
 

@@ -11,14 +11,13 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use common::{
     Place, code, json,
-    server::{ModelServer, Says, offers, rounds},
+    server::{ModelServer, offers},
     stderr, stdout,
     terminal::Terminal,
 };
 use serde_json::{Value, json};
 
 const ASKED: &str = "Who may do what this shows?";
-const QUOTE: &str = "A person may pause a run at any time.";
 
 /// A picture of one black pixel, whole: chunks with their checks, and one row of compressed pixels.
 fn pixel() -> Vec<u8> {
@@ -33,24 +32,13 @@ fn picture(place: &Place) -> PathBuf {
     path
 }
 
-/// A model that plans one module, searches, and answers from the passage about pausing.
 fn sees() -> ModelServer {
-    ModelServer::start(|request, _| {
-        if offers(request, "plan") {
-            let module = json!({ "name": "one", "kind": "answer", "question": ASKED, "inputs": [] });
-            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
-        }
-        if rounds(request) == 0 {
-            return Says::call("commons_search", json!({ "query": "who may pause a run" }));
-        }
-        let citation = json!({ "passage": "p1", "quote": QUOTE });
-        Says::call("submit", json!({ "claims": [{ "text": "A person may.", "citations": [citation] }] }))
-    })
+    ModelServer::that_calls(ASKED, Vec::new())
 }
 
 fn command(place: &Place, server: &ModelServer, words: &[&str]) -> Command {
     let mut command = place.command(Path::new(env!("CARGO_BIN_EXE_ii")), words);
-    command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+    server.asked_by(&mut command);
     command
 }
 
@@ -109,6 +97,30 @@ fn a_model_that_sees_is_shown_the_picture_also_when_the_run_goes_on_without_the_
     assert_eq!(code(&resumed), 1, "its plan waits again: {}", stderr(&resumed));
     let after = server.requests();
     assert!(after.len() > before && after[before..].iter().all(shows));
+}
+
+/// A Principal that does not see plans by the names; who works on the question sees.
+#[test]
+fn a_principal_that_does_not_see_is_told_the_names() {
+    let place = Place::new();
+    let server = sees();
+    let path = picture(&place);
+    fs::create_dir_all(place.home()).expect("a home");
+    let settings = format!(
+        "[models]\nprincipal = \"blind:scripted\"\n[providers.blind]\nbase_url = \"{}\"\nsees = \"no\"\n",
+        server.url
+    );
+    fs::write(place.home().join("config.toml"), settings).expect("settings");
+    let ran = ask(&place, &server, &["--picture", path.to_str().expect("UTF-8")]);
+    assert_eq!(code(&ran), 0, "{}{}", stdout(&ran), stderr(&ran));
+    let (plans, works): (Vec<Value>, Vec<Value>) = server.requests().into_iter().partition(|one| offers(one, "plan"));
+    assert!(!plans.is_empty() && works.len() >= 2);
+    assert!(works.iter().all(shows), "{works:?}");
+    for plan in &plans {
+        assert!(!plan.to_string().contains("image_url"), "{plan}");
+        let told = plan["messages"].to_string();
+        assert!(told.contains("pictures that you do not see") && told.contains("my shot.png (1×1)"), "{told}");
+    }
 }
 
 /// A picture costs tokens, and the budget counts them before the model is asked.

@@ -14,7 +14,7 @@ use std::{
 
 use common::{
     Place, code, json,
-    server::{ModelServer, Says, last, offers, rounds, rules},
+    server::{ModelServer, QUOTE, Says, last, offers, rounds, rules},
     stderr, stdout, until,
 };
 use serde_json::{Value, json};
@@ -25,7 +25,6 @@ fn child() {
 }
 
 const QUESTION: &str = "Who may pause a run?";
-const QUOTE: &str = "A person may pause a run at any time.";
 
 fn plan() -> Says {
     let module = json!({ "name": "one", "kind": "answer", "question": QUESTION, "inputs": [] });
@@ -83,7 +82,7 @@ impl Held {
 
     fn command(place: &Place, server: &ModelServer, words: &[&str]) -> Command {
         let mut command = place.command(std::path::Path::new(env!("CARGO_BIN_EXE_ii")), words);
-        command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+        server.asked_by(&mut command);
         command
     }
 

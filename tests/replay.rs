@@ -13,14 +13,13 @@ use common::{
     Place, code,
     engine::{components, guest, skipped},
     json,
-    server::{ModelServer, Says, offers, rounds},
+    server::ModelServer,
     stderr, stdout,
 };
 use receipts::Digest;
 use serde_json::{Value, json};
 
 const QUESTION: &str = "Who may pause a run?";
-const QUOTE: &str = "A person may pause a run at any time.";
 /// Three modules with the one that merges.
 const THREE: &str = "Who may pause a run? Where are the keys kept?";
 
@@ -117,23 +116,10 @@ fn scripted(place: &Place, tool: &'static str, arguments: Value) -> (ModelServer
     for name in ["keys.md", "verifier.txt", "leases.html"] {
         std::fs::remove_file(place.docs().join(name)).expect("removed");
     }
-    let server = ModelServer::start(move |request, _| {
-        if offers(request, "plan") {
-            let module = json!({ "name": "one", "kind": "answer", "question": QUESTION, "inputs": [] });
-            return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
-        }
-        match rounds(request) {
-            0 => Says::call("commons_search", json!({ "query": "who may pause a run" })),
-            1 => Says::call(tool, arguments.clone()),
-            _ => {
-                let citation = json!({ "passage": "p1", "quote": QUOTE });
-                Says::call("submit", json!({ "claims": [{ "text": "A person may.", "citations": [citation] }] }))
-            }
-        }
-    });
+    let server = ModelServer::that_calls(QUESTION, vec![(tool, arguments)]);
     let words = [place.run_args(QUESTION), ["--model", "openai:scripted", "--tool", tool].map(str::to_owned).to_vec()];
     let mut command = place.command(Path::new(env!("CARGO_BIN_EXE_ii")), &words.concat());
-    command.env("OPENAI_BASE_URL", &server.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1");
+    server.asked_by(&mut command);
     let output = command.output().expect("runs");
     assert!(output.status.success(), "{}", stderr(&output));
     let run = place.only_run().expect("a run");
@@ -265,7 +251,7 @@ fn without_the_key_of_an_attempt_nothing_is_claimed() {
     assert_eq!((&found["holds"], &found["complete"]), (&json!(true), &json!(false)), "{found}");
     assert_eq!(found["modules"][0]["attempts"][0]["tree"]["result"], "not_built");
     let said = stdout(&place.ii(&["verify", &run, "--replay"]));
-    assert!(said.contains("REPEATS IN PART") && said.contains("the key of the attempt is gone"), "{said}");
+    assert!(said.contains("COULD NOT BE REPEATED") && said.contains("the key of the attempt is gone"), "{said}");
 }
 
 #[test]

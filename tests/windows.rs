@@ -7,12 +7,11 @@ use std::process::Output;
 
 use common::{
     Place,
-    server::{ModelServer, Says, offers, rounds, task},
+    server::{ModelServer, QUOTE, Says, offers, rounds, task},
 };
 use serde_json::{Value, json};
 
 const QUESTION: &str = "Who may pause a run?";
-const QUOTE: &str = "A person may pause a run at any time.";
 
 /// A place with one document and a provider `small` with a window beside `large`, which has none.
 fn place(server: &ModelServer, window: u64) -> Place {

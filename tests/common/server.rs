@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -104,6 +105,9 @@ impl Says {
     }
 }
 
+/// What a model cites from the documents of a test, word for word.
+pub const QUOTE: &str = "A person may pause a run at any time.";
+
 type Script = dyn Fn(&Value, usize) -> Says + Send + Sync;
 
 /// The server; it ends with the test.
@@ -126,6 +130,30 @@ impl ModelServer {
             }
         });
         Self { url, requests }
+    }
+
+    /// A model that plans one module, searches, makes these calls one after another, and answers from the passage about
+    /// pausing, which is the first where it is the only one.
+    pub fn that_calls(question: &'static str, calls: Vec<(&'static str, Value)>) -> Self {
+        Self::start(move |request, _| {
+            if offers(request, "plan") {
+                let module = json!({ "name": "one", "kind": "answer", "question": question, "inputs": [] });
+                return Says::call("plan", json!({ "reason": { "reason": "single" }, "modules": [module] }));
+            }
+            match rounds(request).checked_sub(1).map(|made| calls.get(made)) {
+                None => Says::call("commons_search", json!({ "query": "who may pause a run" })),
+                Some(Some((tool, arguments))) => Says::call(tool, arguments.clone()),
+                Some(None) => {
+                    let citation = json!({ "passage": "p1", "quote": QUOTE });
+                    Says::call("submit", json!({ "claims": [{ "text": "A person may.", "citations": [citation] }] }))
+                }
+            }
+        })
+    }
+
+    /// Makes a program ask this server, as `--model openai:scripted`.
+    pub fn asked_by<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("OPENAI_BASE_URL", &self.url).env("OPENAI_API_KEY", "sk-test").env("NO_PROXY", "127.0.0.1")
     }
 
     /// Every request so far.

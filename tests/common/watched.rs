@@ -13,19 +13,20 @@ use serde_json::Value;
 use super::Place;
 
 /// Shows the home to a sentinel by the program's own commands, and prints what is found:
-/// `watched: TEST | RUN | OUTCOME | RULES`, or why nothing can be.
+/// `watched: TEST | RUN | OUTCOME | RULES`, the rules being those the test did not say it gives something to find. Where nothing
+/// can be read, `watched: TEST | - | unreadable | WHY`.
 pub fn show(place: &Place, expected: &BTreeSet<&str>) {
     if thread::panicking() || !place.home().join("journal.sqlite").exists() {
         return;
     }
     let test = thread::current().name().unwrap_or("a test without a name").to_owned();
+    let declared = if expected.is_empty() { "" } else { "troubled " };
     match outcomes(place).and_then(|outcomes| Ok((outcomes, concerns(place)?))) {
-        Err(why) => println!("watched: {test} | unreadable | {}", why.trim().replace(['\n', '|'], " ")),
+        Err(why) => println!("watched: {test} | - | {declared}unreadable | {}", why.trim().replace(['\n', '|'], " ")),
         Ok((outcomes, concerns)) => {
             for (run, outcome) in outcomes {
                 let spoke = concerns.get(&run).into_iter().flatten();
                 let unexpected: Vec<&str> = spoke.map(String::as_str).filter(|rule| !expected.contains(rule)).collect();
-                let declared = if expected.is_empty() { "" } else { "troubled " };
                 println!("watched: {test} | {run} | {declared}{outcome} | {}", unexpected.join(", "));
             }
         }

@@ -46,13 +46,25 @@ impl Composer {
 
     /// What is written, with pastes in full.
     pub fn whole(&self) -> String {
-        self.pastes.iter().fold(self.text.clone(), |text, (mark, paste)| text.replacen(mark, paste, 1))
+        let mut text = self.text.clone();
+        for (mark, paste) in &self.pastes {
+            if let Some(at) = text.find(mark) {
+                text.replace_range(at..at + mark.len(), "");
+                pictures::put(&mut text, at, paste);
+            }
+        }
+        text
     }
 
     /// Writes at the cursor.
     pub fn insert(&mut self, more: &str) {
         self.text.insert_str(self.cursor, more);
-        self.cursor += more.len();
+        self.written(self.cursor + more.len());
+    }
+
+    /// Stands behind what was just written.
+    fn written(&mut self, end: usize) {
+        self.cursor = end;
         // A letter may have joined the one before or after into one grapheme.
         self.cursor = self.boundary_from(self.cursor);
         self.looking_back = None;
@@ -62,13 +74,14 @@ impl Composer {
     /// else, becomes that picture's mark.
     pub fn paste(&mut self, pasted: &str) {
         if let Some(mark) = pictures::dropped(pasted).and_then(|path| pictures::mark(&path)) {
-            return self.insert(&mark);
+            let end = pictures::put_mark(&mut self.text, self.cursor, &mark);
+            return self.written(end);
         }
-        let pasted = pictures::unmarked(pasted);
         let pasted = pasted.replace("\r\n", "\n").replace('\r', "\n");
         let lines = pasted.lines().count();
         if lines <= LONG_LINES && pasted.len() <= LONG_BYTES {
-            return self.insert(&pasted);
+            let end = pictures::put(&mut self.text, self.cursor, &pasted);
+            return self.written(end);
         }
         let number = self.pastes.len() + 1;
         let mark = format!("[paste {number}: {lines} lines, {} bytes]", pasted.len());
@@ -244,7 +257,7 @@ impl Composer {
 
 #[cfg(test)]
 mod tests {
-    use super::Composer;
+    use super::{Composer, pictures};
     use proptest::prelude::*;
     use unicode_segmentation::UnicodeSegmentation;
 
@@ -333,6 +346,24 @@ mod tests {
                 let stands = bounds.chain([composer.text.len()]).any(|at| at == composer.cursor);
                 prop_assert!(stands, "{:?} at {}", composer.text, composer.cursor);
             }
+        }
+
+        #[test]
+        fn only_what_was_dropped_is_a_picture(acts in prop::collection::vec(0_usize..16, 0..40)) {
+            let long = format!("{}[picture", "line\n".repeat(11));
+            let texts = ["[picture", ": /x.png]", ":", " ", "/x.png]", "[", "[picture: ", "[picture: /x.png] ", "\r\n",
+                &long, "/a.png"];
+            let moves: [Act; 5] = [Composer::left, Composer::right, Composer::word_left, Composer::up, Composer::down];
+            let mut composer = Composer::default();
+            for act in acts {
+                match moves.get(act) {
+                    Some(act) => act(&mut composer),
+                    None => composer.paste(texts[act - moves.len()]),
+                }
+            }
+            let whole = composer.take();
+            let (_, paths) = pictures::taken(&whole);
+            prop_assert!(paths.iter().all(|path| path == "/a.png"), "{whole:?}");
         }
     }
 }

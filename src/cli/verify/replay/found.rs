@@ -161,18 +161,23 @@ impl Attempted {
         })
     }
 
+    /// Whether anything was run again and gave what was signed.
+    pub fn matched(&self) -> bool {
+        self.rows.iter().any(|row| row.found == Found::Matched)
+    }
+
     fn count(&self, of: impl Fn(&Found) -> bool) -> usize {
         self.rows.iter().filter(|row| of(&row.found)).count()
     }
 
     /// The head line, then a line each row.
     pub fn lines(&self, module: &str) -> Vec<String> {
-        let head = if !self.holds(false) {
-            "DIFFERS"
-        } else if self.holds(true) {
-            "REPEATS"
-        } else {
-            "REPEATS IN PART"
+        let head = match (self.holds(false), self.holds(true), self.matched()) {
+            (false, _, _) => "DIFFERS",
+            (true, true, true) => "REPEATS",
+            (true, true, false) => "NOTHING TO REPEAT",
+            (true, false, true) => "REPEATS IN PART",
+            (true, false, false) => "COULD NOT BE REPEATED",
         };
         let counts = [
             (self.count(|found| *found == Found::Matched), "matched"),
@@ -334,6 +339,18 @@ mod tests {
         ] {
             let one = attempted(tree, found);
             assert_eq!((one.holds(false), one.holds(true)), (usual, strict), "{:?}", one.lines("m"));
+        }
+    }
+
+    #[test]
+    fn nothing_repeats_where_nothing_was_run() {
+        for (found, head) in [
+            (Found::Matched, "REPEATS  m, attempt 1: 1 matched"),
+            (Found::Varies(Varies::Model), "NOTHING TO REPEAT  m, attempt 1: 0 matched, 1 not repeatable"),
+            (Found::Not("gone".to_owned()), "COULD NOT BE REPEATED  m, attempt 1: 0 matched, 1 could not be repeated"),
+            (differs("a", "b", Place::Again), "DIFFERS  m, attempt 1: 0 matched, 1 differ"),
+        ] {
+            assert_eq!(attempted(Tree::Held, found).lines("m")[0], head);
         }
     }
 }
