@@ -11,7 +11,8 @@ use std::{
 
 use agent_runtime::{
     clock::Clock,
-    signer::{CurationError, Signer, next_line},
+    journal::{IngestRow, Journal},
+    signer::{CurationError, Signer, bundle_of, next_line},
 };
 use commons_index::{Collection, Revision};
 use receipts::{
@@ -26,7 +27,7 @@ use receipts::{
 
 use crate::{
     exit::{Exit, Failure, chain},
-    failures::from_store,
+    failures::{from_journal, from_store},
 };
 
 /// A revision of a collection and the receipt of the ingest that led to it.
@@ -76,6 +77,28 @@ pub async fn seal(index: &Collection, signer: &Signer, clock: &Clock) -> Result<
         made.push((revision.number, sealed.receipt));
     }
     Ok(made)
+}
+
+/// Puts the receipts of a collection's ingests into the queue to the ledger, those that were never there, and says how many that
+/// were.
+///
+/// # Errors
+/// Files that cannot be read, the journal's.
+pub async fn queue(index: &Collection, journal: &Journal) -> Result<u64, Failure> {
+    let mut rows = Vec::new();
+    for one in of(index).await? {
+        rows.push(IngestRow {
+            collection: index.collection().to_owned(),
+            revision: one.revision.number.unsigned_abs(),
+            receipt_id: one.receipt,
+            nullifier: one.says.nullifier,
+            bundle: bundle_of(&one.bundle).map_err(Failure::internal)?,
+        });
+    }
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    journal.queue_ingests(rows).await.map_err(|error| from_journal(&error))
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {

@@ -3,8 +3,8 @@
 use agent_runtime::home::Home;
 use agent_runtime::journal::faults::{Fault, FaultyStore};
 use agent_runtime::journal::{
-    AttemptKey, AttemptStream, Batch, Blob, Damage, FactRow, Journal, JournalError, OutboxChange, Reader, ReceiptRow,
-    Store,
+    AttemptKey, AttemptStream, Batch, Blob, Damage, FactRow, IngestRow, Journal, JournalError, OutboxChange, Reader,
+    ReceiptOf, ReceiptRow, Store,
 };
 use common_ground::{ModuleId, RunId};
 use receipts::{Digest, integer::Decimal, ledger::outbox::State};
@@ -309,6 +309,48 @@ async fn of_the_receipts_of_one_module_only_the_first_goes_to_the_outbox() {
     }
 }
 
+/// Receipts of ingests stand in the one queue, each once, whoever brings them and however often.
+#[tokio::test]
+async fn a_receipt_of_an_ingest_is_queued_once_and_tells_its_collection() {
+    let (_dir, home) = temporary();
+    let journal = open(&home, 1).await;
+    let lease = journal.acquire(run(1), 1_000, TTL).await.expect("acquired");
+    let receipts = vec![receipt(b"1", b"a", 1)];
+    journal.append(Batch { receipts, ..Batch::new(run(1), lease.epoch, 1) }).await.expect("appended");
+    let ingest = |id: &[u8], nullifier: &[u8], collection: &str, revision| IngestRow {
+        collection: collection.to_owned(),
+        revision,
+        receipt_id: Digest::of(id),
+        nullifier: Digest::of(nullifier),
+        bundle: id.to_vec(),
+    };
+    let (first, second) = (ingest(b"i1", b"n1", "notes", 1), ingest(b"i2", b"n2", "notes", 2));
+    assert_eq!(journal.queue_ingests(vec![first.clone()]).await.expect("queued"), 1);
+    // Another receipt that claims the same growth, as of a collection brought back from a backup, is not handed in.
+    let twin = ingest(b"i3", b"n2", "notes", 2);
+    let all = vec![first.clone(), second.clone(), twin, ingest(b"i4", b"n4", "other", 1)];
+    assert_eq!(journal.queue_ingests(all).await.expect("queued"), 2);
+    let reader = journal.reader();
+    let rows = reader.outbox_of(None).await.expect("rows");
+    let of = |collection: &str, revision| ReceiptOf::Ingest { collection: collection.to_owned(), revision };
+    assert_eq!(rows[0].of.module(), Some(module(1)));
+    let whose: Vec<ReceiptOf> = rows.iter().skip(1).map(|row| row.of.clone()).collect();
+    assert_eq!(whose, [of("notes", 1), of("notes", 2), of("other", 1)]);
+    assert_eq!(reader.outbox_of_collection("notes").await.expect("rows"), rows[1..3]);
+    assert_eq!(reader.outbox_of(Some(run(1))).await.expect("rows"), rows[..1]);
+    let outgoing = reader.outgoing(9).await.expect("rows");
+    assert_eq!(
+        outgoing.iter().map(|one| one.receipt_id).collect::<Vec<_>>()[1..3],
+        [first.receipt_id, second.receipt_id]
+    );
+    // One that went its way stays where it is.
+    let state = State::Acknowledged { index: Decimal(4) };
+    let states = vec![(first.receipt_id, state.clone(), None)];
+    journal.change_outbox(OutboxChange { states, ..OutboxChange::default() }).await.expect("changed");
+    assert_eq!(journal.queue_ingests(vec![first]).await.expect("queued"), 0);
+    assert_eq!(reader.outbox_of_collection("notes").await.expect("rows")[0].state, state);
+}
+
 #[tokio::test]
 async fn receipts_on_their_way_change_together_or_not_at_all_and_none_leaves() {
     let (_dir, home) = temporary();
@@ -392,10 +434,10 @@ async fn a_later_schema_is_refused_untouched_with_both_versions() {
     connection.close().await.expect("closed");
     let before = std::fs::read(home.journal()).expect("read");
     let refused = Journal::open(home.clone(), holder(2)).await.expect_err("refused");
-    assert!(matches!(refused, JournalError::Newer { found: 99, known: 3 }), "{refused:?}");
-    assert!(refused.to_string().contains("99") && refused.to_string().contains('3'));
+    assert!(matches!(refused, JournalError::Newer { found: 99, known: 4 }), "{refused:?}");
+    assert!(refused.to_string().contains("99") && refused.to_string().contains('4'));
     let refused = Reader::at(home.clone()).runs().await.expect_err("refused");
-    assert!(matches!(refused, JournalError::Newer { found: 99, known: 3 }));
+    assert!(matches!(refused, JournalError::Newer { found: 99, known: 4 }));
     assert_eq!(std::fs::read(home.journal()).expect("read"), before);
 }
 

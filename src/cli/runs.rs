@@ -190,8 +190,9 @@ async fn show(program: &Program, text: &str) -> Result<Exit, Failure> {
         End::Paused { .. } => None,
     });
     let ways = reader.outbox_of(Some(id)).await.map_err(|error| from_journal(&error))?;
-    let standing =
-        |module: ModuleId| ways.iter().find(|way| way.module == module).map(|way| way.state.standing().as_str());
+    let standing = |module: ModuleId| {
+        ways.iter().find(|way| way.of.module() == Some(module)).map(|way| way.state.standing().as_str())
+    };
     if program.json {
         let modules = run.order.iter().filter_map(|id| Some(module_json(*id, run.modules.get(id)?, standing(*id))));
         let modules: Vec<_> = modules.collect();

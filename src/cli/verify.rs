@@ -13,7 +13,7 @@ use std::{
 };
 
 use agent_runtime::{
-    journal::Reader,
+    journal::{OutboxRow, Reader},
     publisher::{PinnedLedger, PublishError},
     signer::read_bundle,
 };
@@ -436,18 +436,23 @@ async fn bundles_of(
             Failure::new(Exit::Storage, what, "`ii doctor` shows what is hit")
         })?;
         let way = ways.iter().find(|way| way.receipt_id == row.receipt_id);
-        let evidence = way.and_then(|way| Some((&way.state, way.evidence.as_deref()?)));
-        bundles.insert(row.module.to_string(), with_evidence(bundle, evidence, ledger.as_ref())?);
+        bundles.insert(row.module.to_string(), with_evidence(bundle, way, ledger.as_ref())?);
     }
     Ok(bundles)
+}
+
+/// A bundle with what the ledger that the home pinned proved of it.
+pub(super) async fn proved(reader: &Reader, bundle: Bundle, way: Option<&OutboxRow>) -> Result<Bundle, Failure> {
+    with_evidence(bundle, way, pinned(reader).await?.as_ref())
 }
 
 /// Adds a ledger's proof as the files that show it.
 fn with_evidence(
     mut bundle: Bundle,
-    evidence: Option<(&State, &[u8])>,
+    way: Option<&OutboxRow>,
     ledger: Option<&PinnedLedger>,
 ) -> Result<Bundle, Failure> {
+    let evidence = way.and_then(|way| Some((&way.state, way.evidence.as_deref()?)));
     match (evidence, ledger) {
         (Some((_state, evidence)), Some(PinnedLedger::Log(pinned))) => with_place(bundle, evidence, &pinned.ledger),
         // What no block has yet is shown by nothing.

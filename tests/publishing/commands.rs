@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use receipts::ledger::rpc::Fault;
+use receipts::ledger::rpc::{Call, Counts, Fault};
 
 #[cfg(target_os = "linux")]
 use crate::common::small_disk::{complaints, on_small_disk};
@@ -190,6 +190,69 @@ fn a_watch_hands_in_what_comes_until_it_is_stopped() {
     assert_eq!(second.status.code(), Some(1), "{}", words(&second));
     kill(Pid::from_raw(i32::try_from(watch.id()).expect("a pid")), Signal::SIGTERM).expect("SIGTERM");
     assert_eq!(watch.wait().expect("ends").code(), Some(0));
+}
+
+/// The second class of benefit goes the same way: an ingest's receipt waits from when it is sealed, is credited once, and what the
+/// ledger proved of it goes along.
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_of_ingests_are_credited_and_proved_like_those_of_modules() {
+    let (place, (ledger, _witness)) = (Place::new(), Ledger::witnessed(&[]));
+    let docs = place.docs().display().to_string();
+    let receipts = |words: &[&str]| {
+        let shown = json(&place.ii(&[&["commons", "receipts", &docs, "--json"], words].concat()));
+        let rows = shown["receipts"].as_array().expect("rows").clone();
+        rows.iter().map(|row| format!("{} {}", row["standing"], row["result"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert_eq!(place.ii(&["commons", "add", &docs]).status.code(), Some(0));
+    assert_eq!(receipts(&[]), ["sealed VALID-UNANCHORED"]);
+    std::fs::write(place.docs().join("more.md"), "# More\n\nMore words.\n").expect("written");
+    assert_eq!(place.ii(&["commons", "add", &docs]).status.code(), Some(0));
+    assert_eq!(place.ii(&place.run_args("Who may pause a run?")).status.code(), Some(0));
+    let submitted = place.ii(&["receipts", "submit", "--ledger", &ledger.url]);
+    assert_eq!(submitted.status.code(), Some(0), "{}", words(&submitted));
+    assert_eq!(standings(&place), ["credited"; 3]);
+    assert_eq!(receipts(&[]), ["credited VALID"; 2]);
+    let shown = words(&place.ii(&["receipts", "status"]));
+    assert!(shown.contains("credited ingest ") && shown.contains(", revision 2  at "), "{shown}");
+    let run = place.only_run().expect("a run");
+    assert!(!words(&place.ii(&["receipts", "status", &run])).contains("ingest"));
+    // The ledger counts by class; asked again, it credits nothing twice.
+    assert_eq!(place.ii(&["receipts", "submit"]).status.code(), Some(0));
+    let counts: Counts = ledger.client().ask(&Call::Counts).await.expect("counts");
+    let counts = serde_json::to_value(counts).expect("JSON");
+    let credited = |class: &str| counts["classes"][class].as_str().map(str::to_owned);
+    assert_eq!(
+        (credited("Data-Curation").as_deref(), credited("Agent-Orchestration").as_deref()),
+        (Some("2"), Some("1")),
+        "{counts}"
+    );
+    // A stranger has the proof with the receipt.
+    let out = place.folder.path().join("handed-on");
+    let out = out.to_str().expect("text");
+    assert_eq!(place.ii(&["commons", "receipts", &docs, "--out", out]).status.code(), Some(0));
+    let pinned = place.folder.path().join("pinned.json");
+    std::fs::copy(format!("{out}/trust.json"), &pinned).expect("copied");
+    let verified = place.ii(&["verify", out, "--trust", pinned.to_str().expect("text"), "--strict"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", words(&verified));
+}
+
+/// A receipt that was sealed and not queued, as by a program that was killed between the two, is handed in by the next who asks.
+#[test]
+fn a_receipt_of_an_ingest_that_was_not_queued_is_found() {
+    let (place, ledger) = (Place::new(), Ledger::start(&[]));
+    let docs = place.docs().display().to_string();
+    assert_eq!(place.ii(&["commons", "add", &docs]).status.code(), Some(0));
+    for name in ["journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm"] {
+        drop(std::fs::remove_file(place.home().join(name)));
+    }
+    assert_eq!(standings(&place), [""; 0]);
+    let broken = place.home().join("commons/0123456789abcdef");
+    std::fs::create_dir_all(&broken).expect("a folder");
+    std::fs::write(broken.join("records.sqlite"), "no records").expect("written");
+    let submitted = place.ii(&["receipts", "submit", "--ledger", &ledger.url]);
+    assert_eq!(submitted.status.code(), Some(0), "{}", words(&submitted));
+    assert!(words(&submitted).contains("collection 0123456789abcdef are not handed in: "), "{}", words(&submitted));
+    assert_eq!(standings(&place), ["credited"]);
 }
 
 #[test]

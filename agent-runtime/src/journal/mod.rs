@@ -32,9 +32,11 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub use error::{Damage, JournalError};
-pub use outbox::{LedgerRow, OutboxChange, OutboxCounts, OutboxRow, Outgoing};
+pub use outbox::{LedgerRow, OutboxChange, OutboxCounts, OutboxRow, Outgoing, ReceiptOf};
 pub use read::Reader;
-pub use row::{AttemptKey, AttemptStream, Batch, Blob, FactRow, Holding, Lease, ReceiptRow, Recorded, RunRow};
+pub use row::{
+    AttemptKey, AttemptStream, Batch, Blob, FactRow, Holding, IngestRow, Lease, ReceiptRow, Recorded, RunRow,
+};
 pub use store::{Store, Stored};
 
 use crate::home::{HolderLock, Home};
@@ -184,6 +186,15 @@ impl Journal {
     /// The database's.
     pub async fn change_outbox(&self, change: OutboxChange) -> Result<(), JournalError> {
         self.request(|answer| Request::Outbox(Box::new(change), answer)).await
+    }
+
+    /// Puts receipts of ingests into the queue, those that were never there, and says how many that were. A receipt that claims
+    /// what another one here claims is left out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn queue_ingests(&self, receipts: Vec<IngestRow>) -> Result<u64, JournalError> {
+        self.request(|answer| Request::Queue(receipts, answer)).await
     }
 
     /// Puts receipts that were refused into the queue again, and says how many.

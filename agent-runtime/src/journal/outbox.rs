@@ -15,6 +15,7 @@ use super::{
     append::{digest, uuid},
     error::JournalError,
     read::Reader,
+    row::IngestRow,
     schema,
 };
 
@@ -29,13 +30,40 @@ pub struct Outgoing {
     pub bundle: Vec<u8>,
 }
 
+/// What a receipt is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceiptOf {
+    /// An accepted module.
+    Module {
+        /// The run, which may be deleted since.
+        run: RunId,
+        /// The module.
+        module: ModuleId,
+    },
+    /// An ingest.
+    Ingest {
+        /// The collection's name.
+        collection: String,
+        /// The revision that it led to.
+        revision: u64,
+    },
+}
+
+impl ReceiptOf {
+    /// The module; none for an ingest.
+    pub fn module(&self) -> Option<ModuleId> {
+        match self {
+            Self::Module { module, .. } => Some(*module),
+            Self::Ingest { .. } => None,
+        }
+    }
+}
+
 /// Where a receipt is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// The run it is of, which may be deleted since.
-    pub run: RunId,
-    /// The accepted module.
-    pub module: ModuleId,
+    /// What it is of.
+    pub of: ReceiptOf,
     /// Its id.
     pub receipt_id: Digest,
     /// Its nullifier.
@@ -108,20 +136,22 @@ pub struct OutboxChange {
 }
 
 /// Which rows are asked for.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Which {
     All,
     Run(RunId),
+    Collection(String),
     Provable { head: u64, block: u64, most: u32 },
     HandedIn,
     Final,
 }
 
 impl Which {
-    fn words(self) -> &'static str {
+    fn words(&self) -> &'static str {
         match self {
             Self::All => "ORDER BY r.rowid",
             Self::Run(_) => "WHERE r.run = ? ORDER BY r.rowid",
+            Self::Collection(_) => "WHERE r.collection = ? ORDER BY r.rowid",
             Self::Provable { .. } => {
                 "WHERE (o.state = 1 AND o.at_index < ?) OR (o.state = 2 AND o.at_index < ?) ORDER BY o.at_index LIMIT ?"
             }
@@ -211,8 +241,16 @@ impl Reader {
         self.rows(run.map_or(Which::All, Which::Run)).await
     }
 
+    /// Where the receipts of a collection's ingests are, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn outbox_of_collection(&self, collection: &str) -> Result<Vec<OutboxRow>, JournalError> {
+        self.rows(Which::Collection(collection.to_owned())).await
+    }
+
     async fn rows(&self, which: Which) -> Result<Vec<OutboxRow>, JournalError> {
-        self.ask(move |connection| Box::pin(rows(connection, which))).await
+        self.ask(move |connection| Box::pin(rows(connection, which.clone()))).await
     }
 
     /// The ledger that receipts of this home go to, once there is one.
@@ -269,14 +307,20 @@ async fn outgoing(connection: &mut SqliteConnection, most: u32) -> Result<Vec<Ou
 }
 
 async fn rows(connection: &mut SqliteConnection, which: Which) -> Result<Vec<OutboxRow>, sqlx::Error> {
+    let version = schema::version(connection).await?;
+    let of = match &which {
+        Which::Collection(_) if version < 4 => return Ok(Vec::new()),
+        _any if version < 4 => "NULL, NULL",
+        _any => "r.collection, r.revision",
+    };
     // An older schema has receipts in the queue and nothing else.
-    let way = match (knows_ledgers(connection).await?, which) {
-        (true, _) => "o.changed_ms, o.detail, o.evidence",
-        (false, Which::All | Which::Run(_)) => "NULL, NULL, NULL",
-        (false, Which::Provable { .. } | Which::HandedIn | Which::Final) => return Ok(Vec::new()),
+    let way = match &which {
+        _any if version >= 2 => "o.changed_ms, o.detail, o.evidence",
+        Which::All | Which::Run(_) | Which::Collection(_) => "NULL, NULL, NULL",
+        Which::Provable { .. } | Which::HandedIn | Which::Final => return Ok(Vec::new()),
     };
     let text = format!(
-        "SELECT r.run, r.module, r.receipt_id, r.nullifier, {way} \
+        "SELECT r.run, r.module, r.receipt_id, r.nullifier, {way}, {of} \
          FROM receipt r JOIN outbox o ON o.receipt_id = r.receipt_id {}",
         which.words()
     );
@@ -286,6 +330,7 @@ async fn rows(connection: &mut SqliteConnection, which: Which) -> Result<Vec<Out
     query = match which {
         Which::All | Which::HandedIn | Which::Final => query,
         Which::Run(run) => query.bind(run.0.as_bytes().to_vec()),
+        Which::Collection(collection) => query.bind(collection),
         Which::Provable { head, block, most } => query.bind(stored(head)).bind(stored(block)).bind(most),
     };
     let found = query.fetch_all(connection).await?;
@@ -294,14 +339,17 @@ async fn rows(connection: &mut SqliteConnection, which: Which) -> Result<Vec<Out
             None => State::Queued,
             Some(detail) => serde_json::from_slice(detail).map_err(decode)?,
         };
-        let changed_ms = row.try_get::<Option<i64>, _>(4)?.map(|ms| u64::try_from(ms).unwrap_or(0));
+        let number = |number: i64| u64::try_from(number).unwrap_or(0);
+        let of = match row.try_get::<Option<String>, _>(7)? {
+            Some(collection) => ReceiptOf::Ingest { collection, revision: number(row.try_get(8)?) },
+            None => ReceiptOf::Module { run: RunId(uuid(row, 0)?), module: ModuleId(uuid(row, 1)?) },
+        };
         Ok(OutboxRow {
-            run: RunId(uuid(row, 0)?),
-            module: ModuleId(uuid(row, 1)?),
+            of,
             receipt_id: digest(row, 2)?,
             nullifier: digest(row, 3)?,
             state,
-            changed_ms,
+            changed_ms: row.try_get::<Option<i64>, _>(4)?.map(number),
             evidence: row.try_get(6)?,
         })
     };
@@ -349,6 +397,33 @@ pub(super) async fn forget(connection: &mut SqliteConnection) -> Result<(), sqlx
     sqlx::query(ANEW).execute(&mut *connection).await?;
     sqlx::query("DELETE FROM ledger").execute(&mut *connection).await?;
     sqlx::query("COMMIT").execute(connection).await.map(drop)
+}
+
+/// Puts receipts of ingests into the queue, each once: one that is there stays where it is, and of two that claim the same growth
+/// only the first is handed in. Says how many are new.
+pub(super) async fn queue(connection: &mut SqliteConnection, receipts: &[IngestRow]) -> Result<u64, sqlx::Error> {
+    let mut new = 0;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    for receipt in receipts {
+        let kept = sqlx::query(
+            "INSERT INTO receipt (receipt_id, nullifier, collection, revision, bundle) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(receipt.receipt_id.0.as_slice())
+        .bind(receipt.nullifier.0.as_slice())
+        .bind(&receipt.collection)
+        .bind(i64::try_from(receipt.revision).unwrap_or(i64::MAX))
+        .bind(&receipt.bundle)
+        .execute(&mut *connection)
+        .await?;
+        if kept.rows_affected() > 0 {
+            new += 1;
+            let text = "INSERT INTO outbox (receipt_id, state) VALUES (?, 0)";
+            sqlx::query(text).bind(receipt.receipt_id.0.as_slice()).execute(&mut *connection).await?;
+        }
+    }
+    sqlx::query("COMMIT").execute(connection).await?;
+    Ok(new)
 }
 
 /// Puts refused receipts into the queue again, and says how many.

@@ -71,6 +71,21 @@ pub struct ReceiptRow {
     pub bundle: Vec<u8>,
 }
 
+/// The receipt of an ingest, which lies beside its collection, on its way to the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestRow {
+    /// The collection's name.
+    pub collection: String,
+    /// The revision that the ingest led to.
+    pub revision: u64,
+    /// The receipt's id.
+    pub receipt_id: Digest,
+    /// What must be credited once only.
+    pub nullifier: Digest,
+    /// The bundle, as the program encodes it.
+    pub bundle: Vec<u8>,
+}
+
 /// Everything one decision makes durable, all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {

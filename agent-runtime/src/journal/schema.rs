@@ -15,7 +15,12 @@ use sqlx::{ConnectOptions, Row};
 use super::error::JournalError;
 
 /// Statements that lift a journal from version `index` to `index + 1`.
-const STEPS: &[&str] = &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql"), include_str!("schema_v3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema_v1.sql"),
+    include_str!("schema_v2.sql"),
+    include_str!("schema_v3.sql"),
+    include_str!("schema_v4.sql"),
+];
 
 /// How long a statement waits for another process's transaction.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
@@ -117,7 +122,7 @@ mod tests {
 
     #[test]
     fn each_step_sets_the_version_it_leads_to() {
-        assert_eq!(known(), 3);
+        assert_eq!(known(), 4);
         for (index, step) in STEPS.iter().enumerate() {
             assert!(step.contains(&format!("PRAGMA user_version = {};", index + 1)));
         }

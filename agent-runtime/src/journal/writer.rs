@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::append::{self, Ready};
 use super::error::JournalError;
 use super::outbox::OutboxChange;
-use super::row::Lease;
+use super::row::{IngestRow, Lease};
 use super::{blob, lease, outbox, remove, schema};
 use crate::home::Home;
 
@@ -34,6 +34,7 @@ pub(crate) enum Request {
     Forget(Answer<()>),
     Outbox(Box<OutboxChange>, Answer<()>),
     Requeue(Answer<u64>),
+    Queue(Vec<IngestRow>, Answer<u64>),
     Close(Answer<()>),
 }
 
@@ -119,6 +120,10 @@ impl Writer {
             }
             Request::Requeue(answer) => {
                 let result = self.requeue().await;
+                reply(answer, self.settle(result).await);
+            }
+            Request::Queue(receipts, answer) => {
+                let result = self.queue(&receipts).await;
                 reply(answer, self.settle(result).await);
             }
         }
@@ -275,6 +280,11 @@ impl Writer {
     async fn change(&mut self, change: &OutboxChange) -> Result<(), JournalError> {
         let lift = self.lift();
         outbox::change(self.connection().await?, change).await.map_err(lift)
+    }
+
+    async fn queue(&mut self, receipts: &[IngestRow]) -> Result<u64, JournalError> {
+        let lift = self.lift();
+        outbox::queue(self.connection().await?, receipts).await.map_err(lift)
     }
 
     async fn requeue(&mut self) -> Result<u64, JournalError> {

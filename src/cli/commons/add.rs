@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use agent_runtime::signer::Signer;
 use commons_index::{
     Collection, Declared, Embedded, Ingested, LinkKind, Metadata, SkipReason, Skipped, Vectored, language,
 };
@@ -17,7 +18,7 @@ use crate::{
     config::Config,
     curations,
     exit::{Exit, Failure},
-    failures::from_vectors,
+    failures::{from_journal, from_vectors},
     progress::Progress,
     show,
     wiring::{self, Stock},
@@ -133,11 +134,27 @@ pub(in crate::cli) async fn take(
             taken.map_err(|failure| none_came(failure, &left_out))?
         }
     };
-    let sealed = curations::seal(&index, &signer, &program.wiring.clock).await;
+    let sealed = sealed(program, &index, &signer).await;
     let began = Instant::now();
     let embedded = index.embed(&mut |at| progress.embedding(at, began)).await;
     let embedded = embedded.map_err(|error| from_vectors(&error))?;
     Ok(Taken { index, done, embedded, sealed: sealed?, left_out })
+}
+
+/// Seals what is not sealed yet of a collection, and queues it for the ledger.
+pub(super) async fn sealed(
+    program: &Program,
+    index: &Collection,
+    signer: &Signer,
+) -> Result<Vec<(i64, Digest)>, Failure> {
+    let sealed = curations::seal(index, signer, &program.wiring.clock).await?;
+    if !sealed.is_empty() {
+        let journal = wiring::journal(&program.home, &program.wiring.clock).await?;
+        let queued = curations::queue(index, &journal).await;
+        journal.close().await.map_err(|error| from_journal(&error))?;
+        queued?;
+    }
+    Ok(sealed)
 }
 
 impl Taken {

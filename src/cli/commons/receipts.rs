@@ -9,11 +9,15 @@ use receipts::{
 };
 use serde_json::{Value, json};
 
-use super::places;
+use super::{add::sealed, places};
 use crate::{
-    cli::{Program, print_json},
+    cli::{
+        Program, print_json, runs,
+        verify::{own_keys, proved},
+    },
     curations::{self, Curation},
     exit::{Exit, Failure, chain},
+    failures::from_journal,
     show, wiring,
 };
 
@@ -36,9 +40,21 @@ pub(super) async fn run(program: &Program, args: Args) -> Result<Exit, Failure> 
     let commons = places(program).await?;
     let name = commons.find(&args.collection).await?;
     let index = commons.named(&name).await?;
-    curations::seal(&index, &signer, &program.wiring.clock).await?;
+    sealed(program, &index, &signer).await?;
     let mut found = curations::of(&index).await?;
-    let trust = signer.trust().map_err(Failure::internal)?;
+    let (trust, ways) = match runs::reader(program) {
+        None => (signer.trust().map_err(Failure::internal)?, Vec::new()),
+        Some(reader) => {
+            let ways = reader.outbox_of_collection(&name).await.map_err(|error| from_journal(&error))?;
+            for one in &mut found {
+                let way = ways.iter().find(|way| way.receipt_id == one.receipt);
+                one.bundle = proved(&reader, std::mem::take(&mut one.bundle), way).await?;
+            }
+            (own_keys(program, &reader).await?, ways)
+        }
+    };
+    let standing =
+        |one: &Curation| ways.iter().find(|way| way.receipt_id == one.receipt).map(|way| way.state.standing().as_str());
     if let Some(out) = &args.out {
         let disclosed = disclose(&mut found, args.document.as_deref())?;
         export(out, &index, &found, &trust.to_bytes().map_err(Failure::internal)?)?;
@@ -64,13 +80,15 @@ pub(super) async fn run(program: &Program, args: Args) -> Result<Exit, Failure> 
             .map(|(one, result)| {
                 json!({"revision": one.revision.number, "receipt": one.receipt, "result": result.as_text(),
                     "nullifier": one.says.nullifier, "before": one.says.collection.before,
-                    "after": one.says.collection.after, "counts": one.says.counts, "log": one.log})
+                    "after": one.says.collection.after, "counts": one.says.counts, "log": one.log,
+                    "standing": standing(one)})
             })
             .collect();
         print_json(&json!({"collection": name, "receipts": rows}));
     } else {
         for (one, result) in found.iter().zip(&results) {
-            println!("revision {}  {}  {}  {}", one.revision.number, result.as_text(), one.receipt, counted(one));
+            let (number, result, way) = (one.revision.number, result.as_text(), standing(one).unwrap_or("sealed"));
+            println!("revision {number}  {way}  {result}  {}  {}", one.receipt, counted(one));
         }
         if found.is_empty() {
             eprintln!("ii: no receipts; an ingest that changes something leaves one");

@@ -1,7 +1,7 @@
 //! `ii receipts status`: where receipts are on their way to a ledger.
 
 use agent_runtime::{
-    journal::{LedgerRow, OutboxCounts, OutboxRow},
+    journal::{LedgerRow, OutboxCounts, OutboxRow, ReceiptOf},
     publisher::{Contradiction, PinnedLedger},
 };
 use receipts::{bitcoin::record::Record, ledger::outbox::State};
@@ -16,7 +16,7 @@ use crate::{
 /// Arguments of `ii receipts status`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id, or its beginning; the receipts of all runs without one.
+    /// The run's id, or its beginning; without one all receipts, those of ingests with them.
     run: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         if program.json {
             print_json(&json!({"ledger": null, "receipts": [], "contradictions": []}));
         } else {
-            eprintln!("ii: no receipts yet; they are made for accepted modules");
+            eprintln!("ii: no receipts yet; they are made for accepted modules and for ingests");
         }
         return Ok(Exit::Completed);
     };
@@ -63,7 +63,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let chain = ledger.as_ref().and_then(Chain::of);
     let first = if named.is_some() { 0 } else { rows.len().saturating_sub(SHOWN) };
     for row in &rows[first..] {
-        println!("{:<8} module {}  {}", row.state.standing().as_str(), row.module, more(&row.state, chain));
+        println!("{:<8} {}  {}", row.state.standing().as_str(), whose(&row.of), more(&row.state, chain));
     }
     if named.is_none() {
         println!("{}", sum(&counts));
@@ -101,8 +101,27 @@ impl Chain {
 }
 
 fn row_json(row: &OutboxRow) -> Value {
-    json!({"run": row.run, "module": row.module, "receipt": row.receipt_id, "nullifier": row.nullifier,
-        "standing": row.state.standing().as_str(), "way": row.state, "changed_ms": row.changed_ms})
+    let mut shown = json!({"receipt": row.receipt_id, "nullifier": row.nullifier,
+        "standing": row.state.standing().as_str(), "way": row.state, "changed_ms": row.changed_ms});
+    match &row.of {
+        ReceiptOf::Module { run, module } => {
+            shown["run"] = json!(run);
+            shown["module"] = json!(module);
+        }
+        ReceiptOf::Ingest { collection, revision } => {
+            shown["collection"] = json!(collection);
+            shown["revision"] = json!(revision);
+        }
+    }
+    shown
+}
+
+/// What a receipt is of, in words.
+fn whose(of: &ReceiptOf) -> String {
+    match of {
+        ReceiptOf::Module { module, .. } => format!("module {module}"),
+        ReceiptOf::Ingest { collection, revision } => format!("ingest {collection}, revision {revision}"),
+    }
 }
 
 /// How many are where, in words.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_runtime::{
-    journal::OutboxCounts,
+    journal::{Journal, OutboxCounts},
     publisher::{PinnedLedger, Publisher, Repin},
 };
 use serde_json::json;
@@ -13,6 +13,9 @@ use super::{
     status,
 };
 use crate::{
+    commons::Commons,
+    config::Config,
+    curations,
     exit::{Exit, Failure},
     failures::from_journal,
     progress::Progress,
@@ -70,6 +73,7 @@ async fn publish(
         if again {
             journal.requeue_refused().await.map_err(|error| from_journal(&error))?;
         }
+        ingests(program, &config, &journal).await?;
         let way = publishing::way(program, &config, ledger, repin)?;
         let mut publisher = publishing::open(Arc::clone(&journal), &program.wiring.clock, way).await?;
         first_words(program, &publisher);
@@ -99,6 +103,34 @@ async fn publish(
         println!("{}", status::sum(&counts));
     }
     result(&ended, &counts, &pinned)
+}
+
+/// Brings the receipts of ingests into the queue that are not there: of earlier versions, or of a program that was killed. A
+/// collection that cannot be read is named and holds up no other receipt.
+async fn ingests(program: &Program, config: &Config, journal: &Journal) -> Result<(), Failure> {
+    let signer = wiring::signer(&program.home, config, &program.wiring.clock)?;
+    let commons = match Commons::open(&program.home, config, &signer).await {
+        Ok(commons) => commons,
+        Err(why) => {
+            held_up("the receipts of ingests", &why);
+            return Ok(());
+        }
+    };
+    let names = commons.names().await.unwrap_or_else(|why| {
+        held_up("the receipts of ingests", &why);
+        Vec::new()
+    });
+    for name in names {
+        let queued = async { curations::queue(&commons.named(&name).await?, journal).await };
+        if let Err(why) = queued.await {
+            held_up(&format!("the receipts of collection {name}"), &why);
+        }
+    }
+    Ok(())
+}
+
+fn held_up(what: &str, why: &Failure) {
+    eprintln!("ii: {what} are not handed in: {}; {}", why.what, why.fix);
 }
 
 fn first_words(program: &Program, publisher: &Publisher) {
