@@ -318,6 +318,10 @@ impl Source {
         let end = end.and_then(|()| counted.finish().map_err(Stop::from));
         match end {
             Ok((digest, bytes)) => {
+                if names.is_empty() && skipped == 0 {
+                    let reason = SkipReason::Blank;
+                    feed.push(Item::Skipped(Skipped { path: path.to_owned(), reason, read: Some(digest) }))?;
+                }
                 let known = Known { digest, bytes, how: Some(self.how.clone()), skipped };
                 feed.push(Item::Closed(path.to_owned(), Box::new(known), names))
             }

@@ -123,7 +123,9 @@ async fn an_unreadable_file_is_named() {
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o777)).expect("open to all");
         // The test program may lie where nobody may not go.
         let program = root.path().join("again");
-        fs::copy(std::env::current_exe().expect("this program"), &program).expect("copied");
+        // By another process: a file that this one wrote might be open in a child that another test is just starting.
+        let copied = Command::new("cp").arg(std::env::current_exe().expect("this program")).arg(&program).status();
+        assert!(copied.expect("cp").success());
         let again = Command::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(&program)

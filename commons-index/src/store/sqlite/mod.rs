@@ -107,7 +107,7 @@ impl Records {
             // Digests come in no order: their index is written all over, and its pages should not be fetched each time.
             .pragma("cache_size", "-32768")
             .busy_timeout(Duration::from_secs(5));
-        let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(30));
         let pool = pool.connect_with(options).await.map_err(|error| from_sqlx(&path, &error))?;
         let records = Self { at: path.into(), pool };
         records.migrate().await?;

@@ -1,0 +1,7 @@
+//! Files of every format that is read.
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::document(bytes));
