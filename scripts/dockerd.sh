@@ -31,13 +31,15 @@ start() {
     fi
     setsid dockerd --host "unix://$socket" --data-root "$place/data" --exec-root "$place/exec" --pidfile "$place/pid" \
       --iptables=false --ip6tables=false --bridge=none >"$place/log" 2>&1 </dev/null 9>&- &
-    for _ in $(seq 150); do
+    local pid=$!
+    for _ in $(seq 600); do
       if answers "unix://$socket"; then break; fi
       sleep 0.2
     done
     answers "unix://$socket" || {
       tail -n 20 "$place/log" >&2
       say "it does not answer on $socket"
+      kill "$pid" 2>/dev/null || true
       return 1
     }
   fi
@@ -49,7 +51,7 @@ stop() {
     local pid
     pid=$(cat "$place/pid")
     kill "$pid"
-    for _ in $(seq 150); do
+    for _ in $(seq 600); do
       kill -0 "$pid" 2>/dev/null || break
       sleep 0.2
     done
@@ -58,7 +60,7 @@ stop() {
       return 1
     fi
   fi
-  rm -rf "$place" "$socket"
+  rm -rf "$place" "$socket" || say "something of it is left in $place"
 }
 
 case ${1:-} in

@@ -28,7 +28,7 @@ install() {
   local log
   log=$(mktemp)
   export DEBIAN_FRONTEND=noninteractive
-  if apt-get update -qq >"$log" 2>&1 && apt-get install -y -qq --no-install-recommends "$@" >>"$log" 2>&1; then
+  if apt-get -o Acquire::Retries=3 update -qq >"$log" 2>&1 && apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "$@" >>"$log" 2>&1; then
     rm -f "$log"
   else
     tail -n 20 "$log" >&2

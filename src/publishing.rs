@@ -26,8 +26,10 @@ use crate::{
 
 /// How long a ledger is asked to hold its answer until it has more to show, and how often the outbox is looked at.
 const BEAT_MS: u64 = 1_000;
-/// How long a run that is over waits for a ledger that is there.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// How long a command whose run is over waits for a ledger that is there.
+pub const FAREWELL: Duration = Duration::from_secs(3);
+/// How long a conversation, in which nobody waits for it, goes on handing in after a run.
+pub const AFTERWARDS: Duration = Duration::from_secs(60);
 
 /// How long to go on.
 #[derive(Debug, Clone, Copy)]
@@ -229,7 +231,8 @@ async fn keep_publishing(
                 failures = 0;
                 if over { BEAT_MS / 10 } else { BEAT_MS / 2 }
             }
-            Err(error) if over || !error.may_pass() => return Err(error),
+            // Whoever hands in now may be done before this run is.
+            Err(error) if over || !(error.may_pass() || matches!(error, PublishError::Taken)) => return Err(error),
             Err(_passing) => {
                 failures += 1;
                 pause_ms(failures, random().unwrap_or(u64::MAX))
@@ -250,11 +253,11 @@ fn is_enough(counts: &OutboxCounts, publisher: Option<&Publisher>) -> bool {
 }
 
 impl Beside {
-    /// Ends it with the run, and says what came of it.
-    pub async fn end(self, quiet: bool) {
+    /// Ends it with the run, once all is credited or this long after, and says what came of it.
+    pub async fn end(self, within: Duration, quiet: bool) {
         self.stop.send_replace(true);
         let mut task = self.task;
-        let said = match timeout(FAREWELL, &mut task).await {
+        let said = match timeout(within, &mut task).await {
             Ok(Ok(Ok((counts, url)))) => {
                 let credited = format!("{} of {} receipts are credited at {url}", counts.credited, counts.all());
                 match counts.under_way() {

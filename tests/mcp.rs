@@ -6,6 +6,7 @@ mod common;
 use std::{
     path::Path,
     process::{Command, Stdio},
+    sync::LazyLock,
 };
 
 use common::Place;
@@ -19,6 +20,12 @@ fn ran(command: &mut Command) -> Result<(), String> {
 
 /// A Python with the package.
 fn python() -> Result<std::path::PathBuf, String> {
+    // Two tests that ask at once make one environment.
+    static MADE: LazyLock<Result<std::path::PathBuf, String>> = LazyLock::new(environment);
+    MADE.clone()
+}
+
+fn environment() -> Result<std::path::PathBuf, String> {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp/mcp-venv");
     let python = venv.join("bin/python");
     if ran(Command::new(&python).args(["-c", "import mcp"])).is_err() {

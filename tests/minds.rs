@@ -191,10 +191,9 @@ fn a_refusing_provider_pauses_and_the_run_goes_on_later() {
     let refusing = ModelServer::start(|request, _| {
         if offers(request, "plan") { single_plan(QUESTION) } else { Says::Status(401, "wrong key") }
     });
-    let began = std::time::Instant::now();
     let output = ask(&place, &refusing, QUESTION, &[]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
-    assert!(began.elapsed().as_secs() < 20, "no retries on a wrong key");
+    assert_eq!(refusing.requests().len(), 2, "no retries on a wrong key");
     let said = stderr(&output);
     assert!(said.contains("OPENAI_API_KEY") && said.contains("ii runs resume"), "{said}");
     assert!(!said.contains("sk-test"), "no key in what is said");

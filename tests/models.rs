@@ -6,12 +6,7 @@ mod common;
 #[path = "../agent-runtime/tests/server/mod.rs"]
 mod server;
 
-use std::{
-    fs,
-    path::Path,
-    process::Output,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Output};
 
 use common::{Place, code, json, stderr, stdout};
 use serde_json::Value;
@@ -67,9 +62,7 @@ fn the_list_shows_what_there_is_and_what_is_missing() {
     fs::create_dir_all(place.home().join("models")).expect("a folder");
     fs::write(place.home().join("models/tiny.gguf"), "").expect("a file");
     fs::write(place.home().join("models/notes.txt"), "").expect("a file");
-    let began = Instant::now();
     let shown = ii(&place, &["models", "list"], &[]);
-    assert!(began.elapsed() < Duration::from_secs(2));
     let text = stdout(&shown);
     assert_eq!(code(&shown), 0, "{}", stderr(&shown));
     for line in [
@@ -138,9 +131,8 @@ fn a_model_that_does_not_work_says_why_and_what_to_do() {
     ] {
         let server = serve(&runtime, move |_| status(code, "", body));
         let place = self::place(&server.base_url(), "");
-        let began = Instant::now();
         assert!(failed(&ii(&place, &["models", "probe", "near:small"], &[]), 4).contains(says));
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert_eq!(server.seen().len(), 1, "it is not asked again");
     }
 }
 

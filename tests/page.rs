@@ -104,7 +104,7 @@ fn chosen(page: &str, folder: &Path, files: &BTreeMap<String, Vec<u8>>, trust: O
     let mut chromium = Command::new("chromium");
     chromium
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"])
-        .args(["--disable-component-update", "--disable-sync", "--disable-quic", "--virtual-time-budget=600000"])
+        .args(["--disable-component-update", "--disable-sync", "--disable-quic", "--virtual-time-budget=12000000"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg("--dump-dom")
         .arg(format!("file://{}", at.display()))

@@ -269,7 +269,7 @@ async fn a_dropped_stream_cancels_and_the_model_goes_on() {
     streams[0].next().await.expect("a first piece").expect("text");
     drop(streams);
     let next = request("And now?", Reply::Calls, 200);
-    let answered = tokio::time::timeout(Duration::from_secs(20), answer(&model, &next)).await;
+    let answered = tokio::time::timeout(Duration::from_secs(120), answer(&model, &next)).await;
     check(&next, &answered.expect("nothing runs before it any more").expect("an answer"));
 }
 

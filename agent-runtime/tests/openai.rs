@@ -6,7 +6,10 @@ mod server;
 
 use std::{
     collections::BTreeSet,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -61,9 +64,7 @@ async fn of_status(code: u16, headers: &str, body: &str) -> ModelError {
     let steps = status(code, headers, body);
     let server = Server::start(move |_| steps.clone()).await;
     let model = model(&server);
-    let began = Instant::now();
     let error = answer(&model, &asks(&model, Reply::Text)).await.expect_err("no answer");
-    assert!(began.elapsed() < Duration::from_secs(1), "{error} took {:?}", began.elapsed());
     holds_no_secret(&format!("{error} {error:?} {model:?}"));
     assert_eq!(server.seen().len(), 1, "{error} was asked again");
     error
@@ -497,7 +498,7 @@ async fn overload_is_asked_again_and_the_pause_is_the_servers() {
         let whole = answer(&model, &asks(&model, Reply::Text)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         let took = began.elapsed().as_millis();
         assert_eq!((whole.text.as_str(), server.seen().len()), ("x", 3), "{name}");
-        assert!((least..least + 1500).contains(&took), "{name} took {took} ms");
+        assert!(took >= least, "{name} took {took} ms");
         let bodies: BTreeSet<String> = server.seen().into_iter().map(|seen| seen.body).collect();
         assert_eq!(bodies.len(), 1, "{name}: each try is the same request");
     }
@@ -509,13 +510,12 @@ async fn overload_is_asked_again_and_the_pause_is_the_servers() {
     holds_no_secret(&error.to_string());
     let server = Server::start(|_| status(429, "retry-after: 3600\r\n", "")).await;
     let model = patient(&server);
-    let began = Instant::now();
     let error = answer(&model, &asks(&model, Reply::Text)).await.expect_err("an hour is too long");
     assert!(
         matches!(&error, ModelError::Unreachable { reason, .. } if reason.contains("retry_seconds is 20")),
         "{error}"
     );
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(server.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -529,12 +529,11 @@ async fn an_answer_that_has_begun_is_never_asked_again() {
 #[tokio::test]
 async fn silence_has_an_end_before_and_within_an_answer() {
     let quick = |server: &Server| {
-        OpenAi::new(OpenAiSettings { idle: Duration::from_millis(300), retries: 3, ..settings(server.base_url()) })
+        OpenAi::new(OpenAiSettings { idle: Duration::from_secs(2), retries: 3, ..settings(server.base_url()) })
             .expect("a model")
     };
     let server = Server::start(|_| vec![Step::Wait(Duration::from_secs(60))]).await;
     let model = quick(&server);
-    let began = Instant::now();
     let error = answer(&model, &asks(&model, Reply::Text)).await.expect_err("silence");
     assert!(matches!(&error, ModelError::Unreachable { reason, .. } if reason.contains("idle_seconds")), "{error}");
     assert_eq!(server.seen().len(), 1);
@@ -549,10 +548,9 @@ async fn silence_has_an_end_before_and_within_an_answer() {
     let model = quick(&server);
     let error = answer(&model, &asks(&model, Reply::Calls)).await.expect_err("silence");
     assert!(matches!(&error, ModelError::Broken { reason, .. } if reason.contains("idle_seconds")), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(3));
-    // Comments are a sign of life.
-    let alive: Vec<Step> = (0..5)
-        .flat_map(|_| [Step::Send(b": still here\n\n".to_vec()), Step::Wait(Duration::from_millis(150))])
+    // Comments are a sign of life: they come for longer than silence is borne.
+    let alive: Vec<Step> = (0..6)
+        .flat_map(|_| [Step::Send(b": still here\n\n".to_vec()), Step::Wait(Duration::from_millis(500))])
         .collect();
     let server = Server::start(move |_| {
         let end = events(&[delta(json!({"content": "x"})), finish("stop"), usage(5, 5)]);
@@ -565,9 +563,10 @@ async fn silence_has_an_end_before_and_within_an_answer() {
 
 #[tokio::test]
 async fn nobody_there_says_so() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
+    // Bound and not listened at, so that nobody else gets it.
+    let held = tokio::net::TcpSocket::new_v4().expect("a socket");
+    held.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = held.local_addr().expect("an address");
     let model = OpenAi::new(settings(format!("http://{address}/v1"))).expect("a model");
     let error = answer(&model, &asks(&model, Reply::Text)).await.expect_err("nobody");
     assert!(
@@ -679,7 +678,7 @@ async fn settings_that_cannot_work_are_named_without_secrets() {
 
 #[tokio::test]
 async fn servers_on_this_machine_are_found_by_what_they_say_and_in_time() {
-    use agent_runtime::models::discover::{Place, WITHIN, discover};
+    use agent_runtime::models::discover::{Place, discover};
     let llama = Server::start(|seen| match seen.line.as_str() {
         "GET /v1/models" => status(200, "", r#"{"object":"list","data":[{"id":"a.gguf","owned_by":"llamacpp"}]}"#),
         _ => status(404, "", ""),
@@ -702,8 +701,9 @@ async fn servers_on_this_machine_are_found_by_what_they_say_and_in_time() {
         place("page", Dialect::LmStudio, &page),
     ];
     let began = Instant::now();
-    let found = discover(places, WITHIN).await;
-    assert!(began.elapsed() < WITHIN + Duration::from_millis(200), "{:?}", began.elapsed());
+    let found = discover(places, Duration::from_secs(3)).await;
+    // The one that says nothing would do so for a minute.
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     let found: Vec<(&str, Vec<String>)> = found.into_iter().map(|found| (found.place.provider, found.models)).collect();
     assert_eq!(found, [("llama-server", vec!["a.gguf".to_owned()]), ("ollama", vec!["b:latest".to_owned()])]);
 }
@@ -768,7 +768,7 @@ async fn a_call_asked_for_as_json_becomes_a_call_or_nothing() {
 
 /// A TLS server with a certificate for `localhost` that only `golden/tls-authority.pem` vouches for. Both are made once,
 /// for a hundred years, and are of no use elsewhere.
-async fn tls_server() -> std::net::SocketAddr {
+async fn tls_server(connections: Arc<AtomicUsize>) -> std::net::SocketAddr {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::rustls::{
         ServerConfig,
@@ -789,6 +789,7 @@ async fn tls_server() -> std::net::SocketAddr {
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
+            connections.fetch_add(1, Ordering::SeqCst);
             // A client that does not believe the certificate hangs up.
             let Ok(mut connection) = acceptor.accept(connection).await else { continue };
             let mut request = Vec::new();
@@ -805,7 +806,8 @@ async fn tls_server() -> std::net::SocketAddr {
 
 #[tokio::test]
 async fn an_authority_of_ones_own_is_trusted_when_it_is_named_and_not_before() {
-    let port = tls_server().await.port();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let port = tls_server(Arc::clone(&connections)).await.port();
     let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let named = |file: &str| OpenAiSettings {
         ca_file: Some(golden.join(file)),
@@ -813,14 +815,14 @@ async fn an_authority_of_ones_own_is_trusted_when_it_is_named_and_not_before() {
     };
     let model = OpenAi::new(named("tls-authority.pem")).expect("a model");
     assert_eq!(answer(&model, &asks(&model, Reply::Text)).await.expect("an answer").text, "x");
-    let began = Instant::now();
+    let before = connections.load(Ordering::SeqCst);
     let error = match OpenAi::new(OpenAiSettings { ca_file: None, retries: 3, ..named("") }) {
         Ok(model) => answer(&model, &asks(&model, Reply::Text)).await.expect_err("nobody vouches").to_string(),
         // A machine without any authority cannot even begin.
         Err(error) => error.to_string(),
     };
     assert!(error.contains("ca_file") || error.contains("no HTTP client"), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(1), "it is not asked again");
+    assert!(connections.load(Ordering::SeqCst) <= before + 1, "it is not asked again");
     let error = OpenAi::new(named("tools.jinja")).expect_err("no PEM").to_string();
     assert!(error.contains("tools.jinja"), "{error}");
 }
@@ -848,6 +850,6 @@ async fn dropping_the_stream_hangs_up_on_the_server() {
     assert!(matches!(stream.next().await, Some(Ok(ModelEvent::Text(_)))));
     assert!(!hung_up.is_finished());
     drop(stream);
-    let read = tokio::time::timeout(Duration::from_secs(1), hung_up).await.expect("within a second").expect("no panic");
+    let read = tokio::time::timeout(Duration::from_secs(60), hung_up).await.expect("it hangs up").expect("no panic");
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
 }

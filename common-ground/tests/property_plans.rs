@@ -471,7 +471,7 @@ fn plans_of_a_thousand_modules_run_to_their_end_in_seconds() {
         let accepted = found.iter().filter(|end| **end == Ends::Accepted).count();
         assert!(accepted > 500, "most of the plan was carried out: {accepted} accepted in {actions} actions");
         let took = begin.elapsed();
-        assert!(took < Duration::from_secs(10), "parallel {parallel}: {took:?}");
+        assert!(took < Duration::from_secs(60), "parallel {parallel}: {took:?}");
     }
 }
 

@@ -31,7 +31,8 @@ use crate::{
     failures::{from_drive, from_journal},
     guardians,
     progress::{Progress, Tally},
-    publishing, show, wiring,
+    publishing::{self, FAREWELL},
+    show, wiring,
 };
 
 /// What a run is driven with.
@@ -56,7 +57,7 @@ pub(super) async fn go(
     let beside = publishing::beside(program, &config, &with.journal)?;
     let ended = driven(program, with, progress, run, start).await;
     if let Some(beside) = beside {
-        beside.end(program.json).await;
+        beside.end(FAREWELL, program.json).await;
     }
     ended
 }

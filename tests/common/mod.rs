@@ -184,7 +184,6 @@ fn exchange(wiring: &mut Wiring, text: &str) {
         }
         "slow" => {
             let pause = Duration::from_millis(number());
-            wiring.lease_ms = 1_000;
             wiring.tools = Arc::new(move |index, home, config| {
                 Box::pin(async move {
                     let slow = |inner| -> Arc<dyn Tool> { Arc::new(Slow { inner, pause }) };
@@ -192,6 +191,7 @@ fn exchange(wiring: &mut Wiring, text: &str) {
                 })
             });
         }
+        "lease" => wiring.lease_ms = number(),
         "tells" => {
             let file = PathBuf::from(value);
             wiring.tools = Arc::new(move |index, home, config| {

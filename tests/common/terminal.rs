@@ -103,7 +103,10 @@ impl Terminal {
         loop {
             let screen = self.screen();
             if holds(&screen) {
-                return screen;
+                // It may have been looked at in the midst of a frame.
+                std::thread::sleep(Duration::from_millis(30));
+                let whole = self.screen();
+                return if holds(&whole) { whole } else { screen };
             }
             assert!(begun.elapsed() < PATIENCE, "no {what}:\n{screen}");
             std::thread::sleep(Duration::from_millis(30));
@@ -130,6 +133,9 @@ impl Terminal {
         self.sees(&format!("ended {code}"));
         assert_eq!(self.says("#{alternate_on}"), "0");
         assert_eq!(self.says("#{cursor_flag}"), "1");
+        self.until("the shell's prompt", |screen| {
+            screen.trim_end().lines().last().is_some_and(|line| ["$", "#"].contains(&line.trim_end()))
+        });
         self.enter("stty -a | tr ' ;' '\\n\\n' | grep -cxE 'icanon|echo|isig|icrnl|opost'; echo looked");
         let shown = self.until("answer of stty", |screen| screen.contains("\nlooked"));
         assert!(shown.contains("\n5\nlooked"), "{shown}");

@@ -324,6 +324,8 @@ async function serve(request, response) {
       response.destroy();
     });
   });
+  // A connection that waits for a slow order is not the next one's that ends.
+  server.keepAliveTimeout = 0;
   server.listen(Number(port), '127.0.0.1', () => {
     const { port } = server.address();
     console.log(JSON.stringify({ listening: `http://127.0.0.1:${port}`, cookie: cookieFile, ...status() }));

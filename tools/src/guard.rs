@@ -29,6 +29,15 @@ use crate::{
 
 /// What a tier may take beyond a call's wall limit to end it, before it is dropped.
 const GRACE: Duration = Duration::from_millis(1_500);
+/// The same of an engine that runs elsewhere and has others to serve: to make, to start and to remove a container.
+const GRACE_OF_ENGINES: Duration = Duration::from_secs(20);
+
+fn grace(tier: Tier) -> Duration {
+    match tier {
+        Tier::Docker => GRACE_OF_ENGINES,
+        Tier::Builtin | Tier::Wasm | Tier::Process | Tier::Browser | Tier::Mcp => GRACE,
+    }
+}
 
 /// What all tools of a program share.
 #[derive(Debug)]
@@ -124,7 +133,7 @@ impl<H: Hand> Guarded<H> {
         // A semaphore that is never closed gives a place to everybody in turn.
         let place = self.common.places(self.hand.tier()).acquire().await;
         let wall = Duration::from_millis(work.limits().wall_ms);
-        let ran = tokio::time::timeout(wall + GRACE, self.hand.run(work, arguments)).await;
+        let ran = tokio::time::timeout(wall + grace(self.hand.tier()), self.hand.run(work, arguments)).await;
         drop(place);
         ran.unwrap_or_else(|_elapsed| {
             work.passed(Limit::Wall);

@@ -56,7 +56,7 @@ fn roomy(items: &[&str]) -> Grant {
 
 /// Waits for what takes a moment after an end.
 async fn becomes(what: &str, test: impl Fn() -> bool) {
-    for _ in 0..300 {
+    for _ in 0..900 {
         if test() {
             return;
         }
@@ -319,9 +319,13 @@ async fn limits_and_ends_leave_nothing() {
     .await;
     let mut grant = roomy(&[&server.item()]);
     grant.limits.memory_bytes = 700 << 20;
-    room.call(&grant, &json!({"action": "open", "url": server.url("/large")})).await;
-    let called = room.call(&grant, &json!({"action": "wait", "seconds": 20})).await;
-    assert_eq!(called.record.exit, Exit::Limit { limit: Limit::Memory }, "{:?}", called.answer);
+    let too_much = Exit::Limit { limit: Limit::Memory };
+    let mut called = room.call(&grant, &json!({"action": "open", "url": server.url("/large")})).await;
+    // Where opening it takes long, it is too large before it is open.
+    if called.record.exit != too_much {
+        called = room.call(&grant, &json!({"action": "wait", "seconds": 20})).await;
+    }
+    assert_eq!(called.record.exit, too_much, "{:?}", called.answer);
     becomes("nothing is left", || processes_of(folder.path()) == 0 && is_empty(folder.path())).await;
 
     let mut grant = roomy(&[&server.item()]);

@@ -83,7 +83,7 @@ async fn bytes_and_time_are_limited() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let at = silent.local_addr().expect("an address");
     let mut grant = web::grant(&[&format!("net:http://{at}")]);
-    grant.limits.wall_ms = 300;
+    grant.limits.wall_ms = 3_000;
     let work = Work::new(key(1), grant);
     let error = get(&dialler.line(&work), &format!("http://{at}/")).await.expect_err("silent");
     assert!(matches!(error, EgressError::Limit(Limit::Wall)), "{error}");

@@ -301,7 +301,7 @@ mod linux {
         let kept = ["1 kept", "2 kept"].map(|_| said(&tools["remember"].call(&json!({"text": "a"}), &[], limits())));
         assert_eq!(kept, ["1 kept", "2 kept"]);
         // A call that takes too long is taken back: the server is told, and goes on.
-        let short = Limits { wall_ms: 1_000, ..limits() };
+        let short = Limits { wall_ms: 3_000, ..limits() };
         failed(&tools["slow"].call(&json!({"seconds": 600}), &[], short), "did not answer within");
         assert_eq!(said(&tools["cancelled"].call(&json!({}), &[], limits())), "1 given up");
         tools
@@ -551,7 +551,7 @@ mod linux {
             let calling = caller.calling(&arguments, &[], limits());
             tokio::select! {
                 called = calling => panic!("{}", text(&called)),
-                () = tokio::time::sleep(Duration::from_millis(300)) => {}
+                () = tokio::time::sleep(Duration::from_secs(3)) => {}
             }
         });
         // The same server, which was told.
@@ -564,7 +564,7 @@ mod linux {
             let calling = caller.calling(&arguments, &[], limits());
             tokio::select! {
                 called = calling => panic!("{}", text(&called)),
-                () = tokio::time::sleep(Duration::from_millis(300)) => {}
+                () = tokio::time::sleep(Duration::from_secs(3)) => {}
             }
         });
         let took = soon("the server that ignores it is ended", || running(&word) == 0);

@@ -176,7 +176,7 @@ async fn bytes_and_time_are_limited() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("an address"));
     let mut short = grant(&[format!("net:{url}")]);
-    short.limits.wall_ms = 500;
+    short.limits.wall_ms = 5_000;
     let called = world.bench.call("asks", &short, &json!({"act": "ask", "path": url})).await;
     assert_eq!(called.record.exit, Exit::Limit { limit: Limit::Wall }, "{:?}", called.answer);
     assert_eq!(called.record.egress.len(), 1, "a connection given up is in the record");

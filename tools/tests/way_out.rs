@@ -510,9 +510,9 @@ mod linux {
             fs::write(file(place.path().join(format!("hello/{name}")), ""), hello(name)).expect("written");
         }
         let hellos = place.path().join("hello").display().to_string();
-        let through = |authority: &str, then: &str| {
+        let through = |authority: &str, then: &str, then_for: u8| {
             format!(
-                "(printf '%s\\r\\n' 'CONNECT {authority} HTTP/1.1' 'Host: {authority}' ''; {then}; sleep 1) \
+                "(printf '%s\\r\\n' 'CONNECT {authority} HTTP/1.1' 'Host: {authority}' ''; {then}; sleep {then_for}) \
                  | busybox nc 127.0.0.1 3128 | wc -c"
             )
         };
@@ -522,7 +522,7 @@ mod linux {
             let count: usize = said(&called).trim().parse().unwrap_or_else(|_| panic!("{}", text(&called)));
             (called, count)
         };
-        let (called, count) = run(&through(&host, &format!("cat {hellos}/good.test")));
+        let (called, count) = run(&through(&host, &format!("cat {hellos}/good.test"), 5));
         assert!(count > ESTABLISHED + 100, "the server answers: {count}, {}", refusals(&called));
         for (then, why) in [
             (format!("cat {hellos}/bad.test"), "it is not the host connected to"),
@@ -530,7 +530,7 @@ mod linux {
             ("printf 'CONNECT bad.test:443 HTTP/1.1\\r\\n\\r\\n'".to_owned(), "is no TLS"),
             ("printf 'GET / HTTP/1.1\\r\\nHost: bad.test\\r\\n\\r\\n'".to_owned(), "is no TLS"),
         ] {
-            let (called, count) = run(&through(&host, &then));
+            let (called, count) = run(&through(&host, &then, 1));
             assert_eq!(count, ESTABLISHED, "{then}");
             assert!(refusals(&called).contains(why), "{}", refusals(&called));
             assert!(called.record.egress[0].sent == 0, "{:?}", called.record.egress);
@@ -612,10 +612,16 @@ mod linux {
         assert_eq!(world.server.asked().len(), 1);
     }
 
+    /// A word of a case in a tier, which is in the command lines of no other's processes.
+    fn word(tier: Tier, case: u32) -> String {
+        let case = if tier == Tier::Process { case } else { case + 10 };
+        format!("{case}{}", std::process::id())
+    }
+
     fn one_call(tier: Tier) {
         let world = World::usual(tier);
         let (one, two) = (world.at("one.test"), world.at("two.test"));
-        let word = format!("3128{}", std::process::id());
+        let word = word(tier, 3128);
         world.tool.runtime().block_on(async {
             let named = [one.as_str()];
             let (first, (second, third)) = (format!("sleep {word}"), (get(&one), get(&one)));
@@ -716,7 +722,7 @@ mod linux {
     fn dropped(tier: Tier) {
         let world = World::usual(tier);
         let url = world.at("one.test");
-        let word = format!("3129{}", std::process::id());
+        let word = word(tier, 3129);
         let line = format!("trap '' TERM; {}; sleep {word}", get(&url));
         let named = [url.as_str()];
         let mut namespace = None;
@@ -762,7 +768,7 @@ mod linux {
     }
 
     fn killed(tier: Tier) {
-        let word = format!("3130{}", std::process::id());
+        let word = word(tier, 3130);
         let me = std::env::current_exe().expect("a program");
         let mut command = Command::new(me);
         command.env(VICTIM, format!("{} {word}", tier.name())).stdout(Stdio::null()).stderr(Stdio::null());

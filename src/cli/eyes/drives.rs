@@ -26,7 +26,7 @@ use crate::{
     failures::{from_drive, from_journal},
     pictures,
     progress::Progress,
-    publishing::beside,
+    publishing::{AFTERWARDS, beside},
     show,
 };
 
@@ -130,7 +130,7 @@ async fn drive(shared: &Shared<'_>, with: With, run: RunId, start: Start, interr
     }
     shared.tell(Event::Rested { detail });
     if let Some(beside) = beside {
-        beside.end(true).await;
+        beside.end(AFTERWARDS, true).await;
         if let Err(failure) = looks::receipts(shared, run).await {
             shared.fail(&failure);
         }

@@ -289,6 +289,8 @@ impl Page {
     /// Waits until the page has loaded and is still, or has taken too long.
     async fn settle(&self) {
         let began = Instant::now();
+        // Still since what was done, not since before it.
+        self.browser.cdp.seen().changed = began;
         tokio::time::sleep(STILL / 2).await;
         while began.elapsed() < LOADING {
             let is_still = {

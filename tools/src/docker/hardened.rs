@@ -32,6 +32,9 @@ const KEEPER: Limits = Limits {
     processes: 8,
 };
 
+/// How long after its processor time a command may go on where nobody looks, in seconds.
+const CPU_BACKSTOP_S: u64 = 10;
+
 /// What of a network a container has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Network {
@@ -165,7 +168,8 @@ fn host(limits: Limits, runtime: Option<String>, user: &str, mounts: Vec<Mount>)
             ulimit("nofile", limits.open_files),
             ulimit("fsize", limits.written_bytes),
             ulimit("core", 0),
-            ulimit("cpu", limits.cpu_ms.div_ceil(1_000) + 1),
+            // A stop for what nobody looked at: the engine is asked four times a second, and more seldom where it is busy.
+            ulimit("cpu", limits.cpu_ms.div_ceil(1_000) + CPU_BACKSTOP_S),
         ]),
         tmpfs: Some(HashMap::from([("/tmp".to_owned(), tmp)])),
         init: Some(true),

@@ -202,22 +202,23 @@ impl Group {
 
     /// Removes it. The kernel may still be taking the last process out of it.
     pub fn remove(&self) -> io::Result<()> {
-        self.place.folders().iter().try_for_each(|at| remove(&at.join(&self.name)))
+        self.place.folders().iter().try_for_each(|at| remove(&at.join(&self.name)).map(drop))
     }
 }
 
-fn remove(group: &Path) -> io::Result<()> {
+/// Removes a group; false where somebody else did.
+fn remove(group: &Path) -> io::Result<bool> {
     // Mostly once or twice; two seconds in all, on a machine that is very busy.
     for attempt in 0..40 {
         match fs::remove_dir(group) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 sleep(Duration::from_micros(250 * attempt * attempt / 2 + 250))
             }
-            ended => return ended,
+            ended => return ended.map(|()| true),
         }
     }
-    fs::remove_dir(group)
+    fs::remove_dir(group).map(|()| true)
 }
 
 /// When a process of this number began, in ticks since the machine did; none where there is none.
@@ -243,8 +244,7 @@ pub fn sweep() -> io::Result<usize> {
             let Some((pid, beginning)) = owner else { continue };
             let (Ok(pid), Ok(beginning)) = (pid.parse(), beginning.parse()) else { continue };
             if began(pid) != Some(beginning) {
-                remove(&entry.path())?;
-                swept += 1;
+                swept += usize::from(remove(&entry.path())?);
             }
         }
     }

@@ -45,9 +45,9 @@ use crate::{
 /// How long a server may take to be ready and to list its tools.
 pub(super) const READY: Duration = Duration::from_secs(30);
 /// How long a server may take to say that it is still there after a request was given up.
-const PROBE: Duration = Duration::from_secs(1);
+const PROBE: Duration = Duration::from_secs(5);
 /// How long an ended process may take to be gone.
-const GONE: Duration = Duration::from_secs(2);
+const GONE: Duration = Duration::from_secs(10);
 /// Most pages of a listing.
 const MOST_PAGES: usize = 64;
 /// How much longer than its call a request may take, in milliseconds.
