@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use common::{
@@ -32,7 +33,8 @@ struct Scene {
     place: Place,
     root: PathBuf,
     tier: &'static str,
-    /// Among the arguments of what is left behind, should anything be.
+    /// Among the arguments of what is left behind, should anything be: a number, for `sleep`, and of this scene alone, since
+    /// another's processes are no business of its.
     word: String,
 }
 
@@ -77,7 +79,8 @@ impl Scene {
             fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).expect("permissions");
         }
         fs::write(root.join("hidden"), HIDDEN).expect("written");
-        let word = format!("7{}{}", std::process::id(), tier.len());
+        static SCENES: AtomicU32 = AtomicU32::new(0);
+        let word = format!("7{:07}{:02}", std::process::id(), SCENES.fetch_add(1, Ordering::Relaxed));
         Self { place, root, tier, word }
     }
 

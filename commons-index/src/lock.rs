@@ -15,8 +15,8 @@ use std::{
 
 use crate::error::{StoreError, from_io};
 
-/// How long the second ingest waits before it is told `Busy`.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the second ingest waits before it is told `Busy`: longer than a few files take on a machine with much to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const TURN: Duration = Duration::from_millis(50);
 
 /// Held as long as it lives.

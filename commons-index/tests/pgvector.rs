@@ -183,6 +183,28 @@ async fn a_text_of_several_documents_is_found_once_also_by_the_index() {
 }
 
 #[tokio::test]
+async fn programs_that_build_indexes_at_the_same_time_all_have_theirs() {
+    let space = Digest::of(b"space");
+    let mut all = Vec::new();
+    for _collection in 0..4 {
+        let Some((commons, index)) = collection().await else { return };
+        embed(&index.vectors().expect("pgvector is there"), space).await;
+        all.push((commons, index));
+    }
+    // Two programs for each: the second finds what the first made.
+    let mut building = tokio::task::JoinSet::new();
+    for (commons, index) in &all {
+        for index in [index, &commons.open().await] {
+            let vectors = index.vectors().expect("vectors");
+            building.spawn(async move { vectors.index_from(space, 1_000).await });
+        }
+    }
+    for built in building.join_all().await {
+        assert!(built.expect("built"));
+    }
+}
+
+#[tokio::test]
 async fn a_scan_goes_further_where_the_nearest_are_gone_or_equally_near() {
     let Some((commons, before)) = collection().await else { return };
     let (space, equal) = (Digest::of(b"space"), Digest::of(b"equal"));

@@ -115,9 +115,9 @@ async fn a_server_that_is_away_is_named_and_no_password_told() {
 }
 
 #[tokio::test]
-async fn of_two_writers_the_second_waits_and_one_that_waits_too_long_is_told_so() {
+async fn of_two_writers_the_second_waits() {
     let Some(commons) = Commons::in_own_postgres(FILES).await else { return };
-    let (postgres, database) = commons.postgres.as_ref().expect("a database");
+    let (postgres, _database) = commons.postgres.as_ref().expect("a database");
     let other_home = tempfile::tempdir().expect("a home");
     let mut one = commons.open().await;
     let two = Collection::open_in(postgres, other_home.path(), &commons.folder, NODE, Limits::default());
@@ -128,23 +128,35 @@ async fn of_two_writers_the_second_waits_and_one_that_waits_too_long_is_told_so(
     assert_eq!(first.added + second.added, 2);
     assert_eq!((first.unchanged + second.unchanged, one.heads()), (2, two.heads()));
     assert_eq!(one.revisions().await.expect("revisions").len(), 1);
-    // Somebody who does not come to an end.
+}
+
+/// Somebody who does not come to an end: a statement that holds, and what an ingest meanwhile is told.
+async fn waits_in_vain(hold: &'static str) {
+    let Some(commons) = Commons::in_own_postgres(FILES).await else { return };
+    let (_, database) = commons.postgres.as_ref().expect("a database");
+    let mut one = commons.index().await;
     let mut long = PgConnection::connect(&database.url).await.expect("connects");
-    let hold = "BEGIN; SELECT 1 FROM ii_commons.collections FOR NO KEY UPDATE";
     long.execute(hold).await.expect("held");
     commons.write("new.md", b"new words");
     let busy = ingest(&mut one).await;
     assert!(matches!(busy, Err(IngestError::Store(StoreError::Busy { .. }))), "{busy:?}");
     assert_eq!(paths(&commons.open().await, "words").await.len(), 2, "readers do not wait");
     long.close().await.expect("gone");
-    // An ingest of another machine between two of its pieces: it holds no row then.
-    let mut long = PgConnection::connect(&database.url).await.expect("connects");
-    let hold = "SELECT pg_advisory_lock(hashtextextended('ii_commons ' || collection, 0)) FROM ii_commons.collections";
-    long.execute(hold).await.expect("held");
-    let busy = ingest(&mut one).await;
-    assert!(matches!(busy, Err(IngestError::Store(StoreError::Busy { .. }))), "{busy:?}");
-    long.close().await.expect("gone");
     assert_eq!(ingest(&mut one).await.expect("ingests").added, 1);
+}
+
+#[tokio::test]
+async fn who_waits_too_long_for_a_collections_row_is_told_so() {
+    waits_in_vain("BEGIN; SELECT 1 FROM ii_commons.collections FOR NO KEY UPDATE").await;
+}
+
+/// It holds no row between two of its pieces.
+#[tokio::test]
+async fn who_waits_too_long_for_an_ingest_of_another_machine_is_told_so() {
+    waits_in_vain(
+        "SELECT pg_advisory_lock(hashtextextended('ii_commons ' || collection, 0)) FROM ii_commons.collections",
+    )
+    .await;
 }
 
 /// The child that is killed: an ingest that ends the program before its mark.

@@ -36,6 +36,7 @@ use super::rows::{Columns, Kept};
 use crate::{
     bundle::node_of,
     error::{StoreError, from_io, from_postgres},
+    lock::PATIENCE,
 };
 
 /// Connections of one program.
@@ -44,8 +45,6 @@ const CONNECTIONS: u32 = 8;
 const WAIT: Duration = Duration::from_secs(30);
 /// How long a server that was there may be away while it restarts.
 const AWAY: Duration = Duration::from_secs(15);
-/// How long a second writer waits: as long as for a file of SQLite's.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks.
 const TURN: Duration = Duration::from_millis(50);
 /// So often what was being read is asked anew: a server that restarts may do so again before it has answered.

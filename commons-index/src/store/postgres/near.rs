@@ -17,9 +17,10 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use receipts::Digest;
-use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use tokio::time::sleep;
 
-use super::{ASKED_AGAIN, Postgres, RowOf, Version, failed, vectors::SEARCHED};
+use super::{ASKED_AGAIN, Postgres, RowOf, TURN, Version, failed, vectors::SEARCHED};
 use crate::{
     error::StoreError,
     store::rows::{Columns as _, signed},
@@ -235,35 +236,41 @@ impl PostgresVectors {
         if count.unsigned_abs() < from {
             return Ok(false);
         }
-        let name = self.index_name(id);
-        // Waits for another program that builds it. What a killed one left is not valid and goes.
-        let mut on = self.server.pool.begin().await.map_err(self.failed())?;
-        let lock = "LOCK TABLE near_vectors IN SHARE UPDATE EXCLUSIVE MODE";
-        sqlx::raw_sql(lock).execute(&mut *on).await.map_err(self.failed())?;
+        // A connection of its own: its settings and its lock go with it.
+        let mut on = self.server.pool.acquire().await.map_err(self.failed())?.detach();
+        self.alone_at_indexes(&mut on).await?;
         if self.space(space).await?.is_some_and(|space| space.indexed) {
             return Ok(true);
         }
-        let away = AssertSqlSafe(format!("DROP INDEX IF EXISTS {name}"));
-        sqlx::raw_sql(away).execute(&mut *on).await.map_err(self.failed())?;
-        on.commit().await.map_err(self.failed())?;
+        let name = self.index_name(id);
         let workers = if self.version < PARALLEL { "0" } else { "2" };
-        let settings = [("maintenance_work_mem", BUILD_MEMORY), ("max_parallel_maintenance_workers", workers)];
-        let mut on = self.server.pool.acquire().await.map_err(self.failed())?;
-        for (setting, value) in settings {
-            let query = sqlx::query("SELECT set_config($1, $2, false)").bind(setting).bind(value);
-            query.execute(&mut *on).await.map_err(self.failed())?;
+        // What a killed program left is not valid, and goes.
+        let statements = [
+            format!("DROP INDEX IF EXISTS {name}"),
+            format!("SET maintenance_work_mem = '{BUILD_MEMORY}'"),
+            format!("SET max_parallel_maintenance_workers = {workers}"),
+            format!(
+                "CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON near_vectors
+                 USING hnsw ((embedding::halfvec({dimensions})) halfvec_ip_ops) WHERE collection = {} AND space = {id}",
+                self.collection
+            ),
+        ];
+        for statement in statements {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut on).await.map_err(self.failed())?;
         }
-        let build = AssertSqlSafe(format!(
-            "CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON near_vectors
-             USING hnsw ((embedding::halfvec({dimensions})) halfvec_ip_ops) WHERE collection = {} AND space = {id}",
-            self.collection
-        ));
-        let built = sqlx::raw_sql(build).execute(&mut *on).await.map_err(self.failed());
-        for (setting, _value) in settings {
-            let back = AssertSqlSafe(format!("RESET {setting}"));
-            sqlx::raw_sql(back).execute(&mut *on).await.map_err(self.failed())?;
+        Ok(true)
+    }
+
+    /// Waits until no other program builds an index on the table, of whichever collection. Two that build wait for each
+    /// other's snapshots, and a statement that waits for a lock has one: hence asked over and over, and not waited for there.
+    async fn alone_at_indexes(&self, on: &mut PgConnection) -> Result<(), StoreError> {
+        loop {
+            let query = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('ii_commons indexes', 0))");
+            if query.fetch_one(&mut *on).await.map_err(self.failed())? {
+                return Ok(());
+            }
+            sleep(TURN).await;
         }
-        built.map(|_done| true)
     }
 
     /// The nearest passages: of all documents, or of these rows only, which are of documents that are searched. None where the
