@@ -112,7 +112,12 @@ impl Writer {
         if group.is_empty() {
             return Ok(());
         }
-        let all: Vec<Admitted> = group.iter().flat_map(|(batch, _)| batch.iter().cloned()).collect();
+        let mut all = Vec::with_capacity(group.iter().map(|(batch, _)| batch.len()).sum());
+        let mut answers = Vec::with_capacity(group.len());
+        for (batch, answer) in group {
+            answers.push((batch.len(), answer));
+            all.extend(batch);
+        }
         match self.commit(&all).await {
             Ok((fates, head)) => {
                 if let Some(head) = head {
@@ -124,10 +129,9 @@ impl Writer {
                         heads.latest = head;
                     });
                 }
-                let mut fates = fates.into_iter();
-                for (batch, answer) in group {
-                    let told = batch.iter().zip(fates.by_ref()).map(|(admitted, fate)| answer_of(admitted, fate));
-                    tell(answer, told.collect());
+                let mut told = all.iter().zip(fates).map(|(admitted, fate)| answer_of(admitted, fate));
+                for (many, answer) in answers {
+                    tell(answer, told.by_ref().take(many).collect());
                 }
                 Ok(())
             }
@@ -135,9 +139,9 @@ impl Writer {
                 let size = self.log.heads().latest.size;
                 write(&self.log.tree).truncate(size);
                 let reason = error.to_string();
-                for (batch, answer) in group {
-                    let transient = || Err(LedgerError::Transient { reason: reason.clone() });
-                    tell(answer, batch.iter().map(|_| transient()).collect());
+                for (many, answer) in answers {
+                    let transient = LedgerError::Transient { reason: reason.clone() };
+                    tell(answer, vec![Err(transient); many]);
                 }
                 let stored = self.store.size().await?;
                 if stored == size { Ok(()) } else { Err(error) }

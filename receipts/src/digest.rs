@@ -23,6 +23,25 @@ fn parse_hex32(text: &str) -> Result<[u8; 32], NotHex32> {
     Ok(bytes)
 }
 
+fn in_hex<'a>(bytes: &[u8; 32], text: &'a mut [u8; 64]) -> &'a str {
+    // The text is twice as long as the bytes, and ASCII.
+    hex::encode_to_slice(bytes, text).ok().and_then(|()| str::from_utf8(text).ok()).unwrap_or_default()
+}
+
+struct Hex32;
+
+impl de::Visitor<'_> for Hex32 {
+    type Value = [u8; 32];
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("64 lower-case hex characters")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<[u8; 32], E> {
+        parse_hex32(text).map_err(E::custom)
+    }
+}
+
 macro_rules! hex32 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -31,13 +50,13 @@ macro_rules! hex32 {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                f.write_str(in_hex(&self.0, &mut [0; 64]))
             }
         }
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{}({})", stringify!($name), hex::encode(self.0))
+                write!(f, "{}({self})", stringify!($name))
             }
         }
 
@@ -50,14 +69,13 @@ macro_rules! hex32 {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(in_hex(&self.0, &mut [0; 64]))
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
+                deserializer.deserialize_str(Hex32).map(Self)
             }
         }
     };

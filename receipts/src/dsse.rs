@@ -10,9 +10,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    canonical::{NotCanonical, canonical, parse_canonical},
+    canonical::{NotCanonical, parse_canonical},
     digest::{Digest, PublicKey},
     keys::{SigningKey, key_id, verify},
+    presorted,
 };
 
 /// Payload type of in-toto statements.
@@ -112,11 +113,10 @@ impl Envelope {
             .iter()
             .map(|signature| WireSignature { keyid: signature.keyid, sig: STANDARD.encode(signature.sig) })
             .collect();
-        canonical(&Wire {
-            payload: STANDARD.encode(&self.payload),
-            payload_type: self.payload_type.clone(),
-            signatures,
-        })
+        let mut bytes = Vec::new();
+        let payload = STANDARD.encode(&self.payload);
+        presorted::append(&mut bytes, &Wire { payload, payload_type: self.payload_type.clone(), signatures })?;
+        Ok(bytes)
     }
 
     /// Reads an envelope.
@@ -124,9 +124,11 @@ impl Envelope {
     /// # Errors
     /// [`DsseError`] for anything that [`Envelope::to_bytes`] would write otherwise.
     pub fn parse(bytes: &[u8]) -> Result<Self, DsseError> {
-        let value = parse_canonical(bytes)?;
-        let wire: Wire =
-            serde_json::from_value(value).map_err(|error| DsseError::Shape { reason: error.to_string() })?;
+        let wire: Wire = presorted::read(bytes).map_err(|refused| match refused {
+            // What is canonical and has other fields is no other spelling of an envelope: it is none.
+            NotCanonical::NotJson { reason } if parse_canonical(bytes).is_ok() => DsseError::Shape { reason },
+            other => DsseError::NotCanonical(other),
+        })?;
         let payload = STANDARD.decode(&wire.payload).map_err(|_base64| DsseError::Base64)?;
         let mut signatures = Vec::with_capacity(wire.signatures.len());
         for signature in &wire.signatures {
