@@ -588,6 +588,7 @@ async fn a_backup_taken_while_appending_restores_to_a_whole_journal() {
     assert!(!loaded.is_empty());
     assert_eq!(restored.reader().blob(large.digest).await.expect("read"), Some(large.bytes));
     assert_eq!(restored.reader().run(run(1)).await.expect("read").expect("there").lease, None);
+    assert!(restored.reader().is_restored().await.expect("read"), "it says so of itself");
     assert_eq!(restored.acquire(run(1), 1, TTL).await.expect("nobody holds it").epoch, 2);
     let garbage = dir.path().join("garbage");
     std::fs::write(&garbage, [7; 5_000]).expect("written");

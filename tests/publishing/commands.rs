@@ -7,7 +7,7 @@ use receipts::ledger::rpc::{Call, Counts, Fault};
 #[cfg(target_os = "linux")]
 use crate::common::small_disk::{complaints, on_small_disk};
 use crate::{
-    common::{Place, SIX_MODULES, json, stdout, terminal::Terminal},
+    common::{Place, SIX_MODULES, json, stdout, terminal::Terminal, until},
     world::Ledger,
 };
 
@@ -253,6 +253,51 @@ fn a_receipt_of_an_ingest_that_was_not_queued_is_found() {
     assert_eq!(submitted.status.code(), Some(0), "{}", words(&submitted));
     assert!(words(&submitted).contains("collection 0123456789abcdef are not handed in: "), "{}", words(&submitted));
     assert_eq!(standings(&place), ["credited"]);
+}
+
+/// The home that was lost had gone on after its backup, and what it did then was credited. The home made from the backup does the
+/// same work again, and does not make its node one that signed two things for one work.
+#[tokio::test]
+async fn a_home_made_from_a_backup_hands_in_nothing_for_work_that_was_credited() {
+    let (place, ledger) = (Place::new(), Ledger::start(&[]));
+    let mut child = place.child("slow=20000", &place.run_args(SIX_MODULES)).spawn().expect("a child");
+    until("the plan", || place.only_run().filter(|run| place.events(run).len() > 10));
+    child.kill().expect("SIGKILL");
+    child.wait().expect("is gone");
+    let run = place.only_run().expect("a run");
+    let path = |name: &str| place.folder.path().join(name).display().to_string();
+    for taken in [&["backup", &path("copy")][..], &["keys", "backup", &path("keys")]] {
+        assert_eq!(place.ii(taken).status.code(), Some(0));
+    }
+    let copy = |from: &std::path::Path, to: &str| {
+        let copied = std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().expect("cp");
+        assert!(copied.success());
+    };
+    copy(&place.home().join("commons"), &path("commons"));
+    let goes_on = |place: &Place| {
+        let resumed = until("the lease to run out", || {
+            let resumed = place.ii(&["runs", "resume", &run]);
+            (!words(&resumed).contains("another program")).then_some(resumed)
+        });
+        assert_eq!(resumed.status.code(), Some(0), "{}", words(&resumed));
+        let submitted = place.ii(&["receipts", "submit", "--ledger", &ledger.url, "--json"]);
+        (submitted.status.code(), json(&submitted))
+    };
+    let (ended, submitted) = goes_on(&place);
+    assert_eq!((ended, &submitted["credited"]), (Some(0), &6.into()));
+
+    let again = Place::new();
+    // The documents are where the run has them from.
+    std::fs::create_dir(again.home()).expect("home");
+    for kept in ["keys", "commons"] {
+        std::fs::rename(path(kept), again.home().join(kept)).expect("moved");
+    }
+    assert_eq!(again.ii(&["restore", &path("copy")]).status.code(), Some(0));
+    let (ended, submitted) = goes_on(&again);
+    assert_eq!((ended, &submitted["credited"], &submitted["conflict"]), (Some(9), &0.into(), &6.into()), "{submitted}");
+    assert_eq!(standings(&again), ["conflict"; 6]);
+    let counts: Counts = ledger.client().ask(&Call::Counts).await.expect("answers");
+    assert_eq!((counts.size.0, counts.conflicts.0), (6, 0), "nobody can show that this node signed twice");
 }
 
 #[test]

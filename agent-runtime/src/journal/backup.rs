@@ -89,7 +89,8 @@ async fn take_in(home: &Home, copy: &mut SqliteConnection, digest: Digest, half:
     Ok(())
 }
 
-/// Makes the home from a backup. Nobody holds a run of a restored home; epochs go on from where they were.
+/// Makes the home from a backup, and says in it that it was. Nobody holds a run of a restored home; epochs go on from where they
+/// were.
 pub(crate) async fn restore(home: &Home, from: &Path) -> Result<(), JournalError> {
     if home.journal().exists() {
         return Err(JournalError::NotEmpty { path: home.root().to_owned() });
@@ -117,8 +118,28 @@ async fn check(half: &Path) -> Result<(), JournalError> {
     if verdict != "ok" {
         return Err(JournalError::Damaged(Damage::Database(verdict)));
     }
+    schema::migrate(&mut copy).await.map_err(lift)?;
     sqlx::query("UPDATE run SET holder = NULL").execute(&mut copy).await.map_err(lift)?;
+    let mark = "INSERT INTO restored (at_ms) VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER))";
+    sqlx::query(mark).execute(&mut copy).await.map_err(lift)?;
     copy.close().await.map_err(lift)
+}
+
+impl Reader {
+    /// Whether the journal was made from a backup: what its home did after that was taken may stand at the ledger already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_restored(&self) -> Result<bool, JournalError> {
+        self.ask(|connection| Box::pin(is_restored(connection))).await
+    }
+}
+
+async fn is_restored(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if schema::version(connection).await? < 5 {
+        return Ok(false);
+    }
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM restored)").fetch_one(connection).await
 }
 
 fn beside(path: &Path) -> PathBuf {

@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("schema_v2.sql"),
     include_str!("schema_v3.sql"),
     include_str!("schema_v4.sql"),
+    include_str!("schema_v5.sql"),
 ];
 
 /// How long a statement waits for another process's transaction.
@@ -105,7 +106,7 @@ async fn connect_writing(path: &Path) -> Result<SqliteConnection, JournalError> 
     }
 }
 
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     // Read again inside the transaction: another program may have done it while we waited for the lock.
     let done = usize::try_from(version(connection).await?).unwrap_or(usize::MAX);
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn each_step_sets_the_version_it_leads_to() {
-        assert_eq!(known(), 4);
+        assert_eq!(known(), 5);
         for (index, step) in STEPS.iter().enumerate() {
             assert!(step.contains(&format!("PRAGMA user_version = {};", index + 1)));
         }

@@ -1,7 +1,10 @@
 //! Handing receipts to a ledger's log, and keeping what it proves.
 //!
+//! **Invariant:** a home that was made from a backup hands in no second receipt for work that the ledger credited: it asks first.
 //! **Invariant:** an unknown outcome leaves a receipt queued; the ledger knows it by its id when it comes again.
 //! **Invariant:** never waits for a ledger that does not answer longer than one answer may take.
+
+use std::collections::BTreeMap;
 
 use receipts::{
     Digest,
@@ -10,7 +13,10 @@ use receipts::{
     ledger::{
         block::CertifiedBlock,
         outbox::State,
-        rpc::{Call, Heads, Info, LedgerError, MOST_BYTES, MOST_IN_BATCH, SubmitBatch, Submitted, WatchFrom},
+        rpc::{
+            Call, Credited, Heads, Info, LedgerError, MOST_BYTES, MOST_IN_BATCH, OfNullifier, SubmitBatch, Submitted,
+            WatchFrom,
+        },
         submission::Submission,
     },
 };
@@ -22,6 +28,8 @@ use super::{
 };
 use crate::journal::OutboxChange;
 
+/// Questions in one request: what a ledger takes at once.
+pub(super) const AT_ONCE: u8 = 64;
 /// Room in a request for what is not a submission.
 const SLACK: usize = 4 << 10;
 
@@ -98,6 +106,7 @@ impl LogPublisher {
         let most = u32::try_from(MOST_IN_BATCH).unwrap_or(u32::MAX);
         let waiting = self.desk.journal.reader().outgoing(most).await?;
         let (mut batch, mut bytes, mut refused) = (Vec::new(), SLACK, Vec::new());
+        let mut nullifiers = Vec::new();
         for outgoing in waiting {
             let Some((submission, size)) = submission(&outgoing, &self.log) else {
                 refused.push((outgoing.receipt_id, State::Refused { code: "unreadable".to_owned() }, None));
@@ -109,8 +118,15 @@ impl LogPublisher {
                 break;
             } else {
                 bytes += size;
+                nullifiers.push((outgoing.receipt_id, outgoing.nullifier));
                 batch.push((outgoing.receipt_id, submission));
             }
+        }
+        if self.desk.journal.reader().is_restored().await? {
+            let taken = self.taken(&nullifiers).await?;
+            batch.retain(|(receipt, _)| !taken.contains_key(receipt));
+            let conflict = |(receipt, credited)| (receipt, State::Conflict { credited }, None);
+            refused.extend(taken.into_iter().map(conflict));
         }
         let mut answered = refused.len() as u64;
         self.change(OutboxChange { states: refused, ..OutboxChange::default() }).await?;
@@ -119,6 +135,23 @@ impl LogPublisher {
             answered += self.submit(batch, &mut batches).await?;
         }
         Ok(answered)
+    }
+
+    /// Of these receipts and their nullifiers, those for whose work the ledger credited another receipt, with that one.
+    async fn taken(&self, of: &[(Digest, Digest)]) -> Result<BTreeMap<Digest, Digest>, PublishError> {
+        let mut taken = BTreeMap::new();
+        for some in of.chunks(AT_ONCE.into()) {
+            let asked = some.iter().map(|(_, nullifier)| Call::ByNullifier(OfNullifier { nullifier: *nullifier }));
+            let answers = self.client.ask_all::<Credited>(&asked.collect::<Vec<_>>()).await?;
+            for ((receipt, _), answer) in some.iter().zip(answers) {
+                if let Some(other) =
+                    answer.map_err(AskError::Ledger)?.credited.filter(|other| other.receipt != *receipt)
+                {
+                    taken.insert(*receipt, other.receipt);
+                }
+            }
+        }
+        Ok(taken)
     }
 
     /// Hands in; what the ledger cannot read as a whole goes back to `batches` in halves, so that one bad receipt does not

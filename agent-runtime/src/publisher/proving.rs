@@ -17,12 +17,9 @@ use receipts::{
 
 use super::{
     AskError, Contradiction, PublishError,
-    log::{LogPublisher, Taken},
+    log::{AT_ONCE, LogPublisher, Taken},
 };
 use crate::journal::{OutboxChange, OutboxRow};
-
-/// Proofs asked for in one request: what a ledger takes at once.
-const AT_ONCE: u32 = 64;
 
 impl LogPublisher {
     /// Takes the ledger's head, then its last block, where they have grown.
@@ -145,7 +142,7 @@ impl LogPublisher {
         loop {
             let Some(taken) = self.head.clone() else { return Ok(proved) };
             let block = self.block.as_ref().map_or(0, |block| block.block.size.0);
-            let rows = self.desk.journal.reader().provable(taken.head.size, block, AT_ONCE).await?;
+            let rows = self.desk.journal.reader().provable(taken.head.size, block, AT_ONCE.into()).await?;
             let at = |row: &OutboxRow| self.block.as_ref().filter(|block| index_of(row) < block.block.size.0);
             let call = |row: &OutboxRow| {
                 let height = at(row).map(|block| block.block.height);
