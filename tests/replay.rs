@@ -217,7 +217,6 @@ fn what_the_engine_was_given_cannot_be_altered() {
     if !tamper(&place, &["swap", &search, r#"{"hits":[],"left_out":0}"#]) {
         return;
     }
-    assert_eq!(code(&place.ii(&["verify", &run])), 0, "no receipt tells");
     let found = replay(&place, &run, 7);
     assert_eq!(found["modules"][0]["attempts"][0]["tree"]["result"], "altered", "{found}");
     let rows = rows(&found);
@@ -225,6 +224,59 @@ fn what_the_engine_was_given_cannot_be_altered() {
     assert_eq!(wrong[0]["call"], "extractive", "{wrong:?}");
     assert_eq!(wrong[0]["differences"][0]["field"], "request", "{wrong:?}");
     assert!(!rows.iter().any(|row| row["call"] == "extractive" && row["result"] == "matched"), "{rows:?}");
+}
+
+/// What plain `ii verify RUN` says of the record: its exit code and its `record`.
+fn record(place: &Place, run: &str) -> (i32, Value) {
+    let output = place.ii(&["verify", run, "--json"]);
+    let found = common::json(&output);
+    assert!(found["replay"].is_null(), "only where it is asked for");
+    (code(&output), found["record"].clone())
+}
+
+#[test]
+fn a_record_that_is_other_than_what_was_signed_does_not_verify() {
+    let (place, run) = asked(THREE);
+    let (ended, found) = record(&place, &run);
+    assert_eq!((ended, &found["holds"], &found["attempts"]), (0, &json!(true), &json!(3)), "{found}");
+    assert!(found["contents"].as_u64().is_some_and(|contents| contents > 9), "{found}");
+    let said = stdout(&place.ii(&["verify", &run]));
+    assert!(said.contains("ok     what is on record gives the trees that were signed"), "{said}");
+
+    let answer = response(&place, &run, "extractive");
+    if !tamper(&place, &["bytes", &answer, "other"]) {
+        return;
+    }
+    let (ended, found) = record(&place, &run);
+    assert_eq!(
+        (ended, &found["altered"][0]["what"], &found["altered"][0]["content"]),
+        (7, &json!("content"), &json!(answer))
+    );
+
+    let search = response(&place, &run, "commons_search");
+    tamper(&place, &["swap", &search, r#"{"hits":[],"left_out":0}"#]);
+    let (ended, found) = record(&place, &run);
+    let facts = found["altered"].as_array().expect("rows").iter().find(|row| row["what"] == "facts").expect("one");
+    assert_eq!(ended, 7);
+    assert_ne!(facts["signed"], facts["found"]);
+    let said = stdout(&place.ii(&["verify", &run]));
+    assert!(said.contains("ALTERED  ") && said.contains(" was signed") && said.contains("are others"), "{said}");
+
+    tamper(&place, &["forget"]);
+    let (_, found) = record(&place, &run);
+    assert_eq!(found["untold"].as_array().map(Vec::len), Some(3), "{found}");
+}
+
+#[test]
+fn without_the_keys_of_attempts_a_record_is_not_told() {
+    let (place, run) = asked(QUESTION);
+    if !tamper(&place, &["forget"]) {
+        return;
+    }
+    let (ended, found) = record(&place, &run);
+    assert_eq!((ended, &found["holds"], &found["attempts"]), (0, &json!(true), &json!(0)), "{found}");
+    let said = stdout(&place.ii(&["verify", &run]));
+    assert!(said.contains("NOT TOLD  ") && !said.contains("what is on record gives"), "{said}");
 }
 
 #[test]

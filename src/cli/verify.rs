@@ -4,7 +4,9 @@ mod audit;
 mod countersigned;
 mod evidence;
 mod log;
+mod makers;
 mod origin;
+mod record;
 mod replay;
 
 use std::{
@@ -124,12 +126,14 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
     let now_ms = program.wiring.clock.now_ms();
     let others = needed.map(|needed| countersigned::check(&case, &mut found, needed, now_ms));
     let origin = origin_of(program, &case).await?;
+    let record = record::check(program, &case, &mut found).await?;
     let replayed = if args.replay { Some(replay::check(program, &case, &mut found).await?) } else { None };
     let further = Further {
         log: log.as_ref(),
         audits: audits.as_ref(),
         others: others.as_ref(),
         origin: origin.as_ref(),
+        record: record.as_ref(),
         replayed: replayed.as_ref(),
     };
     show(program, &found, &twice, &further);
@@ -137,6 +141,7 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
         && audits.as_ref().is_none_or(audit::Audits::hold)
         && others.as_ref().is_none_or(countersigned::Countersigned::hold)
         && origin.as_ref().is_none_or(origin::Found::holds)
+        && record.as_ref().is_none_or(|record| record.holds(args.strict))
         && replayed.as_ref().is_none_or(|replayed| replayed.holds(args.strict));
     let valid = borne_out && found.values().all(|one| one.outcome.is_valid()) && twice.is_empty();
     let whole = found.values().all(|one| one.outcome == Outcome::Valid);
@@ -146,15 +151,18 @@ pub(super) async fn run(args: Args, program: &Program) -> Result<Exit, Failure> 
 /// The receipts of a run on record, checked: a line each, then what was checked; and whether all hold.
 pub(super) async fn of_run(program: &Program, run: RunId) -> Result<(bool, Vec<String>), Failure> {
     let case = recorded(program, &run.to_string(), None).await?;
-    let found = verify_all(&case.bundles, &case.trust, case.origin);
+    let mut found = verify_all(&case.bundles, &case.trust, case.origin);
     let twice = credited_twice(&found);
     let origin = origin_of(program, &case).await?;
+    let record = record::check(program, &case, &mut found).await?;
     let holds = !found.is_empty()
         && twice.is_empty()
         && found.values().all(|one| one.outcome.is_valid())
-        && origin.as_ref().is_none_or(origin::Found::holds);
+        && origin.as_ref().is_none_or(origin::Found::holds)
+        && record.as_ref().is_none_or(|record| record.holds(false));
     let mut lines = lines(&found, &twice);
     lines.extend(origin.iter().map(origin::Found::line));
+    lines.extend(record.iter().flat_map(record::Record::lines));
     if found.is_empty() {
         lines.push("no receipts: they are made for accepted modules only".to_owned());
     }
@@ -173,6 +181,7 @@ struct Further<'a> {
     audits: Option<&'a audit::Audits>,
     others: Option<&'a countersigned::Countersigned>,
     origin: Option<&'a origin::Found>,
+    record: Option<&'a record::Record>,
     replayed: Option<&'a replay::Replayed>,
 }
 
@@ -195,6 +204,9 @@ fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[Stri
         if let Some(origin) = further.origin {
             answer["origin"] = origin.json();
         }
+        if let Some(record) = further.record {
+            answer["record"] = record.json();
+        }
         if let Some(replayed) = further.replayed {
             answer["replay"] = replayed.json();
         }
@@ -208,9 +220,10 @@ fn show(program: &Program, found: &BTreeMap<String, Verification>, twice: &[Stri
     if let Some(origin) = further.origin {
         println!("\n{}", origin.line());
     }
+    let record = further.record.map(record::Record::lines).filter(|lines| !lines.is_empty());
     let audits = further.audits.map(audit::Audits::lines).into_iter();
     let others = further.others.map(countersigned::Countersigned::lines);
-    for lines in audits.chain(others).chain(further.replayed.map(replay::Replayed::lines)) {
+    for lines in record.into_iter().chain(audits).chain(others).chain(further.replayed.map(replay::Replayed::lines)) {
         println!();
         lines.iter().for_each(|line| println!("{line}"));
     }

@@ -9,7 +9,7 @@ mod found;
 use std::{collections::BTreeMap, time::Instant};
 
 use agent_runtime::{home::Home, journal::Reader};
-use common_ground::{AttemptNumber, RunId, State, module::Module};
+use common_ground::{AttemptNumber, RunId, module::Module};
 use receipts::{
     BenefitClass, Digest,
     bundle::{self, Bundle},
@@ -19,7 +19,7 @@ use receipts::{
 };
 use serde_json::{Value, json};
 
-use super::Case;
+use super::{Case, makers::Makers};
 use crate::{
     cli::{Program, runs},
     config::Config,
@@ -44,8 +44,7 @@ struct Stage<'a> {
     began: Instant,
     done: u64,
     total: u64,
-    /// Runs by id; none where one was deleted.
-    runs: BTreeMap<RunId, Option<State>>,
+    makers: Makers,
 }
 
 /// What is not a run on record has no contents to run anything on.
@@ -73,12 +72,12 @@ pub(super) async fn check(
         began: Instant::now(),
         done: 0,
         total: 0,
-        runs: BTreeMap::new(),
+        makers: Makers::default(),
     };
     let mut of = BTreeMap::new();
     for (name, bundle) in case.bundles.iter().filter(|(name, _)| is_of_a_module(found, name)) {
-        let by = stage.maker(id, name).await?;
-        stage.total += by.and_then(|by| stage.module(by, name)).map_or(0, steps);
+        let by = stage.makers.of(&reader, id, name).await?;
+        stage.total += by.and_then(|by| stage.makers.module(by, name)).map_or(0, |(_, _, module)| steps(module));
         of.insert(name.clone(), (bundle, by));
     }
     let mut modules = BTreeMap::new();
@@ -106,27 +105,6 @@ fn steps(module: &Module) -> u64 {
 }
 
 impl Stage<'_> {
-    /// The run that accepted a module: this one, or the one that a fork took it over from. None where that was deleted.
-    async fn maker(&mut self, id: RunId, name: &str) -> Result<Option<RunId>, Failure> {
-        self.load(id).await?;
-        let by = self.module(id, name).and_then(|module| module.kept_from).unwrap_or(id);
-        self.load(by).await?;
-        Ok(self.module(by, name).map(|_module| by))
-    }
-
-    async fn load(&mut self, id: RunId) -> Result<(), Failure> {
-        if !self.runs.contains_key(&id) {
-            let (facts, state) = runs::load(self.reader, id).await?;
-            self.runs.insert(id, (!facts.is_empty()).then_some(state));
-        }
-        Ok(())
-    }
-
-    fn module(&self, run: RunId, name: &str) -> Option<&Module> {
-        let run = self.runs.get(&run)?.as_ref()?.run()?;
-        run.modules.iter().find(|(id, _)| id.to_string() == name).map(|(_, module)| module)
-    }
-
     async fn replay(
         &mut self,
         name: &str,
@@ -138,16 +116,13 @@ impl Stage<'_> {
             return Ok(Err("the run that accepted it was deleted, and with it the key of its trace".to_owned()));
         };
         let Some(head) = &one.head else { return Ok(Err("its receipt does not hold".to_owned())) };
-        let Self { reader, home, config, progress, began, done, total, runs } = self;
-        let Some(run) = runs.get(&by).and_then(|state| state.as_ref()?.run()) else {
-            return Ok(Err("its run is not on record".to_owned()));
-        };
-        let Some((id, module)) = run.modules.iter().find(|(id, _)| id.to_string() == name) else {
+        let Self { reader, home, config, progress, began, done, total, makers } = self;
+        let Some((run, id, module)) = makers.module(by, name) else {
             return Ok(Err("its run's facts name no such module".to_owned()));
         };
         let earlier = earlier(bundle);
         let mut attempts = Vec::with_capacity(module.attempts.len());
-        let mut bench = Bench::new(reader, (home, config), run, (*id, module))?;
+        let mut bench = Bench::new(reader, (home, config), run, (id, module))?;
         let mut step = || {
             *done += 1;
             progress.repeating(*done, *total, *began);
@@ -162,7 +137,7 @@ impl Stage<'_> {
 }
 
 /// Size and root of the attempts before the accepted one, as the receipt names them.
-fn earlier(bundle: &Bundle) -> BTreeMap<AttemptNumber, (u64, Digest)> {
+pub(super) fn earlier(bundle: &Bundle) -> BTreeMap<AttemptNumber, (u64, Digest)> {
     let envelope = bundle.0.get(bundle::RECEIPT).and_then(|bytes| Envelope::parse(bytes).ok());
     let statement = envelope.and_then(|envelope| Statement::<Predicate>::parse(&envelope.payload).ok());
     let earlier = statement.into_iter().flat_map(|statement| statement.predicate.earlier);
