@@ -434,10 +434,10 @@ async fn a_later_schema_is_refused_untouched_with_both_versions() {
     connection.close().await.expect("closed");
     let before = std::fs::read(home.journal()).expect("read");
     let refused = Journal::open(home.clone(), holder(2)).await.expect_err("refused");
-    assert!(matches!(refused, JournalError::Newer { found: 99, known: 4 }), "{refused:?}");
-    assert!(refused.to_string().contains("99") && refused.to_string().contains('4'));
+    assert!(matches!(refused, JournalError::Newer { found: 99, known: 5 }), "{refused:?}");
+    assert!(refused.to_string().contains("99") && refused.to_string().contains('5'));
     let refused = Reader::at(home.clone()).runs().await.expect_err("refused");
-    assert!(matches!(refused, JournalError::Newer { found: 99, known: 4 }));
+    assert!(matches!(refused, JournalError::Newer { found: 99, known: 5 }));
     assert_eq!(std::fs::read(home.journal()).expect("read"), before);
 }
 

@@ -236,6 +236,24 @@ async fn receipts_of_ingests_are_credited_and_proved_like_those_of_modules() {
     assert_eq!(verified.status.code(), Some(0), "{}", words(&verified));
 }
 
+#[test]
+fn a_second_receipt_for_one_growth_of_a_collection_names_the_first() {
+    let place = Place::new();
+    let docs = place.docs().display().to_string();
+    assert_eq!(place.ii(&["commons", "add", &docs]).status.code(), Some(0));
+    let of = |place: &Place| json(&place.ii(&["commons", "receipts", &docs, "--json"]))["receipts"][0].clone();
+    let first = of(&place);
+    assert_eq!((&first["standing"], &first["claimed_by"]), (&"sealed".into(), &serde_json::Value::Null));
+    std::fs::remove_dir_all(place.home().join("commons")).expect("removed");
+    assert_eq!(place.ii(&["commons", "add", &docs]).status.code(), Some(0));
+    let second = of(&place);
+    assert_ne!(second["receipt"], first["receipt"]);
+    assert_eq!((&second["standing"], &second["claimed_by"]), (&"conflict".into(), &first["receipt"]));
+    let said = words(&place.ii(&["commons", "receipts", &docs]));
+    assert!(said.contains("claims the same growth and stands before it"), "{said}");
+    assert_eq!(standings(&place), ["sealed"], "one waits for a ledger");
+}
+
 /// A receipt that was sealed and not queued, as by a program that was killed between the two, is handed in by the next who asks.
 #[test]
 fn a_receipt_of_an_ingest_that_was_not_queued_is_found() {

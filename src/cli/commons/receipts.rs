@@ -2,9 +2,11 @@
 
 use std::{fs, path::Path};
 
+use agent_runtime::journal::OutboxRow;
 use commons_index::Collection;
 use receipts::{
-    bundle,
+    Digest, bundle,
+    ledger::outbox::{Standing, State},
     verify::{TrustOrigin, verify},
 };
 use serde_json::{Value, json};
@@ -53,8 +55,7 @@ pub(super) async fn run(program: &Program, args: Args) -> Result<Exit, Failure> 
             (own_keys(program, &reader).await?, ways)
         }
     };
-    let standing =
-        |one: &Curation| ways.iter().find(|way| way.receipt_id == one.receipt).map(|way| way.state.standing().as_str());
+    let standing = |one: &Curation| standing(one, &ways);
     if let Some(out) = &args.out {
         let disclosed = disclose(&mut found, args.document.as_deref())?;
         export(out, &index, &found, &trust.to_bytes().map_err(Failure::internal)?)?;
@@ -81,20 +82,35 @@ pub(super) async fn run(program: &Program, args: Args) -> Result<Exit, Failure> 
                 json!({"revision": one.revision.number, "receipt": one.receipt, "result": result.as_text(),
                     "nullifier": one.says.nullifier, "before": one.says.collection.before,
                     "after": one.says.collection.after, "counts": one.says.counts, "log": one.log,
-                    "standing": standing(one)})
+                    "standing": standing(one).map(|(standing, _)| standing.as_str()),
+                    "claimed_by": standing(one).and_then(|(_, other)| other)})
             })
             .collect();
         print_json(&json!({"collection": name, "receipts": rows}));
     } else {
         for (one, result) in found.iter().zip(&results) {
-            let (number, result, way) = (one.revision.number, result.as_text(), standing(one).unwrap_or("sealed"));
-            println!("revision {number}  {way}  {result}  {}  {}", one.receipt, counted(one));
+            let (standing, other) = standing(one).unwrap_or((Standing::Sealed, None));
+            let (number, result) = (one.revision.number, result.as_text());
+            println!("revision {number}  {}  {result}  {}  {}", standing.as_str(), one.receipt, counted(one));
+            if let Some(other) = other {
+                println!("  receipt {other} claims the same growth and stands before it; this one is not handed in");
+            }
         }
         if found.is_empty() {
             eprintln!("ii: no receipts; an ingest that changes something leaves one");
         }
     }
     Ok(if valid { Exit::Completed } else { Exit::Verification })
+}
+
+/// Where a receipt is on its way, and which other one claims what it claims, where that is why; none for one not queued yet.
+fn standing(one: &Curation, ways: &[OutboxRow]) -> Option<(Standing, Option<Digest>)> {
+    let own = ways.iter().find(|way| way.receipt_id == one.receipt).map(|way| match way.state {
+        State::Conflict { credited } => (Standing::Conflict, Some(credited)),
+        ref other => (other.standing(), None),
+    });
+    let same = || ways.iter().find(|way| way.nullifier == one.says.nullifier);
+    own.or_else(|| Some((Standing::Conflict, Some(same()?.receipt_id))))
 }
 
 /// How many documents were what, in words.
