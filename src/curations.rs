@@ -11,7 +11,7 @@ use std::{
 
 use agent_runtime::{
     clock::Clock,
-    journal::{IngestRow, Journal},
+    journal::{IngestRow, Journal, Reader},
     signer::{CurationError, Signer, bundle_of, next_line},
 };
 use commons_index::{Collection, Revision};
@@ -77,6 +77,22 @@ pub async fn seal(index: &Collection, signer: &Signer, clock: &Clock) -> Result<
         made.push((revision.number, sealed.receipt));
     }
     Ok(made)
+}
+
+/// Whether receipts of a collection's ingests are perhaps not in the queue yet.
+///
+/// # Errors
+/// Those of the collection and the journal.
+pub async fn waits(index: &Collection, reader: Option<&Reader>) -> Result<bool, Failure> {
+    let revisions = index.revisions().await.map_err(|error| from_store(&error))?;
+    let sealed = revisions.iter().filter(|revision| index.curation_of(revision).receipt.is_dir()).count();
+    let queued = match reader {
+        None => 0,
+        Some(reader) => {
+            reader.outbox_of_collection(index.collection()).await.map_err(|error| from_journal(&error))?.len()
+        }
+    };
+    Ok(sealed > queued)
 }
 
 /// Puts the receipts of a collection's ingests into the queue to the ledger, those that were never there, and says how many that

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::pages;
 use crate::{
-    cli::{Program, print_json},
+    cli::{Program, print_json, runs},
     config::Config,
     curations,
     exit::{Exit, Failure},
@@ -141,14 +141,14 @@ pub(in crate::cli) async fn take(
     Ok(Taken { index, done, embedded, sealed: sealed?, left_out })
 }
 
-/// Seals what is not sealed yet of a collection, and queues it for the ledger.
+/// Seals what is not sealed yet of a collection, and queues what is not queued yet for the ledger: also what a killed program left so.
 pub(super) async fn sealed(
     program: &Program,
     index: &Collection,
     signer: &Signer,
 ) -> Result<Vec<(i64, Digest)>, Failure> {
     let sealed = curations::seal(index, signer, &program.wiring.clock).await?;
-    if !sealed.is_empty() {
+    if curations::waits(index, runs::reader(program).as_ref()).await? {
         let journal = wiring::journal(&program.home, &program.wiring.clock).await?;
         let queued = curations::queue(index, &journal).await;
         journal.close().await.map_err(|error| from_journal(&error))?;
