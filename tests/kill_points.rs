@@ -1,7 +1,9 @@
-//! `ii commons add` killed before each single change that a file system keeps: each flush, each name given, taken or changed.
+//! `ii commons add` and `ii run` killed before each single change that a file system keeps: each flush, each name given, taken or changed.
 //!
 //! **Invariant:** whoever looks after the kill sees the revision before or the one after, whole; the next `add` makes the one after,
 //! with one receipt a revision, and leaves nothing behind that an undisturbed one would not.
+//! **Invariant:** a run that is on record goes on to the answer that it would have given, with one receipt a module; of one that is not,
+//! or that had not begun, there is nothing to go on with.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -14,7 +16,7 @@ use std::{
     process::{Command, Output},
 };
 
-use common::{Place, code, engine::skipped, stderr};
+use common::{Place, code, engine::skipped, stderr, stdout, until};
 use serde_json::Value;
 
 /// More changes than these in one `add` would say that something else is counted.
@@ -137,6 +139,49 @@ fn killed_at_each_change(place: &Place, begin: &Path) {
         let hits = told(place, &home, &["commons", "search", "keys moved", "--docs", &docs]);
         assert_eq!(hits["hits"][0]["path"], "keys.md", "killed before change {at}");
         assert_eq!(files(&home), files(&undisturbed), "killed before change {at}");
+        fs::remove_dir_all(&home).expect("removed");
+    }
+    panic!("more than {MOST} changes");
+}
+
+#[test]
+fn a_run_killed_at_each_change_goes_on_to_its_answer() {
+    let place = Place::new();
+    let Some(killer) = killer(place.folder.path()) else { return };
+    let arguments = place.run_args("Where are the keys kept?");
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let expected = ii(&place, &place.folder.path().join("undisturbed"), &words);
+    assert_eq!(code(&expected), 0, "{}", stderr(&expected));
+    let status = told(&place, &place.folder.path().join("undisturbed"), &["receipts", "status"]);
+    let waiting = status["receipts"].as_array().map(Vec::len);
+    let mut resumed = 0;
+    for at in 1..=MOST {
+        let home = place.folder.path().join(format!("home-{at}"));
+        let mut run = command(&place, &home, &words);
+        let ended = run.env("LD_PRELOAD", &killer).env("II_KILL_AT", at.to_string()).output().expect("ii starts");
+        let runs = told(&place, &home, &["runs", "list"]);
+        let runs: Vec<&str> = runs.as_array().expect("rows").iter().filter_map(|row| row["id"].as_str()).collect();
+        let Some(id) = runs.first().copied() else { continue };
+        if ended.status.signal().is_none() {
+            assert_eq!(code(&ended), 0, "{}", stderr(&ended));
+            assert!(resumed > 20, "killed {at} times, of which {resumed} in a run on record");
+            return;
+        }
+        let answered = until("the lease to run out", || {
+            let answered = ii(&place, &home, &["runs", "resume", id]);
+            (!stderr(&answered).contains("another program")).then_some(answered)
+        });
+        if stderr(&answered).contains("it was stopped before it began") {
+            assert_eq!(code(&answered), 2);
+            continue;
+        }
+        assert_eq!(code(&answered), 0, "killed before change {at}: {}", stderr(&answered));
+        assert_eq!(stdout(&answered), stdout(&expected), "killed before change {at}");
+        let verified = told(&place, &home, &["verify", id]);
+        assert_eq!(verified["receipts"].as_array().map(Vec::len), Some(1), "killed before change {at}");
+        assert_eq!(told(&place, &home, &["receipts", "status"])["receipts"].as_array().map(Vec::len), waiting);
+        assert_eq!(code(&ii(&place, &home, &["doctor"])), 0, "killed before change {at}");
+        resumed += 1;
         fs::remove_dir_all(&home).expect("removed");
     }
     panic!("more than {MOST} changes");
