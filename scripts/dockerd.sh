@@ -60,6 +60,11 @@ stop() {
       return 1
     fi
   fi
+  # An engine that was killed leaves its folder mounted on itself.
+  local mounted
+  for mounted in $(awk -v place="$place/" 'index($5, place) == 1 { print $5 }' /proc/self/mountinfo | sort -r); do
+    umount -l "$mounted" 2>/dev/null || say "$mounted stays mounted"
+  done
   rm -rf "$place" "$socket" || say "something of it is left in $place"
 }
 
