@@ -210,8 +210,18 @@ fn products(material: &Material) -> Times {
     Times(times)
 }
 
+/// How pgvector finds by itself.
+#[derive(Clone, Copy, PartialEq)]
+enum Alone {
+    Scan,
+    /// By an index, as it is set up.
+    Index,
+    /// By an index, looking at as many vectors as a collection's search does, so that it misses as few.
+    SureIndex,
+}
+
 /// pgvector by itself: a plain table of the same vectors, scanned or through an index.
-async fn pgvector_alone(url: &str, material: &Material, indexed: bool) -> Outcome<Times> {
+async fn pgvector_alone(url: &str, material: &Material, by: Alone) -> Outcome<Times> {
     let mut on = PgConnection::connect(url).await?;
     let mut run = async |sql: String| sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut on).await;
     run("CREATE EXTENSION IF NOT EXISTS vector; DROP TABLE IF EXISTS plain".to_owned()).await?;
@@ -224,10 +234,13 @@ async fn pgvector_alone(url: &str, material: &Material, indexed: bool) -> Outcom
         let rows = batch.iter().enumerate().map(|(n, one)| format!("({},'{}')", number * 500 + n, text(vector(one))));
         run(format!("INSERT INTO plain VALUES {}", rows.collect::<Vec<_>>().join(","))).await?;
     }
-    if indexed {
+    if by != Alone::Scan {
         run("CREATE INDEX ON plain USING hnsw (embedding halfvec_ip_ops)".to_owned()).await?;
     }
     run("ANALYZE plain".to_owned()).await?;
+    if by == Alone::SureIndex {
+        run("SET hnsw.ef_search = 200".to_owned()).await?;
+    }
     let mut times = Vec::new();
     for query in &material.queries {
         let query = text(vector(query));
@@ -254,8 +267,9 @@ async fn database(url: &str, root: &Path, material: &Material, folder: &Path) ->
     println!("  database, words: {}", searched(&index, &material.queries, By::Words).await?);
     println!("  database, vectors: {}", searched(&index, &material.queries, By::Vectors).await?);
     println!("  database, both: {}", searched(&index, &material.queries, By::Best).await?);
-    println!("  peer: pgvector alone, by scan: {}", pgvector_alone(url, material, false).await?);
-    println!("  peer: pgvector alone, by its index: {}", pgvector_alone(url, material, true).await?);
+    println!("  peer: pgvector alone, by scan: {}", pgvector_alone(url, material, Alone::Scan).await?);
+    println!("  peer: pgvector alone, by its index: {}", pgvector_alone(url, material, Alone::Index).await?);
+    println!("  peer: the same, ef_search as ours: {}", pgvector_alone(url, material, Alone::SureIndex).await?);
     Ok(())
 }
 

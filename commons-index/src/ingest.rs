@@ -27,7 +27,7 @@ use crate::{
     metadata::Declared,
     scan::{SkipReason, Skipped},
     seal::{self, Read},
-    store::{Counted, Ingesting, Records, Session, Standing},
+    store::{Counted, Ingesting, Learned, Records, Session, Standing},
     vectors, words,
     writing::{Ready, compressor},
 };
@@ -132,6 +132,7 @@ struct Work<'a> {
     written: usize,
     written_bytes: u64,
     since: Instant,
+    learned: Learned,
 }
 
 /// Ingests; the revision to answer from is the old one when nothing changed.
@@ -174,6 +175,7 @@ pub(crate) async fn run(
         written: 0,
         written_bytes: 0,
         since: Instant::now(),
+        learned: Learned::default(),
     };
     let mut batches = intake::start(plan);
     let mut drawing: Option<Drawing> = None;
@@ -209,6 +211,7 @@ pub(crate) async fn run(
     if folder {
         work.remove(&gone).await?;
     }
+    work.learned.keep_up(&mut work.on).await?;
     let Work { on, mut lock, mut skipped, declared, .. } = work;
     skipped.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     lock.holds().await?;
@@ -353,6 +356,7 @@ impl Work<'_> {
     async fn add(&mut self, ready: &mut Vec<Ready>) -> Result<(), StoreError> {
         if !ready.is_empty() {
             self.written += ready.len();
+            self.learned.wrote(ready.len());
             self.on.add(ready, self.next, &self.how).await?;
             ready.clear();
         }
@@ -361,6 +365,7 @@ impl Work<'_> {
 
     /// Commits, and begins anew. The lock of the ingest stays, so nobody writes between.
     async fn durable(&mut self) -> Result<(), StoreError> {
+        self.learned.keep_up(&mut self.on).await?;
         // A session in between holds nothing; the pool has another for it.
         let done = std::mem::replace(&mut self.on, self.records.snapshot().await?);
         self.lock.holds().await?;

@@ -2,18 +2,24 @@
 //!
 //! **Invariant:** a text no longer in the folder is read as before; one that came after the reader's revision is unknown.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{cell::RefCell, collections::BTreeMap, ops::Range};
 
 use common_ground::{
     citation::Span,
     port::index::{Passage, PassageId},
 };
 use receipts::Digest;
+use zstd::bulk::Decompressor;
 
 use crate::{
     error::{OfStore, StoreError},
     store::{CHUNK, PassageRow, Piece, Placed, Session},
 };
+
+thread_local! {
+    /// To make one takes longer than a passage's piece takes it.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Why a span could not be read.
 pub(crate) enum Missing {
@@ -59,7 +65,13 @@ impl Session {
 
     /// The bytes of a piece.
     pub(crate) fn plain(&self, zstd: &[u8]) -> Result<Vec<u8>, StoreError> {
-        zstd::bulk::decompress(zstd, CHUNK).map_err(|error| self.damaged(&error.to_string()))
+        DECOMPRESSOR.with_borrow_mut(|decompressor| {
+            let plain = match decompressor {
+                Some(decompressor) => decompressor.decompress(zstd, CHUNK),
+                None => Decompressor::new().and_then(|new| decompressor.insert(new).decompress(zstd, CHUNK)),
+            };
+            plain.map_err(|error| self.damaged(&error.to_string()))
+        })
     }
 
     async fn passage(&mut self, row: PassageRow) -> Result<Passage, StoreError> {

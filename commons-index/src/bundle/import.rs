@@ -27,7 +27,7 @@ use crate::{
     error::StoreError,
     ingest::{Progress, blocking},
     lock::Lock,
-    store::{self, Ingesting, Kept, Postgres, Records, Revision, Session, Standing},
+    store::{self, Ingesting, Kept, Learned, Postgres, Records, Revision, Session, Standing},
     vectors, words,
 };
 
@@ -440,7 +440,11 @@ impl Work {
             let mut revision =
                 Revision { number, size, root, checkpoint: checkpoint.into_bytes(), documents, passages };
             if self.at.unsigned_abs() == self.head.revisions {
-                revision.documents = self.on.live(number).await?.len() as u64;
+                let live = self.on.live(number).await?.len();
+                let mut learned = Learned::default();
+                learned.wrote(live);
+                learned.keep_up(&mut self.on).await?;
+                revision.documents = live as u64;
                 revision.passages = drawing::draw(&mut self.on, store, &revision, None).await?;
                 let counted = (revision.documents, revision.passages);
                 if counted != (documents, passages) || counted != (self.head.documents, self.head.passages) {

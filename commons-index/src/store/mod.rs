@@ -10,6 +10,7 @@
 //! **Invariant:** a schema newer than this program is refused, not guessed at.
 
 mod ingesting;
+mod learning;
 mod made;
 mod postgres;
 mod rows;
@@ -24,6 +25,7 @@ use std::{
 use receipts::Digest;
 
 pub(crate) use ingesting::Ingesting;
+pub(crate) use learning::Learned;
 pub(crate) use made::Made;
 pub use postgres::{Nearest, NoVectors, Postgres, PostgresVectors, Way};
 pub(crate) use rows::{

@@ -373,6 +373,10 @@ impl PostgresVectors {
     }
 
     /// One statement; `near` gives passage, document and embedding.
+    ///
+    /// A scan is planned each time it is asked. A plan kept for all queries does not know the vector, and casts it for each row
+    /// that it compares, which takes three times as long as the comparing. What else is told of a passage is looked up for each
+    /// by its row (`OFFSET 0`): the planner takes the index's function for one of a thousand rows, and reads whole tables for them.
     async fn rows(
         &self,
         near: &str,
@@ -383,15 +387,17 @@ impl PostgresVectors {
     ) -> Result<Vec<PgRow>, StoreError> {
         let text = format!(
             "SELECT near.passage, d.text, p.start, halfvec_send(near.embedding) AS numbers FROM {near} AS near
-             JOIN documents d ON d.id = near.document JOIN passages p ON p.id = near.passage"
+             CROSS JOIN LATERAL (SELECT text FROM documents WHERE id = near.document OFFSET 0) d
+             CROSS JOIN LATERAL (SELECT start FROM passages WHERE id = near.passage OFFSET 0) p"
         );
         let asked = sqlx::query(AssertSqlSafe(text)).bind(self.collection).bind(self.revision).bind(space).bind(query);
-        let asked = asked.bind(documents).bind(signed(most as u64));
+        let asked = asked.bind(documents).bind(signed(most as u64)).persistent(near == FROM_INDEX);
         asked.fetch_all(&self.server.pool).await.map_err(self.failed())
     }
 
     /// The nearest that are searched, all documents compared. Which documents are searched is asked of the nearest vectors only,
-    /// and of more where too few of these are: asked of all of them it takes ten times as long as the comparing.
+    /// and of more where too few of these are: asked of all of them it takes ten times as long as the comparing. Planned each
+    /// time, as in [`Self::rows`].
     async fn scan(&self, space: i64, query: &[f32], limit: usize) -> Result<Vec<PgRow>, StoreError> {
         let text = format!(
             "WITH near AS MATERIALIZED (
@@ -401,12 +407,12 @@ impl PostgresVectors {
              SELECT taken, far < edge - {ERROR} AS inside, passage, text, start, numbers FROM reached LEFT JOIN (
                 SELECT near.passage, far, d.text, p.start, halfvec_send(embedding) AS numbers FROM near
                 CROSS JOIN LATERAL (SELECT d.text FROM documents d WHERE d.id = near.document AND {SEARCHED} OFFSET 0) d
-                JOIN passages p ON p.id = near.passage) found ON true"
+                CROSS JOIN LATERAL (SELECT start FROM passages WHERE id = near.passage OFFSET 0) p) found ON true"
         );
         let mut reach = limit.saturating_add(limit / 2).saturating_add(BEYOND);
         loop {
             let asked = sqlx::query(AssertSqlSafe(text.clone())).bind(self.collection).bind(self.revision).bind(space);
-            let asked = asked.bind(query).bind(signed(reach as u64));
+            let asked = asked.bind(query).bind(signed(reach as u64)).persistent(false);
             let rows = asked.fetch_all(&self.server.pool).await.map_err(self.failed())?;
             let (mut taken, mut inside) = (0, 0);
             let mut found = Vec::with_capacity(rows.len());

@@ -168,6 +168,13 @@ impl Session {
         query.execute(self.on()).await.map_err(self.failed()).map(drop)
     }
 
+    /// Another that looks at a table at the same moment is not waited for: what it learns is as new. Who does not own the
+    /// tables is warned, and goes by what the server finds by itself.
+    pub(crate) async fn learn(&mut self) -> Result<(), StoreError> {
+        let look = "ANALYZE (SKIP_LOCKED) documents, passages, chunks";
+        sqlx::raw_sql(look).execute(self.on()).await.map_err(self.failed()).map(drop)
+    }
+
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         let failed = self.failed();
         match self.on {

@@ -108,6 +108,8 @@ impl Records {
             .pragma("cache_size", "-32768")
             .busy_timeout(Duration::from_secs(5));
         let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(30));
+        // A file does not hang up.
+        let pool = pool.test_before_acquire(false);
         let pool = pool.connect_with(options).await.map_err(|error| from_sqlx(&path, &error))?;
         let records = Self { at: path.into(), pool };
         records.migrate().await?;
