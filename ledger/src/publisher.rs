@@ -170,7 +170,7 @@ impl Publisher {
             time: Decimal(self.faults.now_ms()),
         };
         let certified = self.keys.certify(block);
-        self.order(|answer| Order::Seal(certified, answer)).await;
+        self.order(|answer| Order::Seal(certified, heads.published.note, answer)).await;
     }
 
     async fn order(&self, order: impl FnOnce(oneshot::Sender<Result<(), crate::store::StoreError>>) -> Order) {

@@ -46,8 +46,8 @@ pub enum Order {
     Append(Vec<Admitted>, oneshot::Sender<Answers>),
     /// Show this head, which witnesses cosigned.
     Publish(Head, oneshot::Sender<Result<(), StoreError>>),
-    /// Add a block over the published head.
-    Seal(CertifiedBlock, oneshot::Sender<Result<(), StoreError>>),
+    /// Add a block over a published head, with that head's signed note: by now another may be published.
+    Seal(CertifiedBlock, String, oneshot::Sender<Result<(), StoreError>>),
     /// A fault: cut the log to so many entries.
     Rollback(u64, oneshot::Sender<Result<(), StoreError>>),
     /// A fault: take back so many blocks.
@@ -173,15 +173,7 @@ impl Writer {
                 }
                 tell(answer, done);
             }
-            Order::Seal(block, answer) => {
-                let note = self.log.heads().published.note;
-                let done = self.store.add_block(&block, &note).await;
-                if done.is_ok() {
-                    self.log.show(|heads| heads.block = Some(block));
-                    self.faults.reach(DyingPoint::AfterPublish);
-                }
-                tell(answer, done);
-            }
+            Order::Seal(block, note, answer) => tell(answer, self.seal(block, &note).await),
             Order::Rollback(size, answer) => tell(answer, self.rollback(size).await),
             Order::Reorg(depth, answer) => tell(answer, self.reorg(depth).await),
             Order::Equivocate(answer) => {
@@ -189,6 +181,19 @@ impl Writer {
                 tell(answer, Ok(()));
             }
         }
+    }
+
+    /// Adds a block, unless what it is over was cut or taken back since: then the next is made over what there is.
+    async fn seal(&mut self, block: CertifiedBlock, note: &str) -> Result<(), StoreError> {
+        let last = self.log.heads().block;
+        let root = read(&self.log.tree).root_at(block.block.size.0);
+        if root != Some(block.block.root) || !block.block.follows(last.as_ref().map(|last| &last.block)) {
+            return Ok(());
+        }
+        self.store.add_block(&block, note).await?;
+        self.log.show(|heads| heads.block = Some(block));
+        self.faults.reach(DyingPoint::AfterPublish);
+        Ok(())
     }
 
     fn head(&self, size: u64, root: Digest) -> Head {

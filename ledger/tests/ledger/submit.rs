@@ -209,6 +209,38 @@ async fn every_stored_proof_verifies_at_every_block_and_head() {
     }
 }
 
+/// A block waits for the commit that is under way, after which another head is published than the one that the block is over.
+#[tokio::test]
+async fn a_block_over_a_log_that_grows_meanwhile_carries_the_head_that_it_is_over() {
+    let world = World::new(&[]);
+    let (submissions, entries) = receipts(0..400);
+    let handing_in = submissions.chunks(100).map(async |some| {
+        for submission in some {
+            world.submit(submission.clone()).await.expect("acknowledged");
+        }
+    });
+    futures_util::future::join_all(handing_in).await;
+    world.published(400).await;
+    let (_, last) = world.until_final(entries[399].receipt).await;
+    assert!(last > 3, "{last} blocks");
+    for height in 1..=last {
+        let block: CertifiedBlock =
+            world.call(Call::Block(AtHeight { height: Some(Decimal(height)) })).await.expect("a block");
+        let mut under = 0;
+        for entry in &entries {
+            let at = ProofAt { receipt: entry.receipt, height: Some(Decimal(height)) };
+            if world.call::<receipts::ledger::rpc::Proof>(Call::Proof(at)).await.is_ok() {
+                world.check_proof(entry, Some(height)).await;
+                under += 1;
+            }
+            if under == 3 {
+                break;
+            }
+        }
+        assert_eq!(under, block.block.size.0.min(3), "block {height}");
+    }
+}
+
 #[tokio::test]
 async fn many_at_once_share_transactions_and_each_has_its_own_place() {
     let world = World::new(&[]);
