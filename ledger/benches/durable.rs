@@ -4,64 +4,28 @@
 //! The ledger is a process of its own over HTTP, in a fresh folder each round; who hands in shares its processors. Receipts
 //! are sealed and written as requests beforehand.
 
-#[path = "../../receipts/tests/common/mod.rs"]
-mod sealing;
+mod common;
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use common::{LIMIT, Program, request};
 use ledger::ask;
 use receipts::{
-    commit::AttemptKey,
-    entry::Entry,
     keys::{SigningKey, verify},
-    ledger::{
-        rpc::{Call, MOST_IN_BATCH, SubmitBatch, Submitted, read_answer},
-        submission::Submission,
-    },
-    note::vkey,
-    seal::{SealKeys, seal},
+    ledger::rpc::{MOST_IN_BATCH, Submitted, read_answer},
 };
 use sqlx::ConnectOptions;
-use uuid::Uuid;
 
 const BATCHES: usize = 64;
 const ROUNDS: usize = 5;
 /// Signatures to verify of each receipt: associate, node, tree head and verdict. Delegations are remembered.
 const SIGNATURES: u32 = 4;
-const LIMIT: Duration = Duration::from_secs(60);
-
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.0.kill().expect("is there");
-        self.0.wait().expect("is gone");
-    }
-}
-
-fn submission(number: usize) -> Submission {
-    let keys = sealing::keys();
-    let mut input = sealing::input(&keys, 1);
-    if let Entry::ModuleStart { module, .. } = &mut input.entries[0].entry {
-        *module = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0000 + number as u128);
-    }
-    let seal_keys = SealKeys { log: &keys.log, associate: &keys.associate, node: &keys.node, verifier: &keys.verifier };
-    let sealed = seal(&input, &AttemptKey::new(sealing::SECRET), &seal_keys).expect("seals");
-    let files = sealing::files_of(&keys, sealed);
-    Submission::from_bundle(&files, &vkey(&keys.log.public())).expect("all files")
-}
 
 fn requests() -> Vec<bytes::Bytes> {
-    let batch = |number: usize| {
-        let submissions = (number * MOST_IN_BATCH..(number + 1) * MOST_IN_BATCH).map(submission).collect();
-        Call::SubmitBatch(SubmitBatch { submissions }).to_json(1).into()
-    };
-    (0..BATCHES).map(batch).collect()
+    (0..BATCHES).map(|number| request(number * MOST_IN_BATCH..(number + 1) * MOST_IN_BATCH)).collect()
 }
 
 /// What a round shows.
@@ -85,21 +49,11 @@ fn worked(process: u32) -> f64 {
 /// With so many batches under way at once.
 async fn round(requests: &[bytes::Bytes], at_once: usize) -> Round {
     let folder = tempfile::tempdir().expect("a folder");
-    let child = Command::new(env!("CARGO_BIN_EXE_ii-ledger"))
-        .args(["serve", "--json", "--listen", "127.0.0.1:0", "--home"])
-        .arg(folder.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    let mut program = Program(child);
-    let mut line = String::new();
-    BufReader::new(program.0.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-    let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    let url = told["listening"].as_str().expect("an address").to_owned();
+    let program = Program::start(folder.path());
     let queue = Arc::new(std::sync::Mutex::new(requests.to_vec()));
     let began = Instant::now();
     let hands = (0..at_once).map(|_| {
-        let (queue, url) = (Arc::clone(&queue), url.clone());
+        let (queue, url) = (Arc::clone(&queue), program.url.clone());
         tokio::spawn(async move {
             let mut times = Vec::new();
             loop {
@@ -118,7 +72,7 @@ async fn round(requests: &[bytes::Bytes], at_once: usize) -> Round {
     }
     let receipts = (requests.len() * MOST_IN_BATCH) as f64;
     let rate = receipts / began.elapsed().as_secs_f64();
-    Round { rate, times, worked: worked(program.0.id()) * 1e6 / receipts }
+    Round { rate, times, worked: worked(program.id()) * 1e6 / receipts }
 }
 
 /// The time of one strict verification, on one processor.

@@ -4,65 +4,31 @@
 //!
 //! Receipts are sealed in turns with handing in, so that a million need no memory; only the handing in is timed.
 
-#[path = "../../receipts/tests/common/mod.rs"]
-mod sealing;
+mod common;
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, Command, Stdio},
+    io::Write,
     time::{Duration, Instant},
 };
 
+use common::{LIMIT, Program, request};
 use ledger::ask;
 use receipts::{
     Digest,
-    commit::AttemptKey,
-    entry::Entry,
     integer::Decimal,
-    ledger::{
-        rpc::{Between, Call, Consistency, MOST_IN_BATCH, Proof, ProofAt, SubmitBatch, Submitted, read_answer},
-        submission::Submission,
-    },
-    note::vkey,
-    seal::{SealKeys, seal},
+    ledger::rpc::{Between, Call, Consistency, MOST_IN_BATCH, Proof, ProofAt, Submitted, read_answer},
 };
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 /// The last batches before a size are those that are looked at.
 const LOOKED_AT: usize = 30;
 /// Proofs of each kind at each size.
 const PROOFS: u64 = 200;
-const LIMIT: Duration = Duration::from_secs(60);
-
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.0.kill().expect("is there");
-        self.0.wait().expect("is gone");
-    }
-}
-
-fn submission(number: usize) -> Submission {
-    let keys = sealing::keys();
-    let mut input = sealing::input(&keys, 1);
-    if let Entry::ModuleStart { module, .. } = &mut input.entries[0].entry {
-        *module = Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0000 + number as u128);
-    }
-    let seal_keys = SealKeys { log: &keys.log, associate: &keys.associate, node: &keys.node, verifier: &keys.verifier };
-    let sealed = seal(&input, &AttemptKey::new(sealing::SECRET), &seal_keys).expect("seals");
-    let files = sealing::files_of(&keys, sealed);
-    Submission::from_bundle(&files, &vkey(&keys.log.public())).expect("all files")
-}
 
 /// Requests for these receipts, sealed on both processors.
 fn requests(from: usize, to: usize) -> Vec<bytes::Bytes> {
     let starts: Vec<usize> = (from..to).step_by(MOST_IN_BATCH).collect();
-    let request = |start: &usize| -> bytes::Bytes {
-        let submissions = (*start..(start + MOST_IN_BATCH).min(to)).map(submission).collect();
-        Call::SubmitBatch(SubmitBatch { submissions }).to_json(1).into()
-    };
+    let request = |start: &usize| request(*start..(start + MOST_IN_BATCH).min(to));
     let (one, other) = starts.split_at(starts.len() / 2);
     std::thread::scope(|scope| {
         let other = scope.spawn(|| other.iter().map(request).collect::<Vec<_>>());
@@ -84,22 +50,19 @@ fn quantile(times: &mut [Duration], part: f64) -> f64 {
     times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3
 }
 
+/// What a process holds in memory, in MiB; nothing where the system does not tell.
+fn memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let sizes = std::env::var("II_BENCH_SIZES").unwrap_or_else(|_unset| "10000,100000".to_owned());
     let sizes: Vec<usize> = sizes.split(',').map(|size| size.parse().expect("a number")).collect();
     let folder = tempfile::tempdir().expect("a folder");
-    let child = Command::new(env!("CARGO_BIN_EXE_ii-ledger"))
-        .args(["serve", "--json", "--listen", "127.0.0.1:0", "--home"])
-        .arg(folder.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    let mut program = Program(child);
-    let mut line = String::new();
-    BufReader::new(program.0.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-    let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    let url = told["listening"].as_str().expect("an address").to_owned();
+    let program = Program::start(folder.path());
     let mut out = std::env::var("II_BENCH_OUT").ok().map(|path| std::fs::File::create(path).expect("a file"));
     let mut there = 0;
     let mut receipts: Vec<Digest> = Vec::new();
@@ -109,7 +72,7 @@ async fn main() {
         while there < size {
             let next = (there + 64 * MOST_IN_BATCH).min(size);
             for request in requests(there, next) {
-                let (took, told): (_, Vec<Submitted>) = asked(&url, request).await;
+                let (took, told): (_, Vec<Submitted>) = asked(&program.url, request).await;
                 handing_in += took;
                 // A batch that is not whole says nothing about whole ones.
                 if told.len() == MOST_IN_BATCH {
@@ -131,16 +94,16 @@ async fn main() {
         for number in 0..PROOFS {
             let at = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % size as u64) as usize;
             let call = Call::Proof(ProofAt { receipt: receipts[at], height: None });
-            let (took, proof): (_, Proof) = asked(&url, call.to_json(1).into()).await;
+            let (took, proof): (_, Proof) = asked(&program.url, call.to_json(1).into()).await;
             inclusion.push(took);
             hashes = hashes.max(proof.proof.lines().count());
             let call = Call::Consistency(Between { old: Decimal(at as u64 + 1), new: None });
-            let (took, proof): (_, Consistency) = asked(&url, call.to_json(1).into()).await;
+            let (took, proof): (_, Consistency) = asked(&program.url, call.to_json(1).into()).await;
             consistency.push(took);
             extension = extension.max(proof.hashes.len());
         }
         let told = serde_json::json!({
-            "size": size, "receipts_per_second": rate.round(),
+            "size": size, "receipts_per_second": rate.round(), "memory_mib": memory(program.id()),
             "batch_p50_ms": quantile(&mut last, 0.5), "batch_p99_ms": quantile(&mut last, 0.99),
             "inclusion_p50_ms": quantile(&mut inclusion, 0.5), "inclusion_p99_ms": quantile(&mut inclusion, 0.99),
             "inclusion_lines": hashes,
